@@ -1,0 +1,197 @@
+"""Gene identifiers: one table per run, one key (the Entrez id as text), and every mapping counted."""
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from scperturb_cmap.utils.errors import InputError, Problem
+
+__all__ = ["FEATURE_SPACES", "MATCHED", "GeneTable", "check_mapping", "harmonise_gene_table"]
+
+log = logging.getLogger(__name__)
+
+#: L1000's feature spaces, measured genes first; "other" is everything outside LINCS.
+FEATURE_SPACES = ("landmark", "best inferred", "inferred", "other")
+
+#: Ways in which an identifier finds its gene, the most trustworthy first.
+MATCHED = ("entrez_id", "ensembl_id", "symbol", "current_symbol", "synonym")
+
+#: Column names of the layouts that are recognised: ours, LINCS geneinfo (both generations), NCBI gene_info, HGNC.
+_ALIASES = {
+    "entrez_id": ("entrez_id", "pr_gene_id", "gene_id", "GeneID"),
+    "symbol": ("symbol", "gene_symbol", "pr_gene_symbol", "Symbol"),
+    "ensembl_id": ("ensembl_id", "ensembl_ids", "ensembl_gene_id"),
+    "synonyms": ("synonyms", "Synonyms", "alias_symbol"),
+    "feature_space": ("feature_space", "lincs_feature_space"),
+}
+
+
+def harmonise_gene_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Bring one gene table into this project's columns.
+
+    Parameters
+    ----------
+    table
+        Table of text in a recognised layout: entrez_id, symbol, ensembl_id, synonyms, feature_space; LINCS geneinfo;
+        NCBI gene_info; HGNC complete set.
+    name
+        What to call the file in messages.
+
+    Returns
+    -------
+    Columns entrez_id, symbol, ensembl_id, synonyms (the last two separated by ``|``) and feature_space, all text.
+
+    Raises
+    ------
+    InputError
+        No column for the Entrez id or the symbol.
+
+    Examples
+    --------
+    >>> lincs = pd.DataFrame({"pr_gene_id": ["780"], "pr_gene_symbol": ["DDR1"], "pr_is_lm": ["1"]})
+    >>> harmonise_gene_table(lincs, "geneinfo.txt").iloc[0].tolist()
+    ['780', 'DDR1', '', '', 'landmark']
+    """
+    out = pd.DataFrame(index=table.index)
+    for ours, theirs in _ALIASES.items():
+        found = next((column for column in theirs if column in table), None)
+        out[ours] = table[found] if found else ""
+        if found is None and ours in ("entrez_id", "symbol"):
+            raise InputError(Problem(
+                name, f"column '{ours}'", f"None of the columns {', '.join(theirs)} is there.",
+                "Give a gene table with entrez_id and symbol, LINCS geneinfo, NCBI gene_info or the HGNC complete set.",
+            ))
+    if "dbXrefs" in table:  # NCBI keeps the Ensembl id among cross-references
+        out["ensembl_id"] = table["dbXrefs"].map(lambda refs: "|".join(re.findall(r"Ensembl:(ENS[A-Z]*G\d+)", refs)))
+    if "pr_is_lm" in table:  # GSE92742 marks landmarks and best inferred genes by flags
+        out["feature_space"] = "inferred"
+        if "pr_is_bing" in table:
+            out.loc[table["pr_is_bing"] == "1", "feature_space"] = "best inferred"
+        out.loc[table["pr_is_lm"] == "1", "feature_space"] = "landmark"
+    out["synonyms"] = out["synonyms"].replace("-", "")
+    out.loc[~out["feature_space"].isin(FEATURE_SPACES), "feature_space"] = "other"
+    return out[out["entrez_id"].str.fullmatch(r"\d+")].drop_duplicates("entrez_id")
+
+
+@dataclass(frozen=True)
+class GeneTable:
+    """The genes of a run and the ways to find them.
+
+    Parameters
+    ----------
+    genes
+        One row per gene: index entrez_id (text), columns symbol, feature_space.
+    lookup
+        For each way of :data:`MATCHED`, a dictionary from identifier to Entrez id; ``""`` marks an ambiguous one.
+
+    Examples
+    --------
+    >>> table = GeneTable.from_tables([pd.DataFrame({
+    ...     "entrez_id": ["6348", "3627"], "symbol": ["CCL3", "CXCL10"], "ensembl_id": ["ENSG00000277632", ""],
+    ...     "synonyms": ["MIP1A|LD78", "IP10"], "feature_space": ["landmark", "other"]})])
+    >>> table.map(["CXCL10", "ENSG00000277632.1", "IP10", "IP-10"])
+                    gene gene_key  matched_by
+    0             CXCL10     3627      symbol
+    1  ENSG00000277632.1     6348  ensembl_id
+    2               IP10     3627     synonym
+    3              IP-10            unmatched
+    """
+
+    genes: pd.DataFrame
+    lookup: dict[str, dict[str, str]]
+
+    @classmethod
+    def from_tables(cls, tables: Sequence[pd.DataFrame]) -> "GeneTable":
+        """Combine harmonised tables; the first is authoritative, later ones add genes, current symbols and synonyms.
+
+        A LINCS geneinfo table followed by a current one gives the order of matching of docs/methods.md: exact id,
+        LINCS symbol, current symbol, unambiguous synonym.
+        """
+        first, rest = tables[0], list(tables[1:])
+        genes = pd.concat(tables).drop_duplicates("entrez_id").set_index("entrez_id")[["symbol", "feature_space"]]
+        later = pd.concat(rest) if rest else first.iloc[:0]
+        lookup = {
+            "entrez_id": {key: key for key in genes.index},
+            "ensembl_id": _unambiguous(pd.concat(tables), "ensembl_id"),
+            "symbol": _unambiguous(first, "symbol"),
+            "current_symbol": _unambiguous(later, "symbol"),
+            "synonym": _unambiguous(pd.concat(tables), "synonyms"),
+        }
+        return cls(genes, lookup)
+
+    def map(self, ids: Iterable[str]) -> pd.DataFrame:
+        """Find the gene key of every identifier; identifiers are compared as text, Ensembl versions are cut.
+
+        Returns
+        -------
+        One row per identifier, in order: gene (as given), gene_key (``""`` without a match) and matched_by (a member
+        of :data:`MATCHED`, "ambiguous" or "unmatched").
+        """
+        rows = [(str(name), *self._find(str(name).strip())) for name in ids]
+        return pd.DataFrame(rows, columns=["gene", "gene_key", "matched_by"])
+
+    def _find(self, name: str) -> tuple[str, str]:
+        if name.startswith("ENS"):
+            name = name.split(".")[0]
+        for how in MATCHED:
+            key = self.lookup[how].get(name)
+            if key is not None:  # an ambiguous symbol is not looked up again as a synonym of some third gene
+                return (key, how) if key else ("", "ambiguous")
+        return "", "unmatched"
+
+
+def check_mapping(mapping: pd.DataFrame, table: GeneTable, name: str, min_overlap: float) -> dict[str, int]:
+    """Count a mapping and stop where too few genes were found.
+
+    Parameters
+    ----------
+    mapping
+        Result of :meth:`GeneTable.map`.
+    table
+        The run's gene table.
+    name
+        What to call the file in messages.
+    min_overlap
+        Smallest fraction of the identifiers that must be matched, 0 to 1.
+
+    Returns
+    -------
+    Counts: n_genes, n_<way> for every way of matching, n_duplicated (keys met again), n_landmarks.
+
+    Raises
+    ------
+    InputError
+        Fewer than ``min_overlap`` of the identifiers are matched.
+    """
+    how = mapping["matched_by"].value_counts()
+    keys = mapping.loc[mapping["gene_key"] != "", "gene_key"]
+    landmarks = table.genes.index[table.genes["feature_space"] == "landmark"]
+    counts = {"n_genes": len(mapping)} | {f"n_{way}": int(how.get(way, 0)) for way in (*MATCHED, "ambiguous", "unmatched")}
+    counts |= {"n_duplicated": int(keys.duplicated().sum()), "n_landmarks": int(landmarks.isin(keys).sum())}
+    log.info(
+        "%s: %d of %d genes matched, %d ambiguous, %d unmatched, %d duplicated; %d of %d landmarks covered",
+        name, len(keys), len(mapping), counts["n_ambiguous"], counts["n_unmatched"], counts["n_duplicated"],
+        counts["n_landmarks"], len(landmarks),
+    )
+    if len(keys) < min_overlap * max(len(mapping), 1) or keys.empty:
+        example = ", ".join(mapping.loc[mapping["gene_key"] == "", "gene"].head(3))
+        raise InputError(Problem(
+            name, "gene ids",
+            f"Only {len(keys)} of {len(mapping)} are found in the gene table (not found: {example}, ...); "
+            f"--min_gene_overlap asks for {min_overlap:.0%}.",
+            "Give human Entrez ids, Ensembl ids or symbols, or a gene table (--genes) that has these ids. Genes of another "
+            "species must first be translated to their human one-to-one orthologs.",
+        ))
+    return counts
+
+
+def _unambiguous(table: pd.DataFrame, column: str) -> dict[str, str]:
+    """Identifier -> Entrez id; an identifier of several genes maps to the empty string."""
+    pairs = table[["entrez_id", column]].assign(**{column: table[column].str.split("|")}).explode(column)
+    pairs = pairs[pairs[column].fillna("") != ""].drop_duplicates()
+    found = pd.Series(pairs["entrez_id"].to_numpy(), index=pairs[column].str.strip())
+    found[found.index.duplicated(keep=False)] = ""
+    return found.to_dict()

@@ -1,0 +1,181 @@
+"""Single-cell h5ad files: what they hold, and sums of raw counts by group, without loading the matrix."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import read_elem, sparse_dataset
+from scipy.sparse import csr_matrix, issparse
+
+from scperturb_cmap.io.tables import foreign_content
+from scperturb_cmap.utils.errors import InputError, Problem
+
+__all__ = ["Cells"]
+
+log = logging.getLogger(__name__)
+
+#: Matrix values read at once: about 400 MB of the densest data.
+_BLOCK_VALUES = 50_000_000
+
+#: How far a count may lie from a whole number (some tools store rounded sums of fractions).
+_INTEGER_TOLERANCE = 1e-3
+
+
+class Cells:
+    """A single-cell h5ad file, opened for reading; only labels are held in memory.
+
+    Parameters
+    ----------
+    path
+        An h5ad file, the matrix dense, CSR or CSC.
+    layer
+        Layer that holds the raw counts; ``""`` means ``X``, ``"raw"`` means ``raw.X``.
+    name
+        What to call the file in messages; its own name by default.
+
+    Raises
+    ------
+    InputError
+        The file is missing, is no h5ad file, or has no such layer.
+    """
+
+    def __init__(self, path: Path, layer: str = "", name: str | None = None):
+        self.path = Path(path)
+        self.layer = layer
+        self.name = name or self.path.name
+        if not self.path.is_file():
+            raise InputError(Problem(self.name, "", "The file does not exist.", "Correct the path."))
+        if wrong := foreign_content(self.path):
+            raise InputError(Problem(self.name, "", *wrong))
+        self._matrix_key = {"": "X", "raw": "raw/X"}.get(layer, f"layers/{layer}")
+        with self._open() as file:
+            missing = [key for key in ("obs", "var", self._matrix_key) if key not in file]
+            if "obs" in missing or "var" in missing:
+                raise InputError(Problem(
+                    self.name, "", "It is HDF5 but no h5ad file (no 'obs' or 'var').", "Write it with AnnData.write_h5ad.",
+                ))
+            if missing:
+                layers = ", ".join(file["layers"]) if "layers" in file else ""
+                raise InputError(Problem(
+                    self.name, f"layer '{layer}'" if layer else "X", f"It is not in the file (layers: {layers or 'none'}).",
+                    "Correct the column 'layer' of the sample sheet.",
+                ))
+            if isinstance(file["obs"], h5py.Dataset):
+                raise InputError(Problem(
+                    self.name, "obs", "It is in the layout of anndata before 0.7.", "Read and write it again with a current anndata.",
+                ))
+            #: Names of the obs columns.
+            self.columns = [str(key) for key in file["obs"].attrs.get("column-order", [])]
+            var = file["raw/var"] if layer == "raw" else file["var"]
+            #: Gene names, in the order of the matrix' columns.
+            self.genes = read_elem(var[var.attrs["_index"]]).astype(str)
+            index = file["obs"][file["obs"].attrs["_index"]]
+            #: Number of cells.
+            self.n_cells = index.shape[0]
+
+    def column(self, key: str) -> pd.Series:
+        """One obs column as text, missing values as ``""``.
+
+        Raises
+        ------
+        InputError
+            There is no such column.
+        """
+        if key not in self.columns:
+            raise InputError(Problem(
+                self.name, f"obs column '{key}'", f"It is not there (columns: {', '.join(self.columns) or 'none'}).",
+                "Correct the sample sheet.",
+            ))
+        with self._open() as file:
+            values = pd.Series(read_elem(file["obs"][key]))
+        return values.astype(object).where(values.notna(), "").astype(str)
+
+    def check_counts(self) -> None:
+        """Look at the first block of the matrix and refuse anything but raw counts.
+
+        Raises
+        ------
+        InputError
+            Values are negative, missing, or no whole numbers.
+        """
+        next(self._blocks(1_000_000))
+
+    def sum_by_group(self, groups: np.ndarray, n_groups: int) -> np.ndarray:
+        """Sum raw counts over groups of cells, block by block.
+
+        Parameters
+        ----------
+        groups
+            Group of every cell, 0 to ``n_groups`` - 1; -1 for cells that belong to none. Shape (n_cells,).
+        n_groups
+            Number of groups.
+
+        Returns
+        -------
+        Sums, float64, shape (n_groups, n_genes).
+
+        Raises
+        ------
+        InputError
+            The matrix does not hold raw counts.
+        """
+        sums = np.zeros((n_groups, len(self.genes)))
+        members = np.flatnonzero(groups >= 0)
+        indicator = csr_matrix((np.ones(len(members)), (groups[members], members)), (n_groups, self.n_cells))
+        for rows, columns, block in self._blocks(_BLOCK_VALUES):
+            sums[:, columns] += _dense(indicator[:, rows] @ block)
+        return sums
+
+    def _blocks(self, size: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
+        """Blocks along the stored layout: (rows, columns, checked values)."""
+        with self._open() as file:
+            stored = file[self._matrix_key]
+            matrix = sparse_dataset(stored) if isinstance(stored, h5py.Group) else stored
+            by_row = getattr(matrix, "format", "dense") != "csc"
+            length, across = matrix.shape if by_row else matrix.shape[::-1]
+            step = max(1, size // max(across, 1))
+            for start in range(0, length, step):
+                part, whole = slice(start, min(start + step, length)), slice(None)
+                rows, columns = (part, whole) if by_row else (whole, part)
+                block = matrix[rows, columns]
+                self._check_block(block)
+                if length > step:
+                    log.info("%s: read %d of %d %s", self.name, part.stop, length, "cells" if by_row else "genes")
+                yield rows, columns, block
+
+    def _check_block(self, block: np.ndarray) -> None:
+        values = block.data if issparse(block) else block
+        if not np.issubdtype(values.dtype, np.number):
+            wrong = "text"
+        elif np.isnan(values).any() or np.isinf(values).any():
+            wrong = "missing or infinite values"
+        elif (values < 0).any():
+            wrong = f"negative values (smallest {values.min():.3g}), as scaled data have"
+        elif (np.abs(values - np.rint(values)) > _INTEGER_TOLERANCE).any():
+            example = values[np.abs(values - np.rint(values)) > _INTEGER_TOLERANCE][0]
+            wrong = f"values that are no whole numbers (such as {example:.4g}), as normalised data have"
+        else:
+            return
+        raise InputError(Problem(
+            self.name, f"layer '{self.layer}'" if self.layer else "X", f"It holds {wrong}; raw counts are needed.",
+            "Name the layer with raw counts in the column 'layer' of the sample sheet ('raw' means adata.raw).",
+        ))
+
+    @contextmanager
+    def _open(self) -> Iterator[h5py.File]:
+        try:
+            file = h5py.File(self.path, "r")
+        except OSError:
+            raise InputError(Problem(
+                self.name, "", "It is no HDF5 file, or it is damaged.", "Give an h5ad file; copy or download it again if it is one.",
+            )) from None
+        with file:
+            yield file
+
+
+def _dense(matrix: np.ndarray) -> np.ndarray:
+    return matrix.toarray() if issparse(matrix) else np.asarray(matrix)

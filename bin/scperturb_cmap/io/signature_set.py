@@ -1,0 +1,106 @@
+"""The signature set: one AnnData for disease populations and drug perturbations alike.
+
+One row per signature, one column per gene; ``X`` = signed evidence (float32, positive = up, NaN = not measured);
+``var`` index = gene key (Entrez id as text) with ``symbol`` and ``feature_space``; ``uns["effect"]`` says what ``X`` is.
+"""
+
+import warnings
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from scperturb_cmap.io.tables import foreign_content
+from scperturb_cmap.utils.errors import InputError, Problem
+
+__all__ = ["POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_signature_set", "signature_set", "write_signature_set"]
+
+#: What ``obs`` of a set of disease populations holds.
+POPULATION_COLUMNS = (
+    "dataset", "population", "case", "control", "n_donors_case", "n_donors_control", "n_cells_case", "n_cells_control",
+    "design", "evidence", "status", "reason",
+)  # fmt: skip
+
+#: What ``obs`` of a set of drug perturbations holds.
+PERTURBATION_COLUMNS = (
+    "reference", "compound", "compound_id", "pert_id", "pert_type", "cell_line", "dose_um", "time_h", "status", "reason",
+)  # fmt: skip
+
+
+def signature_set(
+    values: np.ndarray, obs: pd.DataFrame, var: pd.DataFrame, effect: str, layers: dict[str, np.ndarray] | None = None
+) -> ad.AnnData:
+    """Assemble a signature set and check its contract.
+
+    Parameters
+    ----------
+    values
+        Signed evidence, shape (n_signatures, n_genes).
+    obs
+        One row per signature, unique index; the columns of :data:`POPULATION_COLUMNS` or :data:`PERTURBATION_COLUMNS`.
+    var
+        One row per gene: index = gene key, columns symbol and feature_space.
+    effect
+        What the values are: wald_z, modz, level4_z, rank, set.
+    layers
+        Further matrices of the same shape, such as log_fc.
+
+    Raises
+    ------
+    ValueError
+        A column is missing or an index is not unique (a fault of the program, not of its input).
+
+    Examples
+    --------
+    >>> var = pd.DataFrame({"symbol": ["CXCL10"], "feature_space": ["other"]}, index=["3627"])
+    >>> obs = pd.DataFrame({column: ["x"] for column in POPULATION_COLUMNS}, index=["demo|B cells"])
+    >>> signature_set(np.array([[2.5]]), obs, var, "wald_z").X
+    array([[2.5]], dtype=float32)
+    """
+    contract = PERTURBATION_COLUMNS if "reference" in obs else POPULATION_COLUMNS
+    missing = [column for column in contract if column not in obs] + [c for c in ("symbol", "feature_space") if c not in var]
+    if missing:
+        raise ValueError(f"A signature set needs {missing}.")
+    if not (obs.index.is_unique and var.index.is_unique):
+        raise ValueError("Signatures and genes of a signature set must be unique.")
+    values = np.asarray(values, dtype=np.float32)
+    layers = {name: np.asarray(layer, dtype=np.float32) for name, layer in (layers or {}).items()}
+    return ad.AnnData(values, obs=obs, var=var, layers=layers, uns={"effect": effect, "gene_key": "entrez_id"})
+
+
+def write_signature_set(signatures: ad.AnnData, path: Path) -> None:
+    """Write a signature set; the file appears under its name only when it is complete."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    with warnings.catch_warnings():
+        # Text columns become categories on writing; anndata says so every time.
+        warnings.filterwarnings("ignore", message=".*to categorical")
+        signatures.write_h5ad(partial, compression="gzip")
+    partial.rename(path)
+
+
+def read_signature_set(path: Path, name: str | None = None) -> ad.AnnData:
+    """Read a signature set.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, or no signature set.
+    """
+    path = Path(path)
+    name = name or path.name
+    if not path.is_file():
+        raise InputError(Problem(name, "", "The file does not exist.", "Correct the path."))
+    if wrong := foreign_content(path):
+        raise InputError(Problem(name, "", *wrong))
+    try:
+        signatures = ad.read_h5ad(path)
+    except (OSError, KeyError, ValueError):
+        raise InputError(Problem(name, "", "It is no readable h5ad file.", "Make the signature set again.")) from None
+    if "effect" not in signatures.uns or "feature_space" not in signatures.var:
+        raise InputError(Problem(
+            name, "uns['effect']", "The file is h5ad but no signature set.",
+            "Give a file made by DERIVE_SIGNATURES or BUILD_REFERENCE.",
+        ))
+    return signatures

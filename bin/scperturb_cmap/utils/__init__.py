@@ -1,0 +1,1 @@
+"""What every stage needs: errors for people, the command line, metrics, provenance."""

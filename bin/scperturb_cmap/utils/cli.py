@@ -1,0 +1,64 @@
+"""The part of a command line that all stages share."""
+
+import logging
+import sys
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
+from collections.abc import Callable
+
+from scperturb_cmap import __version__
+from scperturb_cmap.utils.errors import InputError
+
+__all__ = ["base_parser", "run"]
+
+log = logging.getLogger("scperturb_cmap")
+
+
+def base_parser(description: str) -> ArgumentParser:
+    """Parser with the options every stage has.
+
+    Parameters
+    ----------
+    description
+        The docstring of the script.
+
+    Examples
+    --------
+    >>> base_parser("Rank drugs.").parse_args(["--log-level", "warning"]).log_level
+    'warning'
+    """
+    parser = ArgumentParser(description=description, formatter_class=ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"], help="how much to say")
+    return parser
+
+
+def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) -> int:
+    """Parse arguments, start logging, call ``stage(args)``, and turn bad input into sentences.
+
+    Parameters
+    ----------
+    parser
+        The stage's parser.
+    stage
+        Function of the parsed arguments that does the work.
+    argv
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    Exit status: 0 when the stage finished, 1 when the input was at fault.
+    """
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=args.log_level.upper(), format="%(levelname)s %(message)s", stream=sys.stderr, force=True)
+    # A level set on the root would let every imported package chatter.
+    logging.getLogger().setLevel("WARNING")
+    log.setLevel(args.log_level.upper())
+    try:
+        stage(args)
+    except InputError as error:
+        n = len(error.problems)
+        print(f"\nThe input has {n} problem{'s' if n > 1 else ''}:", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  - {problem}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,46 @@
+"""What was run, on what: checksums, versions, and each stage's metrics file."""
+
+import hashlib
+import json
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+__all__ = ["file_sha256", "package_versions", "write_json"]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, read in blocks.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+
+    Returns
+    -------
+    Hexadecimal digest.
+    """
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def package_versions(*names: str) -> dict[str, str]:
+    """Installed versions of Python packages, ``"not installed"`` where one is missing.
+
+    Examples
+    --------
+    >>> package_versions("no-such-package")
+    {'no-such-package': 'not installed'}
+    """
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def write_json(content: dict, path: Path) -> None:
+    """Write a dictionary as sorted, indented JSON."""
+    Path(path).write_text(json.dumps(content, indent=2, sort_keys=True, default=str) + "\n")
