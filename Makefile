@@ -1,2 +1,49 @@
-setup:
+# `make help` lists what there is. ARGS is handed on: make demo ARGS=-resume, make test ARGS="-k ranking".
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+ENGINE ?= $(or $(shell command -v docker),$(shell command -v podman))
+IMAGES := core torch report
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo real test lint lock images $(IMAGES:%=image-%) clean
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+
+setup: ## the Python environment in .venv, and Nextflow where none is installed
 	@tools/setup.sh
+
+demo: setup ## run the pipeline on the small demo data
+	nextflow run . -profile test --outdir results/demo $(ARGS)
+	@echo; echo "Open the report in a browser: results/demo/report/index.html"
+
+real: setup ## run it on the real data, in ../shared/data or REAL_DATA=FOLDER
+	@tools/run_real.sh $(ARGS)
+
+# The JVM options make many short runs of Nextflow faster; a long run is better off without them.
+test: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
+test: export NXF_ANSI_LOG = false
+test: setup ## all tests
+	pytest $(ARGS)
+
+lint: setup ## style of the code, layers of the library, Nextflow syntax
+	ruff check .
+	lint-imports --no-logo --no-cache
+	tools/nf_lint.sh
+
+lock: setup ## bring containers/constraints.txt up to date with the requirements
+	eval "$$(python tools/pip_to_uv.py)" && uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --fork-strategy fewest --no-annotate --no-header --no-emit-index-url --output-file containers/constraints.txt \
+	    containers/*/requirements.txt tools/requirements.txt
+
+images: $(IMAGES:%=image-%) ## container images, with docker or podman; BUILD_ARGS is handed on
+
+image-%:
+	@[ -n "$(ENGINE)" ] || { echo "Building images needs docker or podman: install one of them." >&2; exit 1; }
+	$(ENGINE) build $(BUILD_ARGS) --tag scperturb-cmap-$*:$(VERSION) --file containers/$*/Dockerfile containers
+
+clean: ## delete work/, results/ and Nextflow's logs
+	rm -rf work results .nextflow*

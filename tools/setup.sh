@@ -67,8 +67,9 @@ installed_nextflow() {
     done
 }
 
+# Downloads what the launcher lacks, if it can.
 nextflow_version_of() {
-    limit 120 "$1" -version 2>/dev/null | sed -nE 's/.*version ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'
+    NXF_TEMP=$venv limit 120 "$1" -version 2>/dev/null | sed -nE 's/.*version ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'
 }
 
 set_up_nextflow() {
@@ -95,11 +96,13 @@ set_up_nextflow() {
 # Leaves a .venv/bin/nextflow that knows where the runtime lies, and that nothing newer is to be looked for.
 fetch_runtime_with_maven() {
     local remedy="Install Nextflow 25.04 or newer, or Maven, and call make setup again."
+    rm -f "$venv"/nxf-tmp.*
+    [[ $venv != *[[:space:]]* ]] || die "Nextflow cannot lie in a folder with a space in its path; move the project."
     say "Its own download does not work here; trying Maven ..."
-    command -v mvn >/dev/null || die "Nextflow could not be downloaded, and there is no Maven (mvn) to fetch it with. $remedy"
-    mvn -B -q -ntp -Dstyle.color=never -f tools/nextflow/pom.xml package \
-        -Dnextflow.version="$nextflow_version" -Ddist="$venv/nextflow/$nextflow_version" ||
-        die "Neither its own download nor Maven could fetch Nextflow. $remedy"
+    command -v mvn >/dev/null || die "Nextflow could not be downloaded, and there is no Maven (mvn) to fetch it. $remedy"
+    mvn --batch-mode --file tools/nextflow/pom.xml package -Dnextflow.version="$nextflow_version" \
+        -Ddist="$venv/nextflow/$nextflow_version" >"$venv/maven.log" 2>&1 ||
+        die "Neither its own download nor Maven could fetch Nextflow (.venv/maven.log tells why). $remedy"
     mv "$venv/bin/nextflow" "$venv/nextflow/launcher"
     {
         echo '#!/usr/bin/env bash'
@@ -115,7 +118,7 @@ check_java
 stamp=$venv/finished
 key=$({
     echo "$root" "$extras"
-    cat pyproject.toml "$pins" containers/*/requirements.txt tools/{requirements.txt,setup.sh,pip_to_uv.py,nextflow/pom.xml}
+    cat pyproject.toml "$pins" {containers/*,tools}/requirements.txt tools/{setup.sh,pip_to_uv.py,nextflow/pom.xml}
 } | cksum)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$key" ] && "$python" -c '' 2>/dev/null &&
     PATH=$venv/bin:$PATH command -v nextflow >/dev/null; then
