@@ -1,13 +1,15 @@
 """Reading delimited tables without letting pandas guess."""
 
 import gzip
+import warnings
 from pathlib import Path
 
 import pandas as pd
 
+from scperturb_cmap.genes import GeneTable, harmonise_gene_table
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["MISSING", "foreign_content", "read_text_table"]
+__all__ = ["MISSING", "foreign_content", "read_gene_table", "read_text_table"]
 
 #: Spellings of "no value" in the tables of the field; -666 is LINCS' own.
 MISSING = ["", "NA", "NaN", "nan", "None", "null", "-666", "-666.0", "-666.000000"]
@@ -68,15 +70,18 @@ def read_text_table(path: Path, name: str | None = None) -> pd.DataFrame:
         raise InputError(Problem(name, "", *wrong))
     try:
         header, skip = _header(path)
-        table = pd.read_csv(
-            path, sep="\t" if "\t" in header else ",", dtype=str, keep_default_na=False, skiprows=skip,
-            encoding="utf-8-sig", index_col=False, compression="infer",
-        )
+        with warnings.catch_warnings():
+            # Where a row has more fields than the header, pandas warns and drops them.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                path, sep="\t" if "\t" in header else ",", dtype=str, keep_default_na=False, skiprows=skip,
+                encoding="utf-8-sig", index_col=False, compression="infer",
+            ).fillna("")
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, OSError):
         raise InputError(
             Problem(name, "", "It is not a UTF-8 text table.", "Save it as comma- or tab-separated text.")
         ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning, ValueError) as error:
         detail = " ".join(str(error).split())
         raise InputError(
             Problem(name, "", f"It does not parse as a table ({detail}).", "Give every row as many fields as the header.")
@@ -84,6 +89,17 @@ def read_text_table(path: Path, name: str | None = None) -> pd.DataFrame:
     table.columns = [column.strip().lstrip("#") for column in table.columns]
     table = table.apply(lambda column: column.str.strip())
     return table.replace(dict.fromkeys(MISSING, ""))
+
+
+def read_gene_table(paths: list[Path]) -> GeneTable:
+    """Read the run's gene tables; the first is authoritative.
+
+    Raises
+    ------
+    InputError
+        A table is missing, unreadable or in no recognised layout.
+    """
+    return GeneTable.from_tables([harmonise_gene_table(read_text_table(path), Path(path).name) for path in paths])
 
 
 def _header(path: Path) -> tuple[str, int]:

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Derive one disease signature per population of a data set, donors as replicates."""
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from scperturb_cmap.utils.cli import base_parser, run
+
+
+def build_parser():
+    parser = base_parser(__doc__)
+    parser.add_argument("--sample", type=Path, required=True, help="row of the sample sheet, as CHECK_INPUTS wrote it (JSON)")
+    parser.add_argument("--cells", type=Path, required=True, help="single cells with raw counts (h5ad)")
+    parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
+    parser.add_argument("--min-cells", type=int, default=10, help="fewest cells of a donor in a population")
+    parser.add_argument("--min-donors", type=int, default=2, help="fewest donors per arm")
+    parser.add_argument("--min-counts", type=int, default=10, help="fewest counts of a gene over the donors of a population")
+    parser.add_argument("--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table")
+    parser.add_argument("--threads", type=int, default=1, help="processes for the model")
+    parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
+    return parser
+
+
+def derive_signatures(args: Namespace) -> None:
+    import pandas as pd
+
+    from scperturb_cmap import genes
+    from scperturb_cmap.io import schemas
+    from scperturb_cmap.io.cells import Cells
+    from scperturb_cmap.io.sheets import populations_of
+    from scperturb_cmap.io.signature_set import write_signature_set
+    from scperturb_cmap.io.tables import read_gene_table
+    from scperturb_cmap.signatures import derive
+    from scperturb_cmap.utils.provenance import write_json
+
+    row = json.loads(args.sample.read_text())
+    dataset = row["dataset"]
+    table = read_gene_table(args.genes)
+    cells = Cells(args.cells, row["layer"], name=row["path"])
+    mapping = table.map(cells.genes)
+    counts_of_genes = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
+
+    keys = {"population": "cell_type_key", "condition": "condition_key", "donor": "donor_key"}
+    labels = pd.DataFrame({name: cells.column(row[key]) for name, key in keys.items()})
+    codes, samples = derive.sample_codes(labels, row["case"], row["control"])
+    derived = derive.derive_signatures(
+        cells.sum_by_group(codes, len(samples)), samples, mapping, table,
+        dataset=dataset, case=row["case"], control=row["control"], populations=populations_of(row) or None,
+        min_cells=args.min_cells, min_donors=args.min_donors, min_counts=args.min_counts, threads=args.threads,
+    )  # fmt: skip
+
+    write_signature_set(derived.signatures, args.out / f"{dataset}.signatures.h5ad")
+    schemas.write_table(derived.samples, schemas.DESIGN, args.out / f"{dataset}.design.tsv")
+    schemas.write_table(mapping, schemas.GENES, args.out / f"{dataset}.genes.tsv")
+    obs = derived.signatures.obs
+    warnings = [f"{p.population}: {p.reason}" for p in obs.itertuples() if p.reason]
+    warnings += [f"{p.population}: only 2 donors per arm." for p in obs.itertuples() if p.evidence == "limited"]
+    n_cells = {"n_cells": cells.n_cells, "n_cells_used": int(samples["n_cells"].sum()), "n_cells_without_donor": int((labels["donor"] == "").sum())}
+    write_json(
+        {"stage": "derive_signatures", "id": dataset, "warnings": warnings, **n_cells, **counts_of_genes},
+        args.out / f"{dataset}.derive_signatures.metrics.json",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run(build_parser(), derive_signatures))

@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Rank the drugs for every population of one data set."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from scperturb_cmap.utils.cli import base_parser, run
+
+
+def build_parser():
+    parser = base_parser(__doc__)
+    parser.add_argument("--signatures", type=Path, required=True, help="signature set of the data set (h5ad)")
+    parser.add_argument("--scores", type=Path, nargs="+", required=True, help="scores of all shards (parquet)")
+    parser.add_argument("--drugs", type=Path, help="drug annotation")
+    parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
+    parser.add_argument("--headline", default="wtcs", help="the score that decides the rank")
+    parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
+    return parser
+
+
+def rank_drugs(args: Namespace) -> None:
+    from scperturb_cmap import ranking
+    from scperturb_cmap.io import schemas
+    from scperturb_cmap.io.signature_set import read_signature_set
+    from scperturb_cmap.io.tables import read_text_table
+    from scperturb_cmap.utils.errors import InputError, Problem
+    from scperturb_cmap.utils.provenance import write_json
+
+    methods = args.methods.split(",")
+    if args.headline not in methods:
+        raise InputError(Problem("--headline", "", f"{args.headline!r} is not among --methods {args.methods}.", "Add it there or choose another."))
+    signatures = read_signature_set(args.signatures)
+    populations = signatures.obs.reset_index(drop=True)
+    dataset = populations["dataset"].iloc[0]
+    scores = schemas.read_scores(args.scores, dataset)
+    annotation = ranking.harmonise_annotation(read_text_table(args.drugs), args.drugs.name) if args.drugs else None
+    drugs = ranking.annotate(ranking.rank_drugs(scores, populations, methods, args.headline), annotation)
+    populations = ranking.describe_populations(signatures, scores, drugs)
+
+    schemas.write_table(drugs, schemas.DRUGS, args.out / f"{dataset}.drugs.tsv")
+    schemas.write_table(drugs, schemas.DRUGS, args.out / f"{dataset}.drugs.parquet")
+    schemas.write_table(populations, schemas.POPULATIONS, args.out / f"{dataset}.populations.tsv")
+    unranked = drugs[drugs["rank"].isna()]
+    write_json(
+        {
+            "stage": "rank_drugs", "id": dataset, "n_populations_ranked": int(drugs.loc[drugs["rank"].notna(), "population"].nunique()),
+            "n_drugs": int(drugs["compound_id"].nunique()), "warnings": list(unranked["population"] + ": " + unranked["reason"]),
+        },
+        args.out / f"{dataset}.rank_drugs.metrics.json",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(run(build_parser(), rank_drugs))

@@ -1,0 +1,10 @@
+"""Connectivity scores: how alike a disease signature and a drug's signature are. One score per file.
+
+Positive = the drug mimics the disease, negative = it reverses it, for every score.
+"""
+
+from scperturb_cmap.connectivity.engine import score_signatures
+from scperturb_cmap.connectivity.profiles import choose_device
+from scperturb_cmap.connectivity.registry import SCORES, Score
+
+__all__ = ["SCORES", "Score", "choose_device", "score_signatures"]

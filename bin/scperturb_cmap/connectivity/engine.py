@@ -1,0 +1,112 @@
+"""All queries of a run against one shard of a reference, block by block."""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import torch
+
+from scperturb_cmap.connectivity.profiles import Profiles, choose_device, make_query
+from scperturb_cmap.connectivity.registry import SCORES
+
+__all__ = ["score_signatures"]
+
+log = logging.getLogger(__name__)
+
+#: Reference signatures compared at once: 0.2 GB of float64 at 12,328 genes.
+_BLOCK = 2048
+
+_REFERENCE_COLUMNS = ["reference", "compound", "compound_id", "cell_line", "dose_um", "time_h"]
+
+
+def score_signatures(
+    queries: ad.AnnData, reference: ad.AnnData, methods: Sequence[str] = ("cosine", "spearman", "wtcs"), *,
+    n_genes: int = 150, min_tags: int = 10, device: str = "auto",
+) -> Iterator[pd.DataFrame]:  # fmt: skip
+    """Compare every usable query with every reference signature.
+
+    Genes are compared where both sides measured them. WTCS ranks a reference signature over all of its own genes, and
+    takes the query's sets among the genes both measured.
+
+    Parameters
+    ----------
+    queries
+        Signature set of disease populations; those with status "skipped" are left out.
+    reference
+        Signature set of drug perturbations (one shard), same gene key.
+    methods
+        Names of :data:`~scperturb_cmap.connectivity.registry.SCORES`.
+    n_genes
+        Size of the query's up and down sets.
+    min_tags
+        Fewest genes in each set (for scores of sets) and in common (for scores of profiles): below, the score is missing.
+    device
+        "auto", "cpu" or "gpu".
+
+    Yields
+    ------
+    One table per block of the reference: dataset, population, signature, the reference's columns, one column per method,
+    n_genes (in common), n_up, n_down, status ("ok", "incomplete" where a method has no score), reason.
+
+    Examples
+    --------
+    >>> from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS, POPULATION_COLUMNS, signature_set
+    >>> var = pd.DataFrame({"symbol": list("abcd"), "feature_space": "landmark"}, index=list("1234"))
+    >>> ill = pd.DataFrame({c: ["ok"] for c in POPULATION_COLUMNS}, index=["ill|B"])
+    >>> drugs = pd.DataFrame({c: ["x", "y"] for c in PERTURBATION_COLUMNS}, index=["x:1", "y:1"])
+    >>> queries = signature_set(np.array([[3.0, 1, -1, -3]]), ill, var, "wald_z")
+    >>> reference = signature_set(np.array([[2.0, 1, -1, -2], [-2, -1, 1, 2]]), drugs, var, "modz")
+    >>> table = next(score_signatures(queries, reference, n_genes=1, min_tags=1, device="cpu"))
+    >>> table[["signature", "spearman", "wtcs"]]
+      signature  spearman  wtcs
+    0       x:1       1.0   1.0
+    1       y:1      -1.0  -1.0
+    """
+    place = choose_device(device)
+    log.info("scoring on %s", torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu")
+    usable = queries[queries.obs["status"] != "skipped"]
+    # The queries in the reference's order of genes; a gene they lack is not measured.
+    found = usable.var_names.get_indexer(reference.var_names)
+    values = np.where(found >= 0, np.asarray(usable.X)[:, found], np.nan)
+
+    for start in range(0, reference.n_obs, _BLOCK):
+        block = reference[start : start + _BLOCK]
+        tables = []
+        for rows, genes in _by_measured_genes(np.asarray(block.X)):
+            profiles = Profiles(torch.as_tensor(np.asarray(block.X)[np.ix_(rows, genes)], device=place))
+            for query_values, obs in zip(values[:, genes], usable.obs.itertuples(), strict=True):
+                scores = _score(query_values, profiles, methods, n_genes, min_tags)
+                names = {"dataset": obs.dataset, "population": obs.population, "signature": block.obs_names[rows]}
+                known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
+                tables.append(pd.DataFrame(names | known | scores))
+        log.info("scored %d of %d reference signatures", min(start + _BLOCK, reference.n_obs), reference.n_obs)
+        if tables:
+            yield pd.concat(tables, ignore_index=True)
+
+
+def _score(values: np.ndarray, profiles: Profiles, methods: Sequence[str], n_genes: int, min_tags: int) -> dict:
+    """Scores of one query, and why one is missing."""
+    query = make_query(values, n_genes, profiles.values.device)
+    sizes = {"n_genes": len(query.genes), "n_up": len(query.up), "n_down": len(query.down)}
+    scores, reasons = {}, []
+    for method in methods:
+        score = SCORES[method]
+        smallest = len(query.genes) if score.needs == "profile" else min(len(query.up), len(query.down))
+        if smallest < min_tags:
+            what = "genes in common" if score.needs == "profile" else "genes in the up or down set"
+            reasons.append(f"{method}: only {smallest} {what}, {min_tags} are needed")
+            scores[method] = np.full(len(profiles.values), np.nan)
+        else:
+            scores[method] = score.function(query, profiles).cpu().numpy()
+    missing = np.isnan(np.stack(list(scores.values()))).any(axis=0)
+    reason = np.where(missing, "; ".join(reasons) or "undefined: one of the two signatures is constant", "")
+    return scores | sizes | {"status": np.where(missing, "incomplete", "ok"), "reason": reason}
+
+
+def _by_measured_genes(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows that measure the same genes, and these genes; a platform gives one group."""
+    patterns, group = np.unique(np.packbits(~np.isnan(values), axis=1), axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        yield np.flatnonzero(group == number), np.flatnonzero(np.unpackbits(pattern, count=values.shape[1]))

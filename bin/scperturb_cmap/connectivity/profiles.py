@@ -1,0 +1,98 @@
+"""The two sides of a comparison, as tensors on the device that does the work."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+__all__ = ["Profiles", "Query", "choose_device", "make_query"]
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Reference signatures that measure the same genes.
+
+    Parameters
+    ----------
+    values
+        float32, shape (n_signatures, n_genes), no missing values.
+    """
+
+    values: torch.Tensor
+
+    @cached_property
+    def ranks(self) -> torch.Tensor:
+        """Rank of every gene in its signature, 0 = most up; ties in the order of the genes. Shape of ``values``."""
+        order = torch.sort(self.values, dim=1, descending=True, stable=True).indices
+        places = torch.arange(order.shape[1], device=order.device).expand_as(order)
+        return torch.empty_like(order).scatter_(1, order, places)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A disease signature, seen from the genes of one group of reference signatures.
+
+    Parameters
+    ----------
+    genes
+        Positions, among the reference's genes, of those the query measures too; shape (n_shared,).
+    values
+        The query's values of these genes, float64; shape (n_shared,).
+    up, down
+        Positions, among the reference's genes, of the query's most up and most down genes.
+    """
+
+    genes: torch.Tensor
+    values: torch.Tensor
+    up: torch.Tensor
+    down: torch.Tensor
+
+
+def make_query(values: np.ndarray, n_genes: int, device: torch.device) -> Query:
+    """Take the query's measured genes and its strongest ones in each direction.
+
+    Parameters
+    ----------
+    values
+        The query's values for the genes of the reference, NaN = not measured; shape (n_genes_reference,).
+    n_genes
+        Size of each set: the genes with the largest positive and the largest negative values. A gene must point in the
+        direction of its set, so a set may be smaller. Equal values are taken in the order of the genes.
+    device
+        Where the tensors go.
+
+    Examples
+    --------
+    >>> query = make_query(np.array([0.5, np.nan, -3.0, 2.0]), 1, torch.device("cpu"))
+    >>> query.genes.tolist(), query.up.tolist(), query.down.tolist()
+    ([0, 2, 3], [3], [2])
+    """
+    shared = np.flatnonzero(~np.isnan(values))
+    up = shared[np.argsort(-values[shared], kind="stable")][:n_genes]
+    down = shared[np.argsort(values[shared], kind="stable")][:n_genes]
+
+    def tensor(positions: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(np.ascontiguousarray(positions), device=device)
+
+    return Query(
+        tensor(shared), tensor(values[shared].astype(np.float64)), tensor(up[values[up] > 0]), tensor(down[values[down] < 0])
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """The device to compute on: ``"auto"`` takes a GPU where there is one.
+
+    Raises
+    ------
+    ValueError
+        A GPU is asked for and there is none.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
+    if name == "gpu" and not torch.cuda.is_available():
+        raise ValueError("--device gpu was asked for, but torch sees no GPU here; use --device auto or cpu.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,113 @@
+"""The contract of every published table, and the one way to write one."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+import pyarrow
+import pyarrow.parquet as pq
+
+__all__ = ["DESIGN", "DRUGS", "FUNNEL", "GENES", "POPULATIONS", "read_scores", "write_blocks", "write_table"]
+
+_TEXT = pa.Column(str)
+_COUNT = pa.Column(int, pa.Check.ge(0), coerce=True)
+_MAYBE_COUNT = pa.Column("Int64", pa.Check.ge(0), nullable=True)
+_MAYBE_NUMBER = pa.Column(float, nullable=True, coerce=True)
+_MAYBE_TEXT = pa.Column(object, nullable=True)
+
+
+def _is(*choices: str) -> pa.Column:
+    return pa.Column(str, pa.Check.isin(choices))
+
+
+def _reason_given(fine: tuple[str, ...]) -> pa.Check:
+    """A status other than these must come with a reason."""
+    return pa.Check(lambda table: table["status"].isin(fine) | (table["reason"] != ""), error="a status without a reason")
+
+
+#: signatures/<dataset>.design.tsv
+DESIGN = pa.DataFrameSchema({
+    "dataset": _TEXT, "population": _TEXT, "donor": _TEXT, "arm": _is("case", "control"), "condition": _TEXT,
+    "n_cells": _COUNT, "n_counts": _COUNT, "used": _is("yes", "no"), "reason": _TEXT,
+}, strict=True)  # fmt: skip
+
+#: <dataset or reference>.genes.tsv
+GENES = pa.DataFrameSchema({"gene": _TEXT, "gene_key": _TEXT, "matched_by": _TEXT}, strict=True)
+
+#: reference/<reference>.funnel.tsv
+FUNNEL = pa.DataFrameSchema({
+    "reference": _TEXT, "step": _TEXT, "n_signatures": _COUNT, "n_compounds": _COUNT, "detail": _TEXT,
+}, strict=True)  # fmt: skip
+
+#: ranking/<dataset>.populations.tsv
+POPULATIONS = pa.DataFrameSchema({
+    "dataset": _TEXT, "population": _TEXT, "case": _TEXT, "control": _TEXT, "n_donors_case": _COUNT, "n_donors_control": _COUNT,
+    "n_cells_case": _COUNT, "n_cells_control": _COUNT, "design": _is("paired", "unpaired", ""),
+    "evidence": _is("replicated", "limited", ""), "status": _is("ok", "skipped"), "reason": _TEXT, "n_genes": _COUNT,
+    "n_genes_shared": _COUNT, "n_landmarks": _COUNT, "n_drugs": _COUNT,
+}, checks=_reason_given(("ok",)), strict=True)  # fmt: skip
+
+#: ranking/<dataset>.drugs.tsv; besides these, score_<method> and rank_<method> for every chosen method.
+DRUGS = pa.DataFrameSchema({
+    "dataset": _TEXT, "population": _TEXT, "evidence": _TEXT, "rank": _MAYBE_COUNT, "compound": _MAYBE_TEXT,
+    "compound_id": _MAYBE_TEXT, "score": _MAYBE_NUMBER, "method": _TEXT, "score_low": _MAYBE_NUMBER, "score_high": _MAYBE_NUMBER,
+    "n_signatures": _MAYBE_COUNT, "n_cell_lines": _MAYBE_COUNT, "best_reference": _MAYBE_TEXT, "best_cell_line": _MAYBE_TEXT,
+    "best_dose_um": _MAYBE_NUMBER, "best_time_h": _MAYBE_NUMBER, "mechanism": _MAYBE_TEXT, "targets": _MAYBE_TEXT,
+    "clinical_phase": _MAYBE_TEXT, "status": _is("ok", "limited_evidence", "not_ranked"), "reason": _TEXT,
+}, checks=[
+    _reason_given(("ok",)),
+    pa.Check(lambda table: table["rank"].notna() == (table["status"] != "not_ranked"), error="a rank without a score or the reverse"),
+])  # fmt: skip
+
+
+def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> None:
+    """Check a table against its contract and write it; it appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    table
+        What to write.
+    schema
+        Its contract, one of this module's.
+    path
+        Ends in .tsv or .parquet. Numbers are written with the digits that tell them apart.
+
+    Raises
+    ------
+    pandera.errors.SchemaError
+        The table breaks its contract (a fault of the program).
+    """
+    table = schema.validate(table)
+    partial = path.with_name(path.name + ".partial")
+    if path.suffix == ".parquet":
+        table.to_parquet(partial, index=False)
+    else:
+        # A line break inside a name would break the table for the next reader.
+        text = table.select_dtypes("object").columns
+        table.assign(**{c: table[c].replace(r"[\t\r\n]+", " ", regex=True) for c in text}).to_csv(partial, sep="\t", index=False)
+    partial.rename(path)
+
+
+def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write a table that comes in blocks as Parquet; only one block is in memory, and the file appears when complete.
+
+    Every block must have the columns and types of the first.
+    """
+    partial = path.with_name(path.name + ".partial")
+    writer = None
+    for block in blocks:
+        table = pyarrow.Table.from_pandas(block, preserve_index=False)
+        writer = writer or pq.ParquetWriter(partial, table.schema)
+        writer.write_table(table.cast(writer.schema))
+    if writer is None:
+        raise ValueError(f"{path.name} would have no rows.")
+    writer.close()
+    partial.rename(path)
+
+
+def read_scores(paths: Sequence[Path], dataset: str) -> pd.DataFrame:
+    """Scores of one data set from all shards; other data sets are not read into memory."""
+    return pd.concat(
+        [pq.read_table(path, filters=[("dataset", "=", dataset)]).to_pandas() for path in sorted(paths)], ignore_index=True
+    )

@@ -1,0 +1,108 @@
+"""Sample sheet and reference sheet: their columns, and every problem of a sheet at once."""
+
+import re
+from pathlib import Path
+
+
+from scperturb_cmap.io.tables import read_text_table
+from scperturb_cmap.utils.errors import InputError, Problem
+
+__all__ = ["FORMATS", "ROLES", "check_sheet", "populations_of"]
+
+#: File formats of references, and what a reference is for.
+FORMATS = ("gctx", "gct")
+ROLES = ("search", "train", "both")
+
+#: Columns of each kind of sheet: needed ones, optional ones, those with a fixed choice.
+_SHEETS = {
+    "samples": {
+        "needed": ("dataset", "path", "cell_type_key", "condition_key", "case", "control", "donor_key"),
+        "optional": ("populations", "layer", "organism"),
+        "choices": {"organism": ("", "human", "Homo sapiens")},
+    },
+    "references": {
+        "needed": ("reference", "path", "format", "role"),
+        "optional": ("siginfo", "geneinfo"),
+        "choices": {"format": FORMATS, "role": ROLES},
+    },
+}
+
+#: Data sets and references name files: no spaces, quotes, slashes or leading dots.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_sheet(path: Path, kind: str) -> tuple[list[dict[str, str]], list[Problem]]:
+    """Read a sheet and list everything that is wrong with its cells (not with the files it names).
+
+    Parameters
+    ----------
+    path
+        A comma- or tab-separated sheet.
+    kind
+        "samples" or "references".
+
+    Returns
+    -------
+    rows
+        One dictionary per row, all known columns present, optional ones ``""`` where not given.
+    problems
+        What is wrong, with the line of the file.
+    """
+    name, layout = Path(path).name, _SHEETS[kind]
+    try:
+        table = read_text_table(path)
+    except InputError as error:
+        return [], error.problems
+    known = (*layout["needed"], *layout["optional"])
+    problems = [
+        Problem(name, f"column '{column}'", "The column is missing.", f"Add it; a {kind} sheet needs {', '.join(layout['needed'])}.")
+        for column in layout["needed"] if column not in table
+    ]  # fmt: skip
+    problems += [
+        Problem(name, f"column '{column}'", "The column is not known.", f"Correct or remove it; optional columns are {', '.join(layout['optional'])}.")
+        for column in table.columns if column not in known
+    ]  # fmt: skip
+    if not len(table):
+        problems.append(Problem(name, "", "The sheet has a header but no rows.", "Add at least one row."))
+    if problems:
+        return [], problems
+
+    table = table.reindex(columns=list(known), fill_value="")
+    identity = known[0]
+    for line, row in enumerate(table.to_dict("records"), start=2):
+        problems += [Problem(name, f"line {line}, column '{column}'", wrong, remedy) for column, wrong, remedy in _check_row(row, kind)]
+    for value in table[identity][(table[identity] != "") & table[identity].str.lower().duplicated()].unique():
+        lines = ", ".join(str(n + 2) for n in table.index[table[identity].str.lower() == value.lower()])
+        problems.append(Problem(
+            name, f"lines {lines}, column '{identity}'", f"The name {value!r} stands more than once (capitals do not tell names apart).",
+            "Give every row its own name.",
+        ))
+    return table.to_dict("records"), problems
+
+
+def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
+    """(column, what is wrong, remedy) for one row."""
+    layout, found = _SHEETS[kind], []
+    identity = layout["needed"][0]
+    for column in layout["needed"]:
+        if not row[column]:
+            found.append((column, "The value is empty.", "Fill it in."))
+    if row[identity] and not _NAME.fullmatch(row[identity]):
+        found.append((
+            identity, f"{row[identity]!r} is not a safe name for files.",
+            "Use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit.",
+        ))  # fmt: skip
+    for column, choices in layout["choices"].items():
+        if row[column] and row[column] not in choices:
+            remedy = f"Choose one of {', '.join(choice for choice in choices if choice)}."
+            if column == "organism":
+                remedy = "Only human data can be used in this version; translate genes to their human one-to-one orthologs first."
+            found.append((column, f"{row[column]!r} is not known.", remedy))
+    if kind == "samples" and row["case"] and row["case"] == row["control"]:
+        found.append(("control", f"Case and control are both {row['case']!r}.", "Name two different conditions."))
+    return found
+
+
+def populations_of(row: dict[str, str]) -> list[str]:
+    """Populations chosen in a row of the sample sheet (separated by ``;``), empty = all."""
+    return [name.strip() for name in row["populations"].split(";") if name.strip()]

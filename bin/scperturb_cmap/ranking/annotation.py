@@ -1,0 +1,77 @@
+"""What is known about the drugs: mechanism, targets, clinical phase."""
+
+import logging
+
+import pandas as pd
+
+from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.names import compound_key
+
+__all__ = ["annotate", "harmonise_annotation"]
+
+log = logging.getLogger(__name__)
+
+#: Our columns and their names in the Repurposing Hub, DrugBank and CLUE exports.
+_ALIASES = {
+    "compound": ("pert_iname", "compound", "name", "drug", "Name", "Common name"),
+    "mechanism": ("moa", "mechanism", "mechanism_of_action"),
+    "targets": ("target", "targets", "gene_symbol"),
+    "clinical_phase": ("clinical_phase", "phase", "groups", "Drug Groups"),
+}
+
+
+def harmonise_annotation(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Bring a drug annotation into one row per compound.
+
+    Parameters
+    ----------
+    table
+        Table of text, missing values ``""``: a column of compound names and any of mechanism, targets, clinical phase.
+    name
+        What to call the file in messages.
+
+    Returns
+    -------
+    Index compound_id; columns mechanism, targets, clinical_phase. Where a compound has several rows, their different
+    values are joined by ``|``: a join never multiplies drugs.
+
+    Raises
+    ------
+    InputError
+        There is no column of compound names.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"pert_iname": ["Drug A", "drug-a"], "moa": ["X inhibitor", "Y agonist"]})
+    >>> harmonise_annotation(table, "drugs.tsv")["mechanism"].to_dict()
+    {'drug-a': 'X inhibitor|Y agonist'}
+    """
+    found = {ours: next((c for c in theirs if c in table), None) for ours, theirs in _ALIASES.items()}
+    if found["compound"] is None:
+        raise InputError(Problem(
+            name, "column 'compound'", f"None of the columns {', '.join(_ALIASES['compound'])} is there.",
+            "Give a table with a column of compound names.",
+        ))
+    text = pd.DataFrame({ours: table[theirs] if theirs else "" for ours, theirs in found.items()}, index=table.index)
+    text["compound_id"] = text.pop("compound").map(compound_key)
+    text = text[text["compound_id"] != ""]
+    return text.groupby("compound_id").agg(lambda values: "|".join(dict.fromkeys(value for value in values if value)))
+
+
+def annotate(drugs: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFrame:
+    """Add mechanism, targets and clinical_phase; ``""`` where nothing is known.
+
+    Parameters
+    ----------
+    drugs
+        Any table with a column compound_id.
+    annotation
+        As :func:`harmonise_annotation` gives it, or None.
+    """
+    columns = ["mechanism", "targets", "clinical_phase"]
+    if annotation is None:
+        return drugs.assign(**dict.fromkeys(columns, ""))
+    known = drugs["compound_id"].drop_duplicates()
+    log.info("annotation: %d of %d compounds found", known.isin(annotation.index).sum(), len(known))
+    added = annotation.reindex(drugs["compound_id"])[columns].fillna("")
+    return drugs.assign(**{column: added[column].to_numpy() for column in columns})

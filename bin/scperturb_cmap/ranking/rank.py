@@ -1,0 +1,152 @@
+"""Rank drugs by how strongly they reverse a population's signature."""
+
+from collections.abc import Sequence
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+__all__ = ["describe_populations", "maxq", "rank_drugs"]
+
+_QUANTILES = (0.33, 0.67)
+
+_LIMITED = "Only 2 donors per arm: the signature, and with it the rank, is unsure."
+
+
+def maxq(scores: pd.Series, drugs: pd.Series) -> pd.DataFrame:
+    """Sum up the scores of each drug's signatures: the 33rd or the 67th percentile, whichever is further from zero.
+
+    The Connectivity Map's way over cell lines: a drug that acts in a third of its lines is seen, one extreme line is not
+    enough. Missing scores are left out.
+
+    Parameters
+    ----------
+    scores
+        One score per signature.
+    drugs
+        The drug of each signature.
+
+    Returns
+    -------
+    Index = drug; columns score, score_low and score_high (33rd and 67th percentile). Of two equally distant percentiles
+    the higher is taken.
+
+    References
+    ----------
+    Subramanian et al. 2017, doi:10.1016/j.cell.2017.10.049.
+
+    Examples
+    --------
+    >>> maxq(pd.Series([-0.8, -0.6, 0.1, 0.2]), pd.Series(["a", "a", "a", "b"])).round(3)
+       score  score_low  score_high
+    a -0.668     -0.668      -0.362
+    b  0.200      0.200       0.200
+    """
+    low, high = (scores.groupby(drugs.to_numpy(), sort=True).quantile(q) for q in _QUANTILES)
+    chosen = high.where(high.abs() >= low.abs(), low)
+    return pd.DataFrame({"score": chosen, "score_low": low, "score_high": high})
+
+
+def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataFrame:
+    """Rank the drugs for every population of one data set.
+
+    Parameters
+    ----------
+    scores
+        Scores of signatures (all shards): population, reference, compound, compound_id, cell_line, dose_um, time_h,
+        reason, one column per method.
+    populations
+        ``obs`` of the data set's signature set.
+    methods
+        Score columns.
+    headline
+        The method that decides rank and score.
+
+    Returns
+    -------
+    One row per population and drug, ordered by rank (1 = most negative score = strongest reversal; equal scores share the
+    better rank); one row with status "not_ranked" and a reason for a population without ranking. See docs/output.md.
+    """
+    tables = []
+    by_population = dict(list(scores.groupby("population", observed=True)))
+    for obs in populations.itertuples():
+        names = {"dataset": obs.dataset, "population": obs.population, "evidence": obs.evidence}
+        mine = by_population.get(obs.population)
+        if obs.status == "skipped":
+            ranked = _not_ranked(obs.reason)
+        elif mine is None or mine[headline].isna().all():
+            why = "no reference signatures" if mine is None else mine["reason"].iloc[0]
+            ranked = _not_ranked(f"No score could be computed ({why}).")
+        else:
+            ranked = _rank(mine, methods, headline)
+            if obs.evidence == "limited":
+                ranked.loc[ranked["status"] == "ok", ["status", "reason"]] = ["limited_evidence", _LIMITED]
+        tables.append(ranked.assign(**names, method=headline))
+    per_method = [f"{what}_{method}" for method in methods for what in ("score", "rank")]
+    columns = [
+        "dataset", "population", "evidence", "rank", "compound", "compound_id", "score", "method", "score_low", "score_high",
+        *per_method, "n_signatures", "n_cell_lines", "best_reference", "best_cell_line", "best_dose_um", "best_time_h",
+        "status", "reason",
+    ]  # fmt: skip
+    result = pd.concat([table.reindex(columns=columns) for table in tables], ignore_index=True)
+    counts = ["rank", "n_signatures", "n_cell_lines", *(c for c in per_method if c.startswith("rank"))]
+    return result.astype(dict.fromkeys(counts, "Int64"))
+
+
+def describe_populations(signatures: ad.AnnData, scores: pd.DataFrame, drugs: pd.DataFrame) -> pd.DataFrame:
+    """What stands behind the ranking of each population.
+
+    Parameters
+    ----------
+    signatures
+        The data set's signature set.
+    scores
+        Its scores, as for :func:`rank_drugs`.
+    drugs
+        The ranking.
+
+    Returns
+    -------
+    ``obs`` of the signature set with n_genes (tested), n_genes_shared (most genes in common with a reference signature),
+    n_landmarks (tested landmark genes) and n_drugs (ranked).
+    """
+    tested = ~np.isnan(np.asarray(signatures.X))
+    landmark = (signatures.var["feature_space"] == "landmark").to_numpy()
+    populations = signatures.obs.reset_index(drop=True).assign(n_genes=tested.sum(axis=1), n_landmarks=tested[:, landmark].sum(axis=1))
+    shared = scores.groupby("population", observed=True)["n_genes"].max()
+    ranked = drugs[drugs["rank"].notna()].groupby("population").size()
+    for column, counts in (("n_genes_shared", shared), ("n_drugs", ranked)):
+        populations[column] = populations["population"].astype(object).map(counts).fillna(0).astype(int)
+    text = populations.select_dtypes("category").columns
+    return populations.astype(dict.fromkeys(text, str))
+
+
+def _rank(mine: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataFrame:
+    """Ranking of one population; drugs without a headline score come last, with the reason."""
+    drugs = mine["compound_id"]
+    ranked = maxq(mine[headline], drugs)
+    for method in methods:
+        score = ranked["score"] if method == headline else maxq(mine[method], drugs)["score"]
+        ranked[f"score_{method}"] = score
+        ranked[f"rank_{method}"] = score.rank(method="min")
+    by_drug = mine.groupby(drugs.to_numpy(), sort=True)
+    ranked["rank"] = ranked[f"rank_{headline}"]
+    ranked["compound"] = by_drug["compound"].first()
+    ranked["n_signatures"] = by_drug[headline].count()
+    ranked["n_cell_lines"] = mine[mine["cell_line"] != ""].groupby("compound_id", observed=True)["cell_line"].nunique()
+    ranked["n_cell_lines"] = ranked["n_cell_lines"].fillna(0)
+
+    # The signature that best supports the drug's score: its most extreme one in the direction of the score.
+    signed = mine[headline] * np.sign(drugs.map(ranked["score"])).replace(0, 1)
+    best = mine.loc[signed.dropna().groupby(drugs).idxmax()].set_index("compound_id")
+    for column in ("reference", "cell_line", "dose_um", "time_h"):
+        ranked[f"best_{column}"] = best[column]
+
+    missing = ranked["score"].isna()
+    ranked["status"] = np.where(missing, "not_ranked", "ok")
+    ranked["reason"] = by_drug["reason"].first().where(missing, "")
+    return ranked.rename_axis("compound_id").reset_index().sort_values(["rank", "compound_id"])
+
+
+def _not_ranked(reason: str) -> pd.DataFrame:
+    return pd.DataFrame({"status": ["not_ranked"], "reason": [reason]})

@@ -1,0 +1,82 @@
+"""From the matrix of a reference to signature-set shards of a bounded size."""
+
+import logging
+from collections.abc import Callable, Iterator
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from scperturb_cmap.genes import MATCHED, GeneTable
+from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS, signature_set
+
+__all__ = ["build_shards", "choose_rows"]
+
+log = logging.getLogger(__name__)
+
+
+def choose_rows(mapping: pd.DataFrame) -> pd.DataFrame:
+    """One row of the matrix per gene key: the one matched in the most trustworthy way, then the first in the file.
+
+    Parameters
+    ----------
+    mapping
+        As :meth:`GeneTable.map` gives it, one row per row of the matrix.
+
+    Returns
+    -------
+    The rows kept, in the order of the file; their index is the position in the matrix.
+
+    Examples
+    --------
+    >>> mapping = pd.DataFrame({"gene": ["IP10", "CXCL10", "x"], "gene_key": ["3627", "3627", ""],
+    ...                         "matched_by": ["synonym", "symbol", "unmatched"]})
+    >>> choose_rows(mapping)["gene"].tolist()
+    ['CXCL10']
+    """
+    matched = mapping.reset_index(drop=True)
+    matched = matched[matched["gene_key"] != ""]
+    trust = matched["matched_by"].map(MATCHED.index)
+    return matched.loc[trust.sort_values(kind="stable").index].drop_duplicates("gene_key").sort_index()
+
+
+def build_shards(
+    read_block: Callable[[np.ndarray], np.ndarray], positions: np.ndarray, metadata: pd.DataFrame, mapping: pd.DataFrame,
+    table: GeneTable, reference: str, shard_size: int,
+) -> Iterator[ad.AnnData]:  # fmt: skip
+    """Read a reference shard by shard; only one shard is in memory at a time.
+
+    Parameters
+    ----------
+    read_block
+        Reads the signatures at given positions of the matrix: positions -> values, shape (n_signatures, n_rows).
+    positions
+        Positions in the matrix of the signatures to keep, in order.
+    metadata
+        Their metadata (:func:`~scperturb_cmap.reference.metadata.harmonise_metadata`), same order.
+    mapping
+        Gene keys of the matrix' rows.
+    table
+        The run's gene table.
+    reference
+        Name of the reference.
+    shard_size
+        Most signatures in a shard.
+
+    Yields
+    ------
+    Signature sets with effect ``modz``. A signature without any value has status "empty" and a reason.
+    """
+    rows = choose_rows(mapping)
+    var = table.genes.loc[rows["gene_key"]]
+    for start in range(0, len(positions), shard_size):
+        part = slice(start, start + shard_size)
+        values = read_block(positions[part])[:, rows.index]
+        values = np.where(np.isfinite(values), values, np.nan)
+        empty = np.isnan(values).all(axis=1)
+        obs = metadata.iloc[part].assign(
+            reference=reference, status=np.where(empty, "empty", "ok"), reason=np.where(empty, "no value in the matrix", "")
+        )
+        obs.index.name = None
+        log.info("%s: read %d of %d signatures", reference, min(part.stop, len(positions)), len(positions))
+        yield signature_set(values, obs[list(PERTURBATION_COLUMNS)], var, "modz")

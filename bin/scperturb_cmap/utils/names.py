@@ -1,0 +1,18 @@
+"""Names that identify things."""
+
+import re
+
+__all__ = ["compound_key"]
+
+
+def compound_key(name: str) -> str:
+    """Normalised compound name: the identity of a compound.
+
+    Case, spaces, hyphens and underscores are spelling; signs in brackets are not, since (+)-x and (-)-x differ.
+
+    Examples
+    --------
+    >>> compound_key("Valproic  Acid"), compound_key("valproic_acid"), compound_key("(-)-JQ1")
+    ('valproic-acid', 'valproic-acid', '(-)-jq1')
+    """
+    return re.sub(r"[\s_\-]+(?!\))", "-", str(name).casefold().strip())
