@@ -41,7 +41,7 @@ lock: setup ## bring containers/constraints.txt up to date with the requirements
 
 images: $(IMAGES:%=image-%) ## container images, with docker or podman; BUILD_ARGS is handed on
 
-image-%:
+$(IMAGES:%=image-%): image-%:
 	@[ -n "$(ENGINE)" ] || { echo "Building images needs docker or podman: install one of them." >&2; exit 1; }
 	$(ENGINE) build $(BUILD_ARGS) --tag scperturb-cmap-$*:$(VERSION) --file containers/$*/Dockerfile containers
 
