@@ -15,7 +15,7 @@ def build_parser():
     parser.add_argument("--references", type=Path, required=True, help="reference sheet (docs/usage.md)")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument("--drugs", type=Path, help="drug annotation")
-    parser.add_argument("--staged", type=Path, help="JSON: path in a sheet -> where the file lies now; sheet paths as they are by default")
+    parser.add_argument("--staged", type=Path, help="JSON: input:PATH or references:PATH of a sheet -> where the file lies now")
     parser.add_argument("--code-digest", default="", help="digest of the library, recorded in the manifest")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for manifest.json, <dataset>.sample.json, <reference>.reference.json")
     return parser
@@ -26,14 +26,14 @@ def check_inputs(args: Namespace) -> None:
     from scperturb_cmap.io.sheets import check_sheet
     from scperturb_cmap.io.tables import read_gene_table, read_text_table
     from scperturb_cmap.ranking.annotation import harmonise_annotation
-    from scperturb_cmap.utils.errors import InputError
+    from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import file_sha256, write_json
 
     staged = json.loads(args.staged.read_text()) if args.staged else {}
 
-    def place(sheet: Path, cell: str) -> Path | None:
+    def place(sheet: str, cell: str) -> Path | None:
         """Where the file of a sheet's cell lies; paths are relative to the sheet."""
-        return (Path(staged[cell]) if cell in staged else sheet.parent / cell) if cell else None
+        return Path(staged.get(f"{sheet}:{cell}", getattr(args, sheet).parent / cell)) if cell else None
 
     samples, problems = check_sheet(args.input, "samples")
     references, wrong = check_sheet(args.references, "references")
@@ -42,18 +42,20 @@ def check_inputs(args: Namespace) -> None:
         problems += problems_of(lambda: harmonise_annotation(read_text_table(args.drugs), args.drugs.name))
     for row in samples:
         if row["path"]:
-            problems += problems_of(check_sample, row, place(args.input, row["path"]))
+            problems += problems_of(check_sample, row, place("input", row["path"]))
     for row in references:
         if row["path"] and row["format"] in ("gctx", "gct"):
-            problems += problems_of(check_reference, row, *(place(args.references, row[c]) for c in ("path", "siginfo", "geneinfo")))
+            problems += problems_of(check_reference, row, *(place("references", row[c]) for c in ("path", "siginfo", "geneinfo")))
+    for name in {row["dataset"] for row in samples} & {row["reference"] for row in references}:
+        problems.append(Problem(args.references.name, "column 'reference'", f"{name!r} is also a data set.", "Give it another name."))
     if problems:
         raise InputError(dict.fromkeys(problems))
 
     files = [("input", args.input, args.input.name), ("references", args.references, args.references.name)]
     files += [("genes", path, path.name) for path in args.genes]
     files += [("drugs", args.drugs, args.drugs.name)] if args.drugs else []
-    files += [("cells", place(args.input, row["path"]), row["path"]) for row in samples]
-    files += [(c, place(args.references, row[c]), row[c]) for row in references for c in ("path", "siginfo", "geneinfo") if row[c]]
+    files += [("cells", place("input", row["path"]), row["path"]) for row in samples]
+    files += [(c, place("references", row[c]), row[c]) for row in references for c in ("path", "siginfo", "geneinfo") if row[c]]
     inputs = [{"role": role, "file": name, "sha256": file_sha256(path), "bytes": path.stat().st_size} for role, path, name in files]
     for row in samples:
         write_json(row, args.out / f"{row['dataset']}.sample.json")

@@ -128,6 +128,7 @@ class Cells:
         indicator = csr_matrix((np.ones(len(members)), (groups[members], members)), (n_groups, self.n_cells))
         for rows, columns, block in self._blocks(_BLOCK_VALUES):
             sums[:, columns] += _dense(indicator[:, rows] @ block)
+            log.info("%s: read cells up to %d, genes up to %d", self.name, rows.stop or self.n_cells, columns.stop or len(self.genes))
         return sums
 
     def _blocks(self, size: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
@@ -143,8 +144,6 @@ class Cells:
                 rows, columns = (part, whole) if by_row else (whole, part)
                 block = matrix[rows, columns]
                 self._check_block(block)
-                if length > step:
-                    log.info("%s: read %d of %d %s", self.name, part.stop, length, "cells" if by_row else "genes")
                 yield rows, columns, block
 
     def _check_block(self, block: np.ndarray) -> None:

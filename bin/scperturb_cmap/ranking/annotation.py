@@ -71,7 +71,7 @@ def annotate(drugs: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFra
     columns = ["mechanism", "targets", "clinical_phase"]
     if annotation is None:
         return drugs.assign(**dict.fromkeys(columns, ""))
-    known = drugs["compound_id"].drop_duplicates()
+    known = drugs["compound_id"].dropna().drop_duplicates()
     log.info("annotation: %d of %d compounds found", known.isin(annotation.index).sum(), len(known))
     added = annotation.reindex(drugs["compound_id"])[columns].fillna("")
     return drugs.assign(**{column: added[column].to_numpy() for column in columns})

@@ -61,4 +61,10 @@ def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) 
         for problem in error.problems:
             print(f"  - {problem}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"\nThe Python package {error.name} is not installed here. Run `make setup` and put .venv/bin first on PATH, or use a "
+            "container profile such as -profile docker.", file=sys.stderr,
+        )  # fmt: skip
+        return 1
     return 0

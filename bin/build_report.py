@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Build the report from executed notebooks: a folder of pages that opens from disk, and the same as a zip."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from scperturb_cmap.utils.cli import base_parser, run
+from scperturb_cmap.utils.errors import InputError, Problem
+
+
+def build_parser() -> ArgumentParser:
+    parser = base_parser(__doc__)
+    parser.add_argument("--book", type=Path, required=True, help="folder with _config.yml, _static and further pages")
+    parser.add_argument("--notebooks", type=Path, nargs="+", required=True, help="executed notebooks, in any order")
+    parser.add_argument("--tables", type=Path, nargs="*", default=[], help="files for the folder of downloads")
+    parser.add_argument("--title", default="", help="title of the report; that of _config.yml by default")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the report; <out>.zip is written beside it")
+    return parser
+
+
+def build_report(args: Namespace) -> None:
+    pages = sorted((read_page(path) for path in args.notebooks), key=lambda page: (page["order"], page["name"]))
+    check(args, pages)
+    source = args.out.with_name(f"{args.out.name}.book")
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(args.book, source)
+    write_source(source, pages, args.title)
+    built = build_book(source)
+    if args.tables:
+        (built / "tables").mkdir()
+        for path in args.tables:
+            shutil.copy(path, built / "tables" / path.name)
+    if broken := broken_links(built):
+        raise InputError(Problem(page, link, "The link leads nowhere.", "Hand its file over with --tables.") for page, link in broken)
+    shutil.rmtree(args.out, ignore_errors=True)
+    built.rename(args.out)
+    shutil.rmtree(source)
+    write_zip(args.out)
+
+
+def read_page(path: Path) -> dict:
+    """Read an executed notebook; its metadata tells its place in the book."""
+    if not path.is_file():
+        raise InputError(Problem(str(path), "", "The file does not exist.", "Correct the path."))
+    try:
+        notebook = json.loads(path.read_text())
+        place = notebook["metadata"].get("report", {})
+        parameters = notebook["metadata"].get("papermill", {}).get("parameters", {})
+        cells = notebook["cells"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(Problem(str(path), "", "It is no Jupyter notebook.", "Name files with the ending .ipynb.")) from None
+    name = place.get("page", path.stem)
+    if title := str(parameters.get(place.get("title"), "")):
+        # One notebook, many pages: each bears the value of a parameter as its title.
+        name = f"{name}_{title}"
+        source = "".join(cells[0]["source"])
+        cells[0]["source"] = re.sub(r"\A# .*", lambda _: "# " + re.sub(r"([^\w\s])", r"\\\1", title), source)
+    return {
+        "name": re.sub(r"[^\w.-]", "_", name), "order": place.get("order", 9), "part": place.get("part", ""), "notebook": notebook,
+    }  # fmt: skip
+
+
+def check(args: Namespace, pages: list[dict]) -> None:
+    """Stop where a book could not be built from this."""
+    names = [page["name"] for page in pages]
+    problems = [Problem(str(path), "", "The file does not exist.", "Correct the path.") for path in args.tables if not path.is_file()]
+    if not (args.book / "_config.yml").is_file():
+        problems.append(Problem(str(args.book), "", "The folder holds no _config.yml.", "Name the folder report/ of the pipeline."))
+    if "index" not in names:
+        problems.append(Problem("--notebooks", "", "The overview, the first page, is missing.", "Name the executed overview notebook too."))
+    problems += [
+        Problem("--notebooks", name, "Two notebooks make the same page.", "Name each only once.")
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def write_source(source: Path, pages: list[dict], title: str) -> None:
+    """Complete the book's source: pages, table of contents, title, and the one script that draws all figures."""
+    import yaml
+    from plotly.offline import get_plotlyjs
+
+    parts: dict[str, list] = {}
+    for page in pages:
+        (source / f"{page['name']}.ipynb").write_text(json.dumps(page["notebook"]))
+        if page["name"] != "index":
+            parts.setdefault(page["part"] or "Further pages", []).append({"file": page["name"]})
+    toc = {"format": "jb-book", "root": "index", "parts": [{"caption": name, "chapters": files} for name, files in parts.items()]}
+    (source / "_toc.yml").write_text(yaml.safe_dump(toc))
+    if title:
+        config = yaml.safe_load((source / "_config.yml").read_text())
+        (source / "_config.yml").write_text(yaml.safe_dump(config | {"title": title}))
+    (source / "_static").mkdir(exist_ok=True)
+    (source / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+
+
+def build_book(source: Path) -> Path:
+    """Run Jupyter Book; whatever it warns of would be a broken page."""
+    local = {name: str((source / "_cache" / name.lower()).absolute()) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
+    command = [sys.executable, "-m", "jupyter_book", "build", str(source), "-W", "--keep-going", "-q"]
+    done = subprocess.run(command, env=os.environ | local, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        said = [line.strip() for line in re.sub(r"\x1b\[[\d;]*m", "", done.stdout).splitlines()]
+        faults = [line for line in said if "WARNING" in line or "ERROR" in line] or said[-5:]
+        raise InputError(Problem(str(source), "", f"Jupyter Book found a fault: {line}", "") for line in faults)
+    html = source / "_build" / "html"
+    for name in (".buildinfo", "objects.inv", "search.html", "searchindex.js"):
+        (html / name).unlink(missing_ok=True)
+    return html
+
+
+def broken_links(folder: Path) -> list[tuple[str, str]]:
+    """Links to files of the report that are not there: (page, link)."""
+    found = []
+    for page in sorted(folder.glob("*.html")):
+        for link in re.findall(r'<[^>]+\s(?:href|src)="([^"#?]+)', page.read_text(encoding="utf-8")):
+            if not urlsplit(link).scheme and not (folder / unquote(link)).exists():
+                found.append((page.name, link))
+    return list(dict.fromkeys(found))
+
+
+def write_zip(folder: Path) -> None:
+    """Pack the report; the same pages give the same zip."""
+    partial = folder.with_name(f"{folder.name}.zip.partial")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(str(folder.name / path.relative_to(folder)))
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    partial.rename(folder.with_name(f"{folder.name}.zip"))
+
+
+if __name__ == "__main__":
+    sys.exit(run(build_parser(), build_report))

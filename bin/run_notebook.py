@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Execute one notebook with the parameters of a JSON or YAML file, in the current directory."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from scperturb_cmap.utils.cli import base_parser, run
+
+#: Jupyter's and IPython's folders, which would otherwise lie in a home that a container may not have.
+FOLDERS = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+
+
+def build_parser() -> ArgumentParser:
+    parser = base_parser(__doc__)
+    parser.add_argument("--notebook", type=Path, required=True, help="notebook with a cell tagged 'parameters'")
+    parser.add_argument("--parameters", type=Path, required=True, help="JSON or YAML file: parameter -> value")
+    parser.add_argument("--out", type=Path, required=True, help="executed notebook; written when every cell has run")
+    return parser
+
+
+def run_notebook(args: Namespace) -> None:
+    import yaml
+
+    from scperturb_cmap.utils.errors import InputError, Problem
+
+    for path in (args.notebook, args.parameters):
+        if not path.is_file():
+            raise InputError(Problem(str(path), "", "The file does not exist.", "Correct the path."))
+    try:
+        parameters = yaml.safe_load(args.parameters.read_text())  # JSON is YAML too
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise InputError(Problem(str(args.parameters), "", "It is no valid JSON or YAML.", "Correct it.")) from None
+    if not isinstance(parameters, dict):
+        raise InputError(Problem(str(args.parameters), "", "It holds no names with values.", 'Write {"results": "."}.'))
+
+    for name in FOLDERS:
+        os.environ.setdefault(name, str(Path(".jupyter", name.lower()).absolute()))
+        Path(os.environ[name]).mkdir(parents=True, exist_ok=True)
+    # The kernel is a process of its own and imports the library beside this script.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH")]))
+
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    try:
+        known = papermill.inspect_notebook(args.notebook)
+    except Exception:  # papermill passes on whatever nbformat and json raise
+        raise InputError(Problem(str(args.notebook), "", "It is no Jupyter notebook.", "Name a file with the ending .ipynb.")) from None
+    if unknown := sorted(set(parameters) - set(known)):
+        raise InputError(Problem(
+            str(args.parameters), ", ".join(map(str, unknown)), f"{args.notebook.name} has no such parameter.",
+            f"Its parameters are {', '.join(known) or 'none'}.",
+        ))  # fmt: skip
+    partial = args.out.with_name(f"{args.out.stem}.unfinished.ipynb")
+    try:
+        papermill.execute_notebook(
+            args.notebook, partial, parameters, kernel_name="python3", progress_bar=False, extra_arguments=["--log-level=ERROR"]
+        )
+    except PapermillExecutionError as error:
+        raise InputError(Problem(
+            args.notebook.name, f"cell {error.cell_index}", f"It stopped with {error.ename}: {error.evalue}".rstrip(".") + ".",
+            f"What ran before it is in {partial}.",
+        )) from None  # fmt: skip
+    partial.rename(args.out)
+
+
+if __name__ == "__main__":
+    sys.exit(run(build_parser(), run_notebook))

@@ -1,0 +1,99 @@
+#!/usr/bin/env nextflow
+// scPerturb-CMap: from single cells of cases and controls to ranked drugs per cell population.
+
+include { CHECK_INPUTS       } from './modules/check_inputs/main'
+include { DERIVE_SIGNATURES  } from './modules/derive_signatures/main'
+include { BUILD_REFERENCE    } from './modules/build_reference/main'
+include { SCORE_CONNECTIVITY } from './modules/score_connectivity/main'
+include { RANK_DRUGS         } from './modules/rank_drugs/main'
+include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
+include { BUILD_REPORT       } from './modules/build_report/main'
+include { check_params ; code_digest ; json ; notebook ; page ; param_files ; pretty_json ; sheet_files ; staged_names ; version_table } from './modules/utils'
+
+workflow {
+    main:
+    check_params(params, file("${projectDir}/nextflow_schema.json"))
+    input = file(params.input)
+    references = file(params.references)
+    genes = param_files(params.genes)
+    drugs = param_files(params.drugs)
+    // Every file the sheets name, as [[cell: 'input:cells.h5ad', file: /data/cells.h5ad], ...]; those that do not exist are
+    // left to CHECK_INPUTS, which reports all problems at once.
+    named = sheet_files('input', input, ['path']) + sheet_files('references', references, ['path', 'siginfo', 'geneinfo'])
+    place = named.collectEntries { entry -> [entry.cell, entry.file] }
+
+    CHECK_INPUTS(
+        input,
+        references,
+        named.collect { entry -> entry.file },
+        channel.of(staged_names(named)).collectFile(name: 'staged.json').first(),
+        genes,
+        drugs,
+        code_digest(),
+    )
+
+    // each emission is [[id: 'kang'], kang.sample.json, cells.h5ad]
+    ch_samples = CHECK_INPUTS.out.samples
+        .flatten()
+        .map { row -> tuple([id: json(row).dataset], row, place["input:${json(row).path}".toString()]) }
+    DERIVE_SIGNATURES(
+        ch_samples,
+        genes,
+        [min_cells: params.min_cells, min_donors: params.min_donors, min_counts: params.min_counts, min_gene_overlap: params.min_gene_overlap],
+    )
+
+    // each emission is [[id: 'l1000', role: 'search'], l1000.reference.json, matrix.gctx, siginfo.txt or [], geneinfo.txt or []]
+    ch_references = CHECK_INPUTS.out.references
+        .flatten()
+        .map { row ->
+            def about = json(row)
+            def files = ['path', 'siginfo', 'geneinfo'].collect { column -> place["references:${about[column]}".toString()] ?: [] }
+            tuple([id: about.reference, role: about.role], row, files[0], files[1], files[2])
+        }
+    BUILD_REFERENCE(ch_references, genes, [min_gene_overlap: params.min_gene_overlap, shard_size: params.shard_size])
+
+    // each emission is [[id: 'l1000.shard_0000'], l1000.shard_0000.h5ad]; a reference for training only is not searched
+    ch_shards = BUILD_REFERENCE.out.shards
+        .filter { meta, _shards -> meta.role != 'train' }
+        .transpose()
+        .map { _meta, shard -> tuple([id: shard.baseName], shard) }
+    SCORE_CONNECTIVITY(
+        ch_shards,
+        DERIVE_SIGNATURES.out.signatures.map { _meta, signatures -> signatures }.toSortedList { file -> file.name },
+        [methods: params.methods, n_genes: params.n_genes, min_tags: params.min_tags, device: params.device],
+    )
+
+    RANK_DRUGS(
+        DERIVE_SIGNATURES.out.signatures,
+        SCORE_CONNECTIVITY.out.scores.toSortedList { file -> file.name },
+        drugs,
+        [methods: params.methods, headline: params.headline],
+    )
+
+    // What the pages of the report show. Nothing that runs from here on may emit to the topic, or the versions would wait
+    // for themselves.
+    ch_versions = channel.topic('versions').unique().map { process, tool, version -> "${process}\t${tool}\t${version}" }
+    ch_run = version_table(ch_versions, null)
+        .mix(channel.of(pretty_json(params)).collectFile(name: 'params.json'), CHECK_INPUTS.out.manifest)
+    ch_metrics = DERIVE_SIGNATURES.out.metrics
+        .mix(BUILD_REFERENCE.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics)
+    ch_funnels = BUILD_REFERENCE.out.tables.map { _meta, tables -> tables }.flatten()
+    // each emission is [[id: 'kang'], [kang.drugs.tsv, kang.populations.tsv, kang.design.tsv, kang.signatures.h5ad, ...]]
+    ch_datasets = RANK_DRUGS.out.tables
+        .join(DERIVE_SIGNATURES.out.tables)
+        .join(DERIVE_SIGNATURES.out.signatures)
+        .map { meta, ranking, tables, signatures -> tuple(meta, ranking + tables + [signatures]) }
+    // each emission is [[id: '02_dataset.kang', dataset: 'kang'], 02_dataset.ipynb, [files]]
+    ch_pages = page('01_overview', ch_datasets.map { _meta, files -> files }.flatten().mix(ch_metrics, ch_run))
+        .mix(
+            ch_datasets.map { meta, files -> tuple([id: "02_dataset.${meta.id}", dataset: meta.id], notebook('02_dataset'), files) },
+            page('03_methods', ch_funnels.mix(ch_metrics, ch_run)),
+            page('04_provenance', ch_run),
+        )
+    RUN_NOTEBOOK(ch_pages)
+    BUILD_REPORT(
+        RUN_NOTEBOOK.out.notebook.toSortedList { file -> file.name },
+        file("${projectDir}/report"),
+    )
+    version_table(ch_versions.mix(RUN_NOTEBOOK.out.versions, BUILD_REPORT.out.versions), "${params.outdir}/pipeline_info")
+}

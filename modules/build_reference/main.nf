@@ -1,0 +1,31 @@
+// Build the signature-set shards of one reference, with its quality funnel.
+process BUILD_REFERENCE {
+    tag "${meta.id}"
+    label 'process_high_memory'
+    label 'env_core'
+
+    input:
+    tuple val(meta), path(reference), path(matrix, stageAs: 'matrix/*'), path(siginfo, stageAs: 'siginfo/*'), path(geneinfo, stageAs: 'geneinfo/*')
+    path genes, stageAs: 'genes?/*'
+    val opts
+
+    output:
+    tuple val(meta), path("${meta.id}.shard_*.h5ad", arity: '1..*'), emit: shards
+    tuple val(meta), path("${meta.id}.{funnel,genes}.tsv"), emit: tables
+    path "${meta.id}.build_reference.metrics.json", emit: metrics
+    tuple val("${task.process}"), val('cmapPy'), eval('pkg_version.py cmapPy'), topic: versions
+    tuple val("${task.process}"), val('anndata'), eval('pkg_version.py anndata'), topic: versions
+
+    script:
+    """
+    build_reference.py --reference ${reference} --matrix ${matrix} --genes ${genes} \\
+        ${siginfo ? "--siginfo ${siginfo}" : ''} ${geneinfo ? "--geneinfo ${geneinfo}" : ''} \\
+        --min-gene-overlap ${opts.min_gene_overlap} --shard-size ${opts.shard_size} ${task.ext.args ?: ''}
+    """
+
+    stub:
+    """
+    touch ${meta.id}.shard_0000.h5ad ${meta.id}.{funnel,genes}.tsv
+    echo '{}' > ${meta.id}.build_reference.metrics.json
+    """
+}

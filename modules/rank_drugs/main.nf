@@ -1,0 +1,30 @@
+// Rank the drugs for every population of one data set.
+process RANK_DRUGS {
+    tag "${meta.id}"
+    label 'process_medium'
+    label 'env_core'
+
+    input:
+    tuple val(meta), path(signatures)
+    path scores
+    path drugs, stageAs: 'drugs/*'
+    val opts
+
+    output:
+    tuple val(meta), path("${meta.id}.{drugs,populations}.tsv"), emit: tables
+    path "${meta.id}.drugs.parquet", emit: parquet
+    path "${meta.id}.rank_drugs.metrics.json", emit: metrics
+    tuple val("${task.process}"), val('pandas'), eval('pkg_version.py pandas'), topic: versions
+
+    script:
+    """
+    rank_drugs.py --signatures ${signatures} --scores ${scores} ${drugs ? "--drugs ${drugs}" : ''} \\
+        --methods ${opts.methods} --headline ${opts.headline} ${task.ext.args ?: ''}
+    """
+
+    stub:
+    """
+    touch ${meta.id}.{drugs,populations}.tsv ${meta.id}.drugs.parquet
+    echo '{}' > ${meta.id}.rank_drugs.metrics.json
+    """
+}

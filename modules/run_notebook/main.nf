@@ -1,0 +1,26 @@
+// Run one notebook of the report on the files it shows.
+process RUN_NOTEBOOK {
+    tag "${meta.id}"
+    label 'process_single'
+    label 'env_report'
+
+    input:
+    tuple val(meta), path(notebook, stageAs: 'notebook/*'), path(files)
+
+    output:
+    path "${meta.id}.ipynb", emit: notebook
+    // Not to the topic: these tasks wait for it (see the entry workflow).
+    eval("echo '${task.process}\tpapermill\t'\$(pkg_version.py papermill)"), emit: versions
+
+    script:
+    def dataset = meta.dataset ? ", \"dataset\": \"${meta.dataset}\"" : ''
+    """
+    echo '{"results": "."${dataset}}' > parameters.json
+    run_notebook.py --notebook ${notebook} --parameters parameters.json --out ${meta.id}.ipynb ${task.ext.args ?: ''}
+    """
+
+    stub:
+    """
+    touch ${meta.id}.ipynb
+    """
+}

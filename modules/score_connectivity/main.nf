@@ -1,0 +1,28 @@
+// Score every population of the run against one shard of a reference.
+process SCORE_CONNECTIVITY {
+    tag "${meta.id}"
+    label 'process_gpu'
+    label 'env_torch'
+
+    input:
+    tuple val(meta), path(shard)
+    path signatures
+    val opts
+
+    output:
+    path "${meta.id}.scores.parquet", emit: scores
+    path "${meta.id}.score_connectivity.metrics.json", emit: metrics
+    tuple val("${task.process}"), val('torch'), eval('pkg_version.py torch'), topic: versions
+
+    script:
+    """
+    score_connectivity.py --signatures ${signatures} --shard ${shard} --threads ${task.cpus} --methods ${opts.methods} \\
+        --n-genes ${opts.n_genes} --min-tags ${opts.min_tags} --device ${opts.device} ${task.ext.args ?: ''}
+    """
+
+    stub:
+    """
+    touch ${meta.id}.scores.parquet
+    echo '{}' > ${meta.id}.score_connectivity.metrics.json
+    """
+}
