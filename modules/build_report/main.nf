@@ -8,7 +8,7 @@ process BUILD_REPORT {
     path book
 
     output:
-    path 'html', emit: html
+    path 'html/*', emit: html
     path 'report.zip', emit: zip
     eval("echo '${task.process}\tjupyter-book\t'\$(pkg_version.py jupyter-book)"), emit: versions
 

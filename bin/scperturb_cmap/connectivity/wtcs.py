@@ -6,6 +6,9 @@ from scperturb_cmap.connectivity.profiles import Profiles, Query
 
 __all__ = ["enrichment_score", "wtcs"]
 
+#: Two deviations this close are equal: rounding must not decide the sign of a score.
+_TIE = 1e-12
+
 
 def wtcs(query: Query, profiles: Profiles) -> torch.Tensor:
     r"""Two-sided weighted connectivity score of the query's up and down genes.
@@ -72,5 +75,5 @@ def enrichment_score(tags: torch.Tensor, profiles: Profiles) -> torch.Tensor:
     before = after - weights / total.clamp(min=torch.finfo(torch.float64).tiny)
     highest = after.max(dim=1).values.clamp(min=0)
     lowest = before.min(dim=1).values.clamp(max=0)
-    score = torch.where(highest >= -lowest, highest, lowest)
+    score = torch.where(highest >= -lowest - _TIE, highest, lowest)
     return torch.where(total[:, 0] > 0, score, torch.zeros_like(score))

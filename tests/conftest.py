@@ -1,0 +1,55 @@
+"""What several tests share: the project's folders, the real data where they are there, small signature sets."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REAL_DATA = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The generated demo data."""
+    return ROOT / "assets" / "demo"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The real data beside the project; the test is skipped where they are absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"the real data are not there ({REAL_DATA}); name their folder in REAL_DATA")
+    return REAL_DATA
+
+
+@pytest.fixture
+def gene_table() -> pd.DataFrame:
+    """Gene table with every trap: versions, a synonym of two genes, a symbol that is another gene's synonym."""
+    return pd.DataFrame({
+        "entrez_id": ["1", "2", "3", "4"],
+        "symbol": ["AAA", "BBB", "CCC", "DDD"],
+        "ensembl_id": ["ENSG01", "ENSG02", "", "ENSG04|ENSG44"],
+        "synonyms": ["OLD1|BOTH", "BOTH", "AAA", ""],
+        "feature_space": ["landmark", "best inferred", "landmark", "other"],
+    })  # fmt: skip
+
+
+def make_sets(reference: np.ndarray, queries: np.ndarray):
+    """Signature sets of drugs and of populations over the same genes; all names made up."""
+    from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS, POPULATION_COLUMNS, signature_set
+
+    var = pd.DataFrame({"symbol": "", "feature_space": "landmark"}, index=[str(n) for n in range(reference.shape[1])])
+    drugs = pd.DataFrame({c: [f"{c}{n}" for n in range(len(reference))] for c in PERTURBATION_COLUMNS}).assign(status="ok", dose_um=1.0, time_h=6.0)
+    drugs.index = [f"sig{n}" for n in range(len(reference))]
+    ill = pd.DataFrame({c: [f"{c}{n}" for n in range(len(queries))] for c in POPULATION_COLUMNS}).assign(status="ok", dataset="d")
+    ill.index = [f"d|{n}" for n in range(len(queries))]
+    return signature_set(reference, drugs, var, "modz"), signature_set(queries, ill, var, "wald_z")

@@ -1,0 +1,189 @@
+"""Disease signatures: design guard, pseudobulk from any storage, planted effects, independent statistics."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from scperturb_cmap.genes import GeneTable
+from scperturb_cmap.io.cells import Cells
+from scperturb_cmap.signatures import ALL_CELLS
+from scperturb_cmap.signatures.derive import derive_signatures, sample_codes
+from scperturb_cmap.signatures.design import choose_design
+from scperturb_cmap.utils.errors import InputError
+
+
+def samples(case: dict, control: dict) -> pd.DataFrame:
+    rows = [(donor, "case", n) for donor, n in case.items()] + [(donor, "control", n) for donor, n in control.items()]
+    return pd.DataFrame(rows, columns=["donor", "arm", "n_cells"])
+
+
+@pytest.mark.parametrize(
+    ("case", "control", "kind", "evidence", "used"),
+    [
+        ({"a": 50, "b": 50, "c": 50}, {"d": 50, "e": 50, "f": 50}, "unpaired", "replicated", "abcdef"),
+        ({"a": 50, "b": 50}, {"d": 50, "e": 50, "f": 50}, "unpaired", "limited", "abdef"),
+        ({"a": 50, "b": 50, "c": 50}, {"a": 50, "b": 50, "c": 50}, "paired", "replicated", "aabbcc"),
+        # one donor in both arms of an otherwise unpaired design is left out of both
+        ({"a": 50, "b": 50, "x": 50}, {"d": 50, "e": 50, "x": 50}, "unpaired", "limited", "abde"),
+        # pairs win where they are as many
+        ({"a": 50, "x": 50, "y": 50}, {"d": 50, "x": 50, "y": 50}, "paired", "limited", "xxyy"),
+        ({"a": 50, "b": 9, "c": 50}, {"d": 50, "e": 50, "f": 50}, "unpaired", "limited", "acdef"),
+        ({"a": 50, "b": 9}, {"d": 50, "e": 50}, "", "", ""),
+        ({}, {"d": 50, "e": 50}, "", "", ""),
+    ],
+)
+def test_choice_of_design(case, control, kind, evidence, used):
+    design = choose_design(samples(case, control), min_cells=10, min_donors=2)
+    assert (design.kind, design.evidence, "".join(sorted(design.used["donor"]))) == (kind, evidence, used)
+    assert bool(design.reason) == (kind == "")
+    assert (design.samples["reason"] != "").equals(design.samples["used"] == "no")  # nothing is dropped silently
+
+
+def cells_file(path, matrix, obs, layer=None, genes=None):
+    genes = genes or [f"G{n}" for n in range(matrix.shape[1])]
+    data = ad.AnnData(matrix if layer is None else sparse.csr_matrix(matrix.shape), obs=obs, var=pd.DataFrame(index=genes))
+    if layer == "raw":
+        data.raw = ad.AnnData(matrix, obs=obs, var=data.var)
+    elif layer:
+        data.layers[layer] = matrix
+    data.write_h5ad(path)
+    return path
+
+
+@pytest.fixture
+def small_cells():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(1.5, (60, 25)).astype(np.float32)
+    obs = pd.DataFrame({"ct": rng.choice(["B", "T"], 60), "group": rng.choice(4, 60)}, index=[f"c{n}" for n in range(60)])
+    return counts, obs
+
+
+@pytest.mark.parametrize("layer", ["", "counts", "raw"])
+@pytest.mark.parametrize("store", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+@pytest.mark.parametrize("block", [30, 10**6])
+def test_sums_do_not_depend_on_storage(tmp_path, monkeypatch, small_cells, layer, store, block):
+    monkeypatch.setattr("scperturb_cmap.io.cells._BLOCK_VALUES", block)
+    counts, obs = small_cells
+    cells = Cells(cells_file(tmp_path / "a.h5ad", store(counts), obs, layer or None), layer)
+    groups = obs["group"].to_numpy() - 1  # -1 belongs to none
+    expected = np.stack([counts[groups == g].sum(axis=0) for g in range(3)])
+    assert np.array_equal(cells.sum_by_group(groups, 3), expected)
+    assert cells.column("ct").tolist() == obs["ct"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x / x.sum(axis=1, keepdims=True) * 1e4, "no whole numbers"),
+        (lambda x: np.log1p(x), "no whole numbers"),
+        (lambda x: (x - x.mean(axis=0)), "negative values"),
+        (lambda x: np.where(x == 0, np.nan, x), "missing or infinite"),
+    ],
+)
+def test_what_is_no_count_is_refused(tmp_path, small_cells, change, message):
+    counts, obs = small_cells
+    cells = Cells(cells_file(tmp_path / "a.h5ad", change(counts).astype(np.float32), obs))
+    with pytest.raises(InputError, match=f"a.h5ad, X: It holds .*{message}.*raw counts are needed"):
+        cells.check_counts()
+    with pytest.raises(InputError, match=message):
+        cells.sum_by_group(np.zeros(60, int), 1)
+
+
+def simulate(seed: int, effect: float, n_donors: int = 4, n_genes: int = 300, paired: bool = False):
+    """Pseudobulk counts of two populations; the first 20 genes of B rise in cases, the next 20 fall."""
+    rng = np.random.default_rng(seed)
+    level = rng.lognormal(3, 1, n_genes)
+    rows, counts = [], []
+    for population in "BT":
+        donor_effects = rng.normal(0, 0.2, (n_donors, n_genes))
+        for arm in ("case", "control"):
+            for n in range(n_donors):
+                shift = donor_effects[n].copy() if paired else rng.normal(0, 0.2, n_genes)
+                if arm == "case" and population == "B":
+                    shift[:20] += effect
+                    shift[20:40] -= effect
+                donor = f"{n}" if paired else f"{arm}{n}"
+                rows.append((population, donor, arm, "ill" if arm == "case" else "well", 50))
+                counts.append(rng.negative_binomial(10, 10 / (10 + level * np.exp(shift) * rng.uniform(0.5, 2))))
+    table = pd.DataFrame(rows, columns=["population", "donor", "arm", "condition", "n_cells"])
+    return np.array(counts, dtype=float), table
+
+
+@pytest.fixture
+def table():
+    n = 300
+    return GeneTable.from_tables([pd.DataFrame({
+        "entrez_id": [str(i + 1) for i in range(n)], "symbol": [f"G{i}" for i in range(n)], "ensembl_id": "", "synonyms": "",
+        "feature_space": "landmark",
+    })])  # fmt: skip
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_planted_genes_are_found_in_their_population_and_direction(table, paired):
+    counts, rows = simulate(1, effect=1.5, paired=paired)
+    derived = derive_signatures(counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well")
+    z = pd.DataFrame(derived.signatures.X, index=derived.signatures.obs["population"], columns=derived.signatures.var["symbol"])
+    planted = [f"G{n}" for n in range(40)]
+    assert set(z.loc["B"].nlargest(10).index) <= set(planted[:20]) and set(z.loc["B"].nsmallest(10).index) <= set(planted[20:])
+    assert z.loc["T", planted].abs().mean() < 2 < z.loc[ALL_CELLS, planted].abs().mean() < z.loc["B", planted].abs().mean()
+    assert set(derived.signatures.obs["design"]) == {"paired" if paired else "unpaired"}
+    assert set(derived.signatures.obs["evidence"]) == {"replicated"}
+
+
+def test_without_effect_few_genes_are_significant(table):
+    counts, rows = simulate(2, effect=0)
+    derived = derive_signatures(counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well")
+    assert np.nanmean(derived.signatures.layers["p_value"] < 0.05) < 0.1
+
+
+def test_genes_of_one_key_are_added_and_strangers_left_out(table):
+    counts, rows = simulate(3, effect=1)
+    names = [f"G{n}" for n in range(300)]
+    names[7], names[9] = "7", "stranger"  # "7" is the Entrez id of G6
+    derived = derive_signatures(counts, rows, table.map(names), table, dataset="d", case="ill", control="well")
+    assert derived.signatures.n_vars == 298 and "10" not in derived.signatures.var_names
+    merged = counts.copy()
+    merged[:, 6] += merged[:, 7]
+    again = derive_signatures(np.delete(merged, 7, axis=1), rows, table.map(np.delete(names, 7)), table, dataset="d", case="ill", control="well")
+    np.testing.assert_allclose(again.signatures.X, derived.signatures.X, rtol=1e-5)
+
+
+def test_skipped_populations_stay_with_a_reason(table):
+    counts, rows = simulate(4, effect=1)
+    rows.loc[rows["population"] == "T", "n_cells"] = 3
+    derived = derive_signatures(counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well")
+    obs = derived.signatures.obs.set_index("population")
+    assert obs.loc["T", "status"] == "skipped" and "Too few donors" in obs.loc["T", "reason"]
+    assert np.isnan(derived.signatures["d|T"].X).all() and not np.isnan(derived.signatures["d|B"].X).all()
+    assert (derived.samples.query("population == 'T'")["used"] == "no").all()
+
+
+def test_cells_without_donor_or_of_other_conditions_are_outside():
+    cells = pd.DataFrame({
+        "population": ["B", "B", "B", "", "T"], "condition": ["ill", "well", "mild", "ill", "ill"], "donor": ["1", "2", "3", "1", ""],
+    })  # fmt: skip
+    codes, rows = sample_codes(cells, "ill", "well")
+    assert codes.tolist() == [1, 2, -1, 0, -1]
+    assert rows[["population", "donor", "arm", "n_cells"]].values.tolist() == [["", "1", "case", 1], ["B", "1", "case", 1], ["B", "2", "control", 1]]
+
+
+def test_wald_z_agrees_with_an_independent_model(table):
+    """statsmodels' negative binomial with pydeseq2's dispersion and size factors gives the same effect and z."""
+    import statsmodels.api as sm
+    from pydeseq2.dds import DeseqDataSet
+
+    counts, rows = simulate(5, effect=1)
+    derived = derive_signatures(counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well")
+    mine = rows["population"] == "B"
+    meta = rows[mine].set_index(rows.index[mine].astype(str))[["arm"]]
+    frame = pd.DataFrame(counts[mine].astype(int), index=meta.index)
+    data = DeseqDataSet(counts=frame, metadata=meta, design="~arm", size_factors_fit_type="poscounts", quiet=True)
+    data.deseq2()
+    x = sm.add_constant((meta["arm"] == "case").astype(float).to_numpy())
+    for gene in (0, 5, 25, 100, 250):
+        family = sm.families.NegativeBinomial(alpha=float(data.var["dispersions"].iloc[gene]))
+        fit = sm.GLM(frame[gene].to_numpy(), x, family=family, offset=np.log(data.obs["size_factors"].to_numpy())).fit()
+        assert derived.signatures["d|B"].layers["log_fc"][0, gene] == pytest.approx(fit.params[1] / np.log(2), rel=1e-3, abs=1e-3)
+        assert derived.signatures["d|B"].X[0, gene] == pytest.approx(fit.params[1] / fit.bse[1], rel=2e-2, abs=2e-2)
