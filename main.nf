@@ -84,7 +84,7 @@ workflow {
         .join(DERIVE_SIGNATURES.out.signatures)
         .map { meta, ranking, tables, signatures -> tuple(meta, ranking + tables + [signatures]) }
     // each emission is [[id: '02_dataset.kang', dataset: 'kang'], 02_dataset.ipynb, [files]]
-    ch_pages = page('01_overview', ch_datasets.map { _meta, files -> files }.flatten().mix(ch_metrics, ch_run))
+    ch_pages = page('01_overview', ch_datasets.map { _meta, files -> files }.flatten().mix(ch_funnels, ch_metrics, ch_run))
         .mix(
             ch_datasets.map { meta, files -> tuple([id: "02_dataset.${meta.id}", dataset: meta.id], notebook('02_dataset'), files) },
             page('03_methods', ch_funnels.mix(ch_metrics, ch_run)),

@@ -100,5 +100,5 @@ def check_reference(row: dict[str, str], path: Path, siginfo: Path | None, genei
 
 def _some(values: list, most: int = 8) -> str:
     """A few of the values, for a message."""
-    shown = [repr(str(value)) for value in values[:most]]
+    shown = [repr(str(value)) for value in sorted(values)[:most]]
     return ", ".join(shown) + (f" and {len(values) - most} more" if len(values) > most else "")

@@ -55,15 +55,15 @@ def harmonise_gene_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> harmonise_gene_table(lincs, "geneinfo.txt").iloc[0].tolist()
     ['780', 'DDR1', '', '', 'landmark']
     """
-    out = pd.DataFrame(index=table.index)
-    for ours, theirs in _ALIASES.items():
-        found = next((column for column in theirs if column in table), None)
-        out[ours] = table[found] if found else ""
-        if found is None and ours in ("entrez_id", "symbol"):
-            raise InputError(Problem(
-                name, f"column '{ours}'", f"None of the columns {', '.join(theirs)} is there.",
-                "Give a gene table with entrez_id and symbol, LINCS geneinfo, NCBI gene_info or the HGNC complete set.",
-            ))
+    found = {ours: next((c for c in theirs if c in table), None) for ours, theirs in _ALIASES.items()}
+    problems = [
+        Problem(name, f"column '{ours}'", f"None of the columns {', '.join(_ALIASES[ours])} is there.",
+                "Give a gene table with entrez_id and symbol, LINCS geneinfo, NCBI gene_info or the HGNC complete set.")
+        for ours in ("entrez_id", "symbol") if found[ours] is None
+    ]  # fmt: skip
+    if problems:
+        raise InputError(problems)
+    out = pd.DataFrame({ours: table[theirs] if theirs else "" for ours, theirs in found.items()}, index=table.index)
     if "dbXrefs" in table:  # NCBI keeps the Ensembl id among cross-references
         out["ensembl_id"] = table["dbXrefs"].map(lambda refs: "|".join(re.findall(r"Ensembl:(ENS[A-Z]*G\d+)", refs)))
     if "pr_is_lm" in table:  # GSE92742 marks landmarks and best inferred genes by flags

@@ -1,0 +1,182 @@
+"""Bad input gets sentences: all problems at once, with file, place and remedy, and never a traceback."""
+
+import json
+import shutil
+from pathlib import Path
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+HTML = b"<!DOCTYPE html><html><body>Please log in</body></html>"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+
+
+@pytest.fixture
+def folder(tmp_path, demo):
+    """A copy of the demo data that a test may damage."""
+    return Path(shutil.copytree(demo, tmp_path / "demo"))
+
+
+@pytest.fixture
+def check(folder, stage):
+    """Run the stage on the copy."""
+
+    def run(**paths) -> tuple[int, str]:
+        names = {"input": "samples.csv", "references": "references.csv", "genes": "genes.tsv", "drugs": "drugs.tsv"} | paths
+        options = [part for name, file in names.items() for part in (f"--{name}", folder / file)]
+        return stage("check_inputs", *options, "--out", folder)
+
+    return run
+
+
+def edit(path, column, value, row=0):
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.loc[row, column] = value
+    table.to_csv(path, index=False)
+
+
+def refused(result, *parts):
+    status, said = result
+    assert status == 1
+    assert "Traceback" not in said
+    for part in parts:
+        assert part in said, said
+
+
+def test_good_input_gives_the_manifest(folder, check):
+    status, said = check()
+    assert (status, said) == (0, "")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert {entry["role"] for entry in manifest["inputs"]} == {"input", "references", "genes", "drugs", "cells", "path", "siginfo"}
+    assert all(len(entry["sha256"]) == 64 and entry["bytes"] > 0 for entry in manifest["inputs"])
+    assert json.loads((folder / "demo.sample.json").read_text())["case"] == "disease"
+    assert (folder / "demo_l1000.reference.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("sheet", "column", "value", "parts"),
+    [
+        ("samples.csv", "path", "lost.h5ad", ["lost.h5ad: The file does not exist"]),
+        ("samples.csv", "path", "", ["samples.csv, line 2, column 'path': The value is empty"]),
+        ("samples.csv", "dataset", "my data", ["line 2, column 'dataset'", "'my data' is not a safe name"]),
+        ("samples.csv", "dataset", "../up", ["'../up' is not a safe name"]),
+        ("samples.csv", "dataset", "$(touch hacked)", ["is not a safe name"]),
+        ("samples.csv", "dataset", "a'b", ["is not a safe name"]),
+        ("samples.csv", "dataset", 'a"b', ["is not a safe name"]),
+        ("samples.csv", "dataset", "-rf", ["is not a safe name"]),
+        ("samples.csv", "dataset", "x" * 65, ["is not a safe name"]),
+        ("samples.csv", "dataset", "demo_l1000", ["'demo_l1000' is also a data set"]),
+        ("samples.csv", "case", "ill", ["No cell has the case label 'ill' (labels:", "'healthy'", "Correct the column 'case'"]),
+        ("samples.csv", "control", "disease", ["Case and control are both 'disease'"]),
+        ("samples.csv", "cell_type_key", "celltype", ["cells.h5ad, obs column 'celltype': It is not there (columns:"]),
+        ("samples.csv", "donor_key", "patient", ["cells.h5ad, obs column 'patient': It is not there"]),
+        ("samples.csv", "populations", "B cells; Hepatocytes", ["There is no population 'Hepatocytes'"]),
+        ("samples.csv", "layer", "raw_counts", ["layer 'raw_counts': It is not in the file"]),
+        ("samples.csv", "organism", "mouse", ["Only human data", "one-to-one orthologs"]),
+        ("references.csv", "format", "xlsx", ["'xlsx' is not known. Choose one of gctx, gct"]),
+        ("references.csv", "role", "find", ["'find' is not known. Choose one of search, train, both"]),
+        ("references.csv", "path", "lost.gctx", ["lost.gctx: The file does not exist"]),
+        ("references.csv", "siginfo", "lost.txt", ["lost.txt: The file does not exist"]),
+        ("references.csv", "siginfo", "genes.tsv", ["genes.tsv, column 'sig_id': None of the columns"]),
+        ("references.csv", "format", "gct", ["A GCT file begins with #1.2"]),
+        ("references.csv", "siginfo", "", ["reference.gctx, column 'compound'"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_cell(folder, check, sheet, column, value, parts):
+    edit(folder / sheet, column, value)
+    refused(check(), *parts)
+    assert not (folder / "manifest.json").exists()
+
+
+def test_all_problems_at_once(folder, check):
+    edit(folder / "samples.csv", "dataset", "my data")
+    edit(folder / "samples.csv", "case", "ill")
+    edit(folder / "references.csv", "role", "find")
+    (folder / "genes.tsv").write_text("gene,name\n1,A\n")
+    refused(check(), "The input has 5 problems", "my data", "'ill'", "'find'", "genes.tsv, column 'entrez_id'", "genes.tsv, column 'symbol'")
+
+
+def test_duplicated_names(folder, check):
+    table = pd.read_csv(folder / "samples.csv", dtype=str, keep_default_na=False)
+    pd.concat([table, table.assign(dataset="DEMO")]).to_csv(folder / "samples.csv", index=False)
+    refused(check(), "lines 2, 3, column 'dataset'", "stands more than once")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", ["samples.csv: The file is empty"]),
+        ("dataset,path\n", ["column 'case': The column is missing", "column 'donor_key': The column is missing"]),
+        ("dataset,path,cell_type_key,condition_key,case,control,donor_key\n", ["header but no rows"]),
+        ("dataset,path,cell_type_key,condition_key,case,control,donor_key,Colour\na,b,c,d,e,f,g,h\n", ["column 'Colour': The column is not known"]),
+        ("dataset,path,cell_type_key,condition_key,case,control,donor_key\na,b,c,d,e,f,g,h,i,j\n", ["does not parse as a table"]),
+        (b"\xff\xfe\x00d\x00a", ["not a UTF-8 text table"]),
+        (HTML, ["samples.csv: It is an HTML page"]),
+    ],
+)
+def test_a_damaged_sheet(folder, check, text, parts):
+    (folder / "samples.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    refused(check(), *parts)
+
+
+@pytest.mark.parametrize("name", ["cells.h5ad", "reference.gctx", "siginfo.txt", "genes.tsv", "drugs.tsv"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(HTML, "It is an HTML page"), (POINTER, "It is a git-lfs pointer"), (b"", "The file is empty"), (b"\x89PNG\r\n\x1a\n" + bytes(300), "")],
+    ids=["html", "lfs", "empty", "png"],
+)
+def test_something_else_under_the_name(folder, check, name, content, message):
+    (folder / name).write_bytes(content)
+    refused(check(), name, message)
+
+
+def test_truncated_files(folder, check):
+    for name in ("cells.h5ad", "reference.gctx"):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+    refused(check(), "cells.h5ad: It is no HDF5 file, or it is damaged", "reference.gctx: It is no HDF5 file, or it is damaged")
+
+
+def test_hdf5_of_another_kind(folder, check):
+    for name in ("cells.h5ad", "reference.gctx"):
+        with h5py.File(folder / name, "w") as file:
+            file["x"] = 1
+    refused(check(), "cells.h5ad: It is HDF5 but no h5ad file", "reference.gctx, 0/DATA/0/matrix: It is HDF5 but no GCTX file")
+
+
+@pytest.mark.parametrize("change", [lambda x: np.log1p(x), lambda x: x - 1.0])
+def test_matrices_without_counts(folder, check, change):
+    cells = ad.read_h5ad(folder / "cells.h5ad")
+    cells.X = change(cells.X.toarray()).astype(np.float32)
+    cells.write_h5ad(folder / "cells.h5ad")
+    refused(check(), "cells.h5ad, X: It holds", "raw counts are needed", "column 'layer'")
+
+
+def test_no_donors(folder, check):
+    cells = ad.read_h5ad(folder / "cells.h5ad")
+    cells.obs["donor"] = np.full(cells.n_obs, np.nan)
+    cells.write_h5ad(folder / "cells.h5ad")
+    refused(check(), "obs column 'donor': No cell has a donor")
+
+
+def test_metadata_of_another_matrix(folder, check):
+    text = (folder / "siginfo.txt").read_text().splitlines()
+    (folder / "siginfo.txt").write_text("\n".join([text[0]] + ["other_" + line for line in text[1:]]))
+    refused(check(), "siginfo.txt, signature ids: None of them is in reference.gctx")
+
+
+def test_signature_ids_that_stand_twice(folder, check):
+    text = (folder / "siginfo.txt").read_text().splitlines()
+    (folder / "siginfo.txt").write_text("\n".join([*text, text[1]]))
+    refused(check(), "siginfo.txt, column 'sig_id': 1 signature ids stand more than once")
+
+
+def test_hostile_labels_are_only_text(folder, check):
+    """Names inside the files may hold anything; only names that become files are restricted."""
+    cells = ad.read_h5ad(folder / "cells.h5ad")
+    cells.obs["cell_type"] = cells.obs["cell_type"].astype(str).replace("B cells", "$(touch x)'\"<b>")
+    cells.write_h5ad(folder / "cells.h5ad")
+    assert check()[0] == 0

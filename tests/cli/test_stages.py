@@ -1,0 +1,51 @@
+"""Every stage: instant help, a version, choices that equal the schema's, errors as sentences."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+STAGES = ["check_inputs", "derive_signatures", "build_reference", "score_connectivity", "rank_drugs", "run_notebook", "build_report"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_help_is_instant(root, name):
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, root / "bin" / f"{name}.py", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and time.monotonic() - start < 1.5
+    assert "torch" not in done.stderr and len(done.stdout.splitlines()) > 5
+
+
+def test_defaults_and_choices_equal_the_schema(root):
+    groups = json.loads((root / "nextflow_schema.json").read_text())["$defs"].values()
+    schema = {name: about for group in groups for name, about in group["properties"].items()}
+    seen = set()
+    for name in STAGES:
+        text = subprocess.run([sys.executable, root / "bin" / f"{name}.py", "--help"], capture_output=True, text=True).stdout
+        for flag, choices, default in re.findall(r"--([a-z-]+) (?:[A-Z_ ]+|\{([^}]*)\})[^-]*?\(default: ([^)]*)\)", re.sub(r"\s+", " ", text)):
+            about = schema.get(flag.replace("-", "_"))
+            if not about or "default" not in about or about.get("format"):
+                continue
+            seen.add(flag)
+            assert default == str(about["default"]), f"{name} --{flag}"
+            assert not choices or choices.split(",") == about["enum"], f"{name} --{flag}"
+    assert {"min-cells", "min-donors", "shard-size", "n-genes", "device", "headline"} <= seen
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"no h5ad"])
+def test_a_broken_signature_set_is_named(stage, tmp_path, content):
+    broken = tmp_path / "broken.h5ad"
+    broken.write_bytes(content)
+    status, said = stage("score_connectivity", "--signatures", broken, "--shard", broken, "--out", tmp_path)
+    assert status == 1 and "broken.h5ad" in said and "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.h5ad"]
+
+
+def test_unknown_methods_are_named(stage, tmp_path):
+    status, said = stage("score_connectivity", "--signatures", "a", "--shard", "b", "--methods", "cosine,magic", "--out", tmp_path)
+    assert status == 1 and "magic is not known" in said and "wtcs" in said
+    status, said = stage("rank_drugs", "--signatures", "a", "--scores", "b", "--methods", "cosine", "--headline", "wtcs")
+    assert status == 1 and "'wtcs' is not among" in said
