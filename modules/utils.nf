@@ -25,8 +25,11 @@ def check_params(given, schema_file) {
         if (pattern && !(text ==~ pattern)) {
             return ["--${name} is '${text}': a number is needed"]
         }
-        if (pattern && ((about.minimum != null && (text as double) < about.minimum) || (about.maximum != null && (text as double) > about.maximum))) {
-            return ["--${name} is ${text}: it must lie between ${about.minimum ?: 0} and ${about.maximum ?: 'any'}"]
+        if (pattern && about.minimum != null && (text as double) < about.minimum) {
+            return ["--${name} is ${text}: it must be at least ${about.minimum}"]
+        }
+        if (pattern && about.maximum != null && (text as double) > about.maximum) {
+            return ["--${name} is ${text}: it must be at most ${about.maximum}"]
         }
         return []
     }

@@ -1,0 +1,73 @@
+"""Running the pipeline: on a copy of the project, so that a test may edit it, with the Nextflow that `make setup` found."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+PARTS = ("bin", "conf", "modules", "notebooks", "report", "assets", "tools", "main.nf", "nextflow.config", "nextflow_schema.json")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: exit status, everything it said, and its results."""
+
+    status: int
+    said: str
+    outdir: Path
+
+    @property
+    def trace(self) -> pd.DataFrame:
+        """One row per task: name, status, peak_rss, ..."""
+        return pd.read_csv(self.outdir / "pipeline_info" / "execution_trace.txt", sep="\t")
+
+
+@pytest.fixture(scope="session")
+def nextflow(root) -> dict[str, str]:
+    """The environment for Nextflow; tests that need it are skipped, visibly, where it is missing."""
+    path = f"{root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    if not shutil.which("nextflow", path=path):
+        pytest.skip("Nextflow is not installed: run `make setup`")
+    quick = {"NXF_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g", "NXF_ANSI_LOG": "false", "PYTHONDONTWRITEBYTECODE": "1"}
+    return os.environ | quick | {"PATH": path}
+
+
+@pytest.fixture(scope="session")
+def make_project(root, tmp_path_factory):
+    """Copies of the project."""
+
+    def copy() -> Path:
+        project = tmp_path_factory.mktemp("project")
+        for part in PARTS:
+            source = root / part
+            if source.is_dir():
+                shutil.copytree(source, project / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, project / part)
+        return project
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def run_pipeline(nextflow):
+    """Run the pipeline of a project's copy."""
+
+    def run(project: Path, *options: object, **variables: str) -> Run:
+        command = ["nextflow", "run", ".", *map(str, options)]
+        done = subprocess.run(command, cwd=project, env=nextflow | variables, capture_output=True, text=True)
+        return Run(done.returncode, done.stdout + done.stderr, project / "results")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def demo_run(make_project, run_pipeline) -> Run:
+    """The demo, run once for all tests that look at its results."""
+    run = run_pipeline(make_project(), "-profile", "test")
+    assert run.status == 0, run.said
+    return run

@@ -1,0 +1,92 @@
+"""Configuration: lint, one list of parameters, an image and resources for every process, no shadowed modules."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+def test_lint(root, nextflow):
+    done = subprocess.run([root / "tools" / "nf_lint.sh"], env=nextflow, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_schema_and_config_name_the_same_parameters(root):
+    groups = json.loads((root / "nextflow_schema.json").read_text())["$defs"].values()
+    schema = {name: about for group in groups for name, about in group["properties"].items()}
+    block = re.search(r"\nparams \{\n(.*?)\n\}", (root / "nextflow.config").read_text(), re.S)[1]
+    config = dict(re.findall(r"^\s+(\w+)\s+= (.+)$", block, re.M))
+    assert list(schema) == list(config)
+    for name, about in schema.items():
+        default = None if config[name] == "null" else config[name].strip("'")
+        assert default == (str(about["default"]) if "default" in about else None), name
+
+
+def test_the_parameter_page_is_up_to_date(root):
+    done = subprocess.run([sys.executable, root / "tools" / "make_docs.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_process_has_resources_and_an_image(root):
+    containers = (root / "conf" / "containers.config").read_text()
+    resources = (root / "conf" / "base.config").read_text()
+    modules = sorted((root / "modules").glob("*/main.nf"))
+    assert 5 <= len(modules) <= 12
+    for module in modules:
+        text = module.read_text()
+        assert re.search(rf"process {module.parent.name.upper()} ", text)
+        labels = re.findall(r"label '(\w+)'", text)
+        assert [f"withLabel: {label} " in (containers if label.startswith("env") else resources) for label in labels] == [True, True]
+        assert "stub:" in text and (root / "bin" / f"{module.parent.name}.py").is_file()
+
+
+def test_scripts_shadow_no_module(root):
+    """Python puts bin/ first on its path: a bin/queue.py would replace the standard library's."""
+    for script in (root / "bin").glob("*.py"):
+        assert "_" in script.stem
+        spec = importlib.util.find_spec(script.stem)
+        assert spec is None or spec.origin == str(script), script.name
+
+
+def test_nothing_names_this_machine(root):
+    files = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True).stdout.split("\n")
+    for name in filter(None, files):
+        path = root / name
+        if path.is_file() and path.suffix not in (".h5ad", ".gctx", ".png"):
+            assert not re.search(r"/(root|home)/|/work/(main|shared)", path.read_text(errors="ignore")), name
+
+
+@pytest.mark.nextflow
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ([], ["--input is missing", "--references is missing", "--genes is missing"]),
+        (["-profile", "test", "--device", "tpu", "--min_cells", "few", "--min_donors", "1", "--methods", "cosine,magic"],
+         ["5 problem(s)", "choose one of auto, cpu, gpu", "--min_cells is 'few': a number is needed", "--min_donors is 1: it must be at least 2", "name one or more of cosine", "--headline is 'wtcs', which is not among"]),
+        (["-profile", "test", "--methods", "cosine"], ["--headline is 'wtcs', which is not among"]),
+        (["-profile", "test", "--input", "lost.csv", "--genes", "lost.tsv"], ["--input: the file", "--genes: the file", "does not exist"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("parser", ["v1", "v2"])
+def test_wrong_parameters_stop_before_any_task(make_project, run_pipeline, options, parts, parser):
+    run = run_pipeline(make_project(), *options, NXF_SYNTAX_PARSER=parser)
+    assert run.status == 1
+    for part in parts:
+        assert part in run.said, run.said
+    assert "Submitted process" not in run.said and "Exception" not in run.said and "\tat " not in run.said
+
+
+@pytest.mark.nextflow
+def test_wrong_sheets_stop_with_all_their_problems(make_project, run_pipeline):
+    project = make_project()
+    sheet = project / "assets" / "demo" / "samples.csv"
+    header, row = sheet.read_text().splitlines()[:2]
+    sheet.write_text("\n".join([header, row.replace("demo,", "$(touch hacked),").replace("healthy", "well"), row.replace("cells", "lost")]) + "\n")
+    run = run_pipeline(project, "-profile", "test")
+    assert run.status == 1
+    for part in ("The input has 3 problems", "is not a safe name", "No cell has the control label 'well'", "lost.h5ad: The file does not exist"):
+        assert part in run.said, run.said
+    assert "Traceback" not in run.said and not list(project.rglob("hacked"))

@@ -1,0 +1,95 @@
+"""The demo run: the planted truth in the published tables, everything published, everything cached the second time."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.nextflow
+METHODS = ("cosine", "spearman", "wtcs")
+
+
+@pytest.fixture(scope="module")
+def drugs(demo_run):
+    return pd.read_csv(demo_run.outdir / "ranking" / "demo.drugs.tsv", sep="\t")
+
+
+@pytest.fixture(scope="module")
+def truth(demo):
+    return pd.read_csv(demo / "truth.tsv", sep="\t").set_index("role")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_populations_reverser_is_first_and_its_mimic_last(drugs, truth, method):
+    assert len(truth.loc["reverser"]) >= 4
+    for population, planted in truth.loc[["reverser", "mimic"]].groupby("population"):
+        ranked = drugs[drugs["population"] == population].sort_values(f"rank_{method}")
+        assert ranked["compound"].iloc[0] == planted.loc["reverser", "compound"]
+        assert ranked["compound"].iloc[-1] == planted.loc["mimic", "compound"]
+        assert ranked[f"score_{method}"].iloc[0] < 0 < ranked[f"score_{method}"].iloc[-1]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_average_would_have_misled(drugs, truth, method):
+    """The drug that all cells together put first is of no use for the population that matters, nor is mere strength."""
+    rank = drugs.set_index(["population", "compound"])[f"rank_{method}"]
+    decoy, strong = truth.loc["bulk_decoy", "compound"], truth.loc["strong_unrelated", "compound"]
+    assert rank["all cells", decoy] == 1
+    assert rank["CD14 monocytes", decoy] > rank["CD14 monocytes"].max() / 2
+    assert all(rank[population, strong] > 10 for population in truth.loc["reverser", "population"])
+
+
+def test_the_headline_decides_rank_and_score(drugs):
+    ranked = drugs[drugs["rank"].notna()]
+    assert (ranked["method"] == "wtcs").all()
+    assert ranked["rank"].equals(ranked["rank_wtcs"]) and ranked["score"].equals(ranked["score_wtcs"])
+    assert (ranked.groupby("population")["score"].diff().dropna() >= 0).all()
+    assert (ranked["score_low"] <= ranked["score_high"]).all()
+
+
+def test_nothing_is_missing_without_a_reason(drugs, demo_run):
+    assert {"dataset", "population", "rank", "compound", "score", "status", "reason"} <= set(drugs)
+    missing = drugs["score"].isna()
+    assert (drugs["status"] == "not_ranked").equals(missing) and drugs.loc[missing, "reason"].str.len().min() > 20
+    assert drugs.loc[missing, "population"].tolist() == ["Plasma cells"]
+    populations = pd.read_csv(demo_run.outdir / "ranking" / "demo.populations.tsv", sep="\t").set_index("population")
+    assert populations.loc["Plasma cells", "status"] == "skipped" and populations.loc["Plasma cells", "n_drugs"] == 0
+    assert (populations.drop("Plasma cells")["n_drugs"] == drugs["compound"].nunique()).all()
+    parquet = pd.read_parquet(demo_run.outdir / "ranking" / "demo.drugs.parquet")
+    assert len(parquet) == len(drugs)
+    np.testing.assert_array_equal(parquet["score"].to_numpy(float), drugs["score"].to_numpy())
+
+
+def test_signature_sets_hold_their_contract(demo_run):
+    ill = ad.read_h5ad(demo_run.outdir / "signatures" / "demo.signatures.h5ad")
+    drugs = ad.read_h5ad(demo_run.outdir / "reference" / "demo_l1000.shard_0000.h5ad")
+    for signatures, effect in ((ill, "wald_z"), (drugs, "modz")):
+        assert signatures.X.dtype == np.float32 and signatures.uns["effect"] == effect and signatures.uns["gene_key"] == "entrez_id"
+        assert signatures.var_names.str.fullmatch(r"\d+").all() and {"symbol", "feature_space"} <= set(signatures.var)
+    assert set(ill.layers) == {"log_fc", "p_value", "fdr"} and "all cells" in set(ill.obs["population"])
+    assert (drugs.obs["pert_type"] == "trt_cp").all() and set(drugs.obs["dose_um"]) >= {1.0, 10.0} and set(drugs.obs["time_h"]) == {6.0, 24.0}
+
+
+def test_the_funnel_counts_what_was_dropped(demo_run):
+    funnel = pd.read_csv(demo_run.outdir / "reference" / "demo_l1000.funnel.tsv", sep="\t").set_index("step")["n_signatures"]
+    assert funnel["in the matrix"] - funnel["compound treatments"] == 6  # DMSO
+    assert funnel.is_monotonic_decreasing
+
+
+def test_versions_of_every_process(demo_run):
+    versions = pd.read_csv(demo_run.outdir / "pipeline_info" / "software_versions.tsv", sep="\t")
+    assert list(versions) == ["process", "tool", "version"]
+    assert set(versions["process"]) == set(demo_run.trace["name"].str.split().str[0])
+    assert versions["version"].str.match(r"\d+\.\d+").all()
+
+
+def test_memory_stays_small(demo_run):
+    units = {"KB": 1e-6, "MB": 1e-3, "GB": 1.0}
+    peak = demo_run.trace["peak_rss"].str.split().map(lambda parts: float(parts[0]) * units[parts[1]])
+    assert peak.max() < 4, demo_run.trace[["name", "peak_rss"]].to_string()
+
+
+def test_the_second_run_is_all_cached(demo_run, run_pipeline):
+    again = run_pipeline(demo_run.outdir.parent, "-profile", "test", "-resume")
+    assert again.status == 0, again.said
+    assert set(again.trace["status"]) == {"CACHED"}
