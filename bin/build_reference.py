@@ -11,12 +11,16 @@ from scperturb_cmap.utils.cli import base_parser, run
 
 def build_parser():
     parser = base_parser(__doc__)
-    parser.add_argument("--reference", type=Path, required=True, help="row of the reference sheet, as CHECK_INPUTS wrote it (JSON)")
+    parser.add_argument(
+        "--reference", type=Path, required=True, help="row of the reference sheet, as CHECK_INPUTS wrote it (JSON)"
+    )
     parser.add_argument("--matrix", type=Path, required=True, help="GCTX or GCT file, genes x signatures")
     parser.add_argument("--siginfo", type=Path, help="signature metadata; the matrix' own by default")
     parser.add_argument("--geneinfo", type=Path, help="gene metadata of the reference, adds to the gene tables")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
-    parser.add_argument("--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table")
+    parser.add_argument(
+        "--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table"
+    )
     parser.add_argument("--shard-size", type=int, default=10_000, help="most signatures in a shard")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser

@@ -15,9 +15,16 @@ def build_parser():
     parser.add_argument("--references", type=Path, required=True, help="reference sheet (docs/usage.md)")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument("--drugs", type=Path, help="drug annotation")
-    parser.add_argument("--staged", type=Path, help="JSON: input:PATH or references:PATH of a sheet -> where the file lies now")
+    parser.add_argument(
+        "--staged", type=Path, help="JSON: input:PATH or references:PATH of a sheet -> where the file lies now"
+    )
     parser.add_argument("--code-digest", default="", help="digest of the library, recorded in the manifest")
-    parser.add_argument("--out", type=Path, default=Path("."), help="folder for manifest.json, <dataset>.sample.json, <reference>.reference.json")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("."),
+        help="folder for manifest.json, <dataset>.sample.json, <reference>.reference.json",
+    )
     return parser
 
 
@@ -45,9 +52,15 @@ def check_inputs(args: Namespace) -> None:
             problems += problems_of(check_sample, row, place("input", row["path"]))
     for row in references:
         if row["path"] and row["format"] in ("gctx", "gct"):
-            problems += problems_of(check_reference, row, *(place("references", row[c]) for c in ("path", "siginfo", "geneinfo")))
+            problems += problems_of(
+                check_reference, row, *(place("references", row[c]) for c in ("path", "siginfo", "geneinfo"))
+            )
     for name in {row["dataset"] for row in samples} & {row["reference"] for row in references}:
-        problems.append(Problem(args.references.name, "column 'reference'", f"{name!r} is also a data set.", "Give it another name."))
+        problems.append(
+            Problem(
+                args.references.name, "column 'reference'", f"{name!r} is also a data set.", "Give it another name."
+            )
+        )
     if problems:
         raise InputError(dict.fromkeys(problems))
 
@@ -55,13 +68,24 @@ def check_inputs(args: Namespace) -> None:
     files += [("genes", path, path.name) for path in args.genes]
     files += [("drugs", args.drugs, args.drugs.name)] if args.drugs else []
     files += [("cells", place("input", row["path"]), row["path"]) for row in samples]
-    files += [(c, place("references", row[c]), row[c]) for row in references for c in ("path", "siginfo", "geneinfo") if row[c]]
-    inputs = [{"role": role, "file": name, "sha256": file_sha256(path), "bytes": path.stat().st_size} for role, path, name in files]
+    files += [
+        (c, place("references", row[c]), row[c])
+        for row in references
+        for c in ("path", "siginfo", "geneinfo")
+        if row[c]
+    ]
+    inputs = [
+        {"role": role, "file": name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
+        for role, path, name in files
+    ]
     for row in samples:
         write_json(row, args.out / f"{row['dataset']}.sample.json")
     for row in references:
         write_json(row, args.out / f"{row['reference']}.reference.json")
-    write_json({"code_digest": args.code_digest, "inputs": inputs, "samples": samples, "references": references}, args.out / "manifest.json")
+    write_json(
+        {"code_digest": args.code_digest, "inputs": inputs, "samples": samples, "references": references},
+        args.out / "manifest.json",
+    )
 
 
 if __name__ == "__main__":

@@ -11,13 +11,19 @@ from scperturb_cmap.utils.cli import base_parser, run
 
 def build_parser():
     parser = base_parser(__doc__)
-    parser.add_argument("--sample", type=Path, required=True, help="row of the sample sheet, as CHECK_INPUTS wrote it (JSON)")
+    parser.add_argument(
+        "--sample", type=Path, required=True, help="row of the sample sheet, as CHECK_INPUTS wrote it (JSON)"
+    )
     parser.add_argument("--cells", type=Path, required=True, help="single cells with raw counts (h5ad)")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument("--min-cells", type=int, default=10, help="fewest cells of a donor in a population")
     parser.add_argument("--min-donors", type=int, default=2, help="fewest donors per arm")
-    parser.add_argument("--min-counts", type=int, default=10, help="fewest counts of a gene over the donors of a population")
-    parser.add_argument("--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table")
+    parser.add_argument(
+        "--min-counts", type=int, default=10, help="fewest counts of a gene over the donors of a population"
+    )
+    parser.add_argument(
+        "--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table"
+    )
     parser.add_argument("--threads", type=int, default=1, help="processes for the model")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
@@ -57,7 +63,11 @@ def derive_signatures(args: Namespace) -> None:
     obs = derived.signatures.obs
     warnings = [f"{p.population}: {p.reason}" for p in obs.itertuples() if p.reason]
     warnings += [f"{p.population}: only 2 donors per arm." for p in obs.itertuples() if p.evidence == "limited"]
-    n_cells = {"n_cells": cells.n_cells, "n_cells_used": int(samples["n_cells"].sum()), "n_cells_without_donor": int((labels["donor"] == "").sum())}
+    n_cells = {
+        "n_cells": cells.n_cells,
+        "n_cells_used": int(samples["n_cells"].sum()),
+        "n_cells_without_donor": int((labels["donor"] == "").sum()),
+    }
     write_json(
         {"stage": "derive_signatures", "id": dataset, "warnings": warnings, **n_cells, **counts_of_genes},
         args.out / f"{dataset}.derive_signatures.metrics.json",

@@ -29,7 +29,14 @@ def rank_drugs(args: Namespace) -> None:
 
     methods = args.methods.split(",")
     if args.headline not in methods:
-        raise InputError(Problem("--headline", "", f"{args.headline!r} is not among --methods {args.methods}.", "Add it there or choose another."))
+        raise InputError(
+            Problem(
+                "--headline",
+                "",
+                f"{args.headline!r} is not among --methods {args.methods}.",
+                "Add it there or choose another.",
+            )
+        )
     signatures = read_signature_set(args.signatures)
     populations = signatures.obs.reset_index(drop=True)
     dataset = populations["dataset"].iloc[0]
@@ -44,11 +51,14 @@ def rank_drugs(args: Namespace) -> None:
     unranked = drugs[drugs["rank"].isna()]
     write_json(
         {
-            "stage": "rank_drugs", "id": dataset, "n_populations_ranked": int(drugs.loc[drugs["rank"].notna(), "population"].nunique()),
-            "n_drugs": int(drugs["compound_id"].nunique()), "warnings": list(unranked["population"] + ": " + unranked["reason"]),
+            "stage": "rank_drugs",
+            "id": dataset,
+            "n_populations_ranked": int(drugs.loc[drugs["rank"].notna(), "population"].nunique()),
+            "n_drugs": int(drugs["compound_id"].nunique()),
+            "warnings": list(unranked["population"] + ": " + unranked["reason"]),
         },
         args.out / f"{dataset}.rank_drugs.metrics.json",
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

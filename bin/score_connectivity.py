@@ -10,7 +10,9 @@ from scperturb_cmap.utils.cli import base_parser, run
 
 def build_parser():
     parser = base_parser(__doc__)
-    parser.add_argument("--signatures", type=Path, nargs="+", required=True, help="signature sets of populations (h5ad)")
+    parser.add_argument(
+        "--signatures", type=Path, nargs="+", required=True, help="signature sets of populations (h5ad)"
+    )
     parser.add_argument("--shard", type=Path, required=True, help="signature set of drug perturbations (h5ad)")
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
     parser.add_argument("--n-genes", type=int, default=150, help="size of the up and of the down set")

@@ -48,8 +48,12 @@ def make_sets(reference: np.ndarray, queries: np.ndarray):
     from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS, POPULATION_COLUMNS, signature_set
 
     var = pd.DataFrame({"symbol": "", "feature_space": "landmark"}, index=[str(n) for n in range(reference.shape[1])])
-    drugs = pd.DataFrame({c: [f"{c}{n}" for n in range(len(reference))] for c in PERTURBATION_COLUMNS}).assign(status="ok", dose_um=1.0, time_h=6.0)
+    drugs = pd.DataFrame({c: [f"{c}{n}" for n in range(len(reference))] for c in PERTURBATION_COLUMNS}).assign(
+        status="ok", dose_um=1.0, time_h=6.0
+    )
     drugs.index = [f"sig{n}" for n in range(len(reference))]
-    ill = pd.DataFrame({c: [f"{c}{n}" for n in range(len(queries))] for c in POPULATION_COLUMNS}).assign(status="ok", dataset="d")
+    ill = pd.DataFrame({c: [f"{c}{n}" for n in range(len(queries))] for c in POPULATION_COLUMNS}).assign(
+        status="ok", dataset="d"
+    )
     ill.index = [f"d|{n}" for n in range(len(queries))]
     return signature_set(reference, drugs, var, "modz"), signature_set(queries, ill, var, "wald_z")

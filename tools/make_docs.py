@@ -10,13 +10,26 @@ ROOT = Path(__file__).parents[1]
 
 def parameter_page(schema: dict) -> str:
     """The page as Markdown: one table per group of parameters."""
-    lines = ["# Parameters", "", "Made from `nextflow_schema.json` by `tools/make_docs.py`; change the schema, not this page.", ""]
+    lines = [
+        "# Parameters",
+        "",
+        "Made from `nextflow_schema.json` by `tools/make_docs.py`; change the schema, not this page.",
+        "",
+    ]
     for group in schema["$defs"].values():
         lines += [f"## {group['title']}", "", "| parameter | what it is | type | default |", "|---|---|---|---|"]
         for name, about in group["properties"].items():
             kind = " \\| ".join(f"`{choice}`" for choice in about["enum"]) if "enum" in about else about["type"]
-            kind += "".join(f", {word} {about[key]}" for key, word in (("minimum", "at least"), ("maximum", "at most")) if key in about)
-            default = f"`{about['default']}`" if "default" in about else ("needed" if name in group.get("required", []) else "none")
+            kind += "".join(
+                f", {word} {about[key]}"
+                for key, word in (("minimum", "at least"), ("maximum", "at most"))
+                if key in about
+            )
+            default = (
+                f"`{about['default']}`"
+                if "default" in about
+                else ("needed" if name in group.get("required", []) else "none")
+            )
             lines.append(f"| `--{name}` | {about['description']} | {kind} | {default} |")
         lines.append("")
     return "\n".join(lines)

@@ -54,19 +54,36 @@ def check_sample(row: dict[str, str], path: Path) -> None:
     if "condition_key" in labels:
         there = labels["condition_key"].unique()
         problems += [
-            Problem(file, f"obs column '{row['condition_key']}'", f"No cell has the {arm} label {row[arm]!r} (labels: {_some(there)}).",
-                    f"Correct the column '{arm}' of the sample sheet.")
-            for arm in ("case", "control") if row[arm] not in there
-        ]  # fmt: skip
+            Problem(
+                file,
+                f"obs column '{row['condition_key']}'",
+                f"No cell has the {arm} label {row[arm]!r} (labels: {_some(there)}).",
+                f"Correct the column '{arm}' of the sample sheet.",
+            )
+            for arm in ("case", "control")
+            if row[arm] not in there
+        ]
     if "cell_type_key" in labels:
         there = labels["cell_type_key"].unique()
         problems += [
-            Problem(file, f"obs column '{row['cell_type_key']}'", f"There is no population {name!r} (populations: {_some(there)}).",
-                    "Correct the column 'populations' of the sample sheet.")
-            for name in populations_of(row) if name not in there
-        ]  # fmt: skip
+            Problem(
+                file,
+                f"obs column '{row['cell_type_key']}'",
+                f"There is no population {name!r} (populations: {_some(there)}).",
+                "Correct the column 'populations' of the sample sheet.",
+            )
+            for name in populations_of(row)
+            if name not in there
+        ]
     if "donor_key" in labels and (labels["donor_key"] == "").all():
-        problems.append(Problem(file, f"obs column '{row['donor_key']}'", "No cell has a donor.", "Name the column that holds the donors."))
+        problems.append(
+            Problem(
+                file,
+                f"obs column '{row['donor_key']}'",
+                "No cell has a donor.",
+                "Name the column that holds the donors.",
+            )
+        )
     problems += problems_of(cells.check_counts)
     if problems:
         raise InputError(problems)
@@ -84,16 +101,24 @@ def check_reference(row: dict[str, str], path: Path, siginfo: Path | None, genei
     problems = problems_of(lambda: opened.append(GeneMatrix(path, row["format"], name=row["path"])))
     metadata = []
     if siginfo is not None:
-        problems += problems_of(lambda: metadata.append(harmonise_metadata(read_text_table(siginfo, row["siginfo"]), row["siginfo"])))
+        problems += problems_of(
+            lambda: metadata.append(harmonise_metadata(read_text_table(siginfo, row["siginfo"]), row["siginfo"]))
+        )
     elif opened:
         problems += problems_of(lambda: metadata.append(harmonise_metadata(opened[0].metadata, row["path"])))
     if geneinfo is not None:
-        problems += problems_of(lambda: harmonise_gene_table(read_text_table(geneinfo, row["geneinfo"]), row["geneinfo"]))
+        problems += problems_of(
+            lambda: harmonise_gene_table(read_text_table(geneinfo, row["geneinfo"]), row["geneinfo"])
+        )
     if opened and metadata and not opened[0].signatures.isin(metadata[0].index).any():
-        problems.append(Problem(
-            row["siginfo"], "signature ids", f"None of them is in {row['path']} (there: {_some(opened[0].signatures)}).",
-            "Give the siginfo table that belongs to the matrix.",
-        ))  # fmt: skip
+        problems.append(
+            Problem(
+                row["siginfo"],
+                "signature ids",
+                f"None of them is in {row['path']} (there: {_some(opened[0].signatures)}).",
+                "Give the siginfo table that belongs to the matrix.",
+            )
+        )
     if problems:
         raise InputError(problems)
 

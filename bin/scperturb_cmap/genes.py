@@ -169,22 +169,33 @@ def check_mapping(mapping: pd.DataFrame, table: GeneTable, name: str, min_overla
     how = mapping["matched_by"].value_counts()
     keys = mapping.loc[mapping["gene_key"] != "", "gene_key"]
     landmarks = table.genes.index[table.genes["feature_space"] == "landmark"]
-    counts = {"n_genes": len(mapping)} | {f"n_{way}": int(how.get(way, 0)) for way in (*MATCHED, "ambiguous", "unmatched")}
+    counts = {"n_genes": len(mapping)} | {
+        f"n_{way}": int(how.get(way, 0)) for way in (*MATCHED, "ambiguous", "unmatched")
+    }
     counts |= {"n_duplicated": int(keys.duplicated().sum()), "n_landmarks": int(landmarks.isin(keys).sum())}
     log.info(
         "%s: %d of %d genes matched, %d ambiguous, %d unmatched, %d duplicated; %d of %d landmarks covered",
-        name, len(keys), len(mapping), counts["n_ambiguous"], counts["n_unmatched"], counts["n_duplicated"],
-        counts["n_landmarks"], len(landmarks),
+        name,
+        len(keys),
+        len(mapping),
+        counts["n_ambiguous"],
+        counts["n_unmatched"],
+        counts["n_duplicated"],
+        counts["n_landmarks"],
+        len(landmarks),
     )
     if len(keys) < min_overlap * max(len(mapping), 1) or keys.empty:
         example = ", ".join(mapping.loc[mapping["gene_key"] == "", "gene"].head(3))
-        raise InputError(Problem(
-            name, "gene ids",
-            f"Only {len(keys)} of {len(mapping)} are found in the gene table (not found: {example}, ...); "
-            f"--min_gene_overlap asks for {min_overlap:.0%}.",
-            "Give human Entrez ids, Ensembl ids or symbols, or a gene table (--genes) that has these ids. Genes of another "
-            "species must first be translated to their human one-to-one orthologs.",
-        ))
+        raise InputError(
+            Problem(
+                name,
+                "gene ids",
+                f"Only {len(keys)} of {len(mapping)} are found in the gene table (not found: {example}, ...); "
+                f"--min_gene_overlap asks for {min_overlap:.0%}.",
+                "Give human Entrez ids, Ensembl ids or symbols, or a gene table (--genes) that has these ids. Genes of another "
+                "species must first be translated to their human one-to-one orthologs.",
+            )
+        )
     return counts
 
 

@@ -25,7 +25,12 @@ def check(folder, stage):
     """Run the stage on the copy."""
 
     def run(**paths) -> tuple[int, str]:
-        names = {"input": "samples.csv", "references": "references.csv", "genes": "genes.tsv", "drugs": "drugs.tsv"} | paths
+        names = {
+            "input": "samples.csv",
+            "references": "references.csv",
+            "genes": "genes.tsv",
+            "drugs": "drugs.tsv",
+        } | paths
         options = [part for name, file in names.items() for part in (f"--{name}", folder / file)]
         return stage("check_inputs", *options, "--out", folder)
 
@@ -50,7 +55,15 @@ def test_good_input_gives_the_manifest(folder, check):
     status, said = check()
     assert (status, said) == (0, "")
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert {entry["role"] for entry in manifest["inputs"]} == {"input", "references", "genes", "drugs", "cells", "path", "siginfo"}
+    assert {entry["role"] for entry in manifest["inputs"]} == {
+        "input",
+        "references",
+        "genes",
+        "drugs",
+        "cells",
+        "path",
+        "siginfo",
+    }
     assert all(len(entry["sha256"]) == 64 and entry["bytes"] > 0 for entry in manifest["inputs"])
     assert json.loads((folder / "demo.sample.json").read_text())["case"] == "disease"
     assert (folder / "demo_l1000.reference.json").is_file()
@@ -96,7 +109,15 @@ def test_all_problems_at_once(folder, check):
     edit(folder / "samples.csv", "case", "ill")
     edit(folder / "references.csv", "role", "find")
     (folder / "genes.tsv").write_text("gene,name\n1,A\n")
-    refused(check(), "The input has 5 problems", "my data", "'ill'", "'find'", "genes.tsv, column 'entrez_id'", "genes.tsv, column 'symbol'")
+    refused(
+        check(),
+        "The input has 5 problems",
+        "my data",
+        "'ill'",
+        "'find'",
+        "genes.tsv, column 'entrez_id'",
+        "genes.tsv, column 'symbol'",
+    )
 
 
 def test_duplicated_names(folder, check):
@@ -111,8 +132,14 @@ def test_duplicated_names(folder, check):
         ("", ["samples.csv: The file is empty"]),
         ("dataset,path\n", ["column 'case': The column is missing", "column 'donor_key': The column is missing"]),
         ("dataset,path,cell_type_key,condition_key,case,control,donor_key\n", ["header but no rows"]),
-        ("dataset,path,cell_type_key,condition_key,case,control,donor_key,Colour\na,b,c,d,e,f,g,h\n", ["column 'Colour': The column is not known"]),
-        ("dataset,path,cell_type_key,condition_key,case,control,donor_key\na,b,c,d,e,f,g,h,i,j\n", ["does not parse as a table"]),
+        (
+            "dataset,path,cell_type_key,condition_key,case,control,donor_key,Colour\na,b,c,d,e,f,g,h\n",
+            ["column 'Colour': The column is not known"],
+        ),
+        (
+            "dataset,path,cell_type_key,condition_key,case,control,donor_key\na,b,c,d,e,f,g,h,i,j\n",
+            ["does not parse as a table"],
+        ),
         (b"\xff\xfe\x00d\x00a", ["not a UTF-8 text table"]),
         (HTML, ["samples.csv: It is an HTML page"]),
     ],
@@ -125,7 +152,12 @@ def test_a_damaged_sheet(folder, check, text, parts):
 @pytest.mark.parametrize("name", ["cells.h5ad", "reference.gctx", "siginfo.txt", "genes.tsv", "drugs.tsv"])
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(HTML, "It is an HTML page"), (POINTER, "It is a git-lfs pointer"), (b"", "The file is empty"), (b"\x89PNG\r\n\x1a\n" + bytes(300), "")],
+    [
+        (HTML, "It is an HTML page"),
+        (POINTER, "It is a git-lfs pointer"),
+        (b"", "The file is empty"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(300), ""),
+    ],
     ids=["html", "lfs", "empty", "png"],
 )
 def test_something_else_under_the_name(folder, check, name, content, message):
@@ -137,14 +169,22 @@ def test_truncated_files(folder, check):
     for name in ("cells.h5ad", "reference.gctx"):
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(whole[: len(whole) // 2])
-    refused(check(), "cells.h5ad: It is no HDF5 file, or it is damaged", "reference.gctx: It is no HDF5 file, or it is damaged")
+    refused(
+        check(),
+        "cells.h5ad: It is no HDF5 file, or it is damaged",
+        "reference.gctx: It is no HDF5 file, or it is damaged",
+    )
 
 
 def test_hdf5_of_another_kind(folder, check):
     for name in ("cells.h5ad", "reference.gctx"):
         with h5py.File(folder / name, "w") as file:
             file["x"] = 1
-    refused(check(), "cells.h5ad: It is HDF5 but no h5ad file", "reference.gctx, 0/DATA/0/matrix: It is HDF5 but no GCTX file")
+    refused(
+        check(),
+        "cells.h5ad: It is HDF5 but no h5ad file",
+        "reference.gctx, 0/DATA/0/matrix: It is HDF5 but no GCTX file",
+    )
 
 
 @pytest.mark.parametrize("change", [lambda x: np.log1p(x), lambda x: x - 1.0])

@@ -8,7 +8,15 @@ import time
 
 import pytest
 
-STAGES = ["check_inputs", "derive_signatures", "build_reference", "score_connectivity", "rank_drugs", "run_notebook", "build_report"]
+STAGES = [
+    "check_inputs",
+    "derive_signatures",
+    "build_reference",
+    "score_connectivity",
+    "rank_drugs",
+    "run_notebook",
+    "build_report",
+]
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -24,8 +32,12 @@ def test_defaults_and_choices_equal_the_schema(root):
     schema = {name: about for group in groups for name, about in group["properties"].items()}
     seen = set()
     for name in STAGES:
-        text = subprocess.run([sys.executable, root / "bin" / f"{name}.py", "--help"], capture_output=True, text=True).stdout
-        for flag, choices, default in re.findall(r"--([a-z-]+) (?:[A-Z_ ]+|\{([^}]*)\})[^-]*?\(default: ([^)]*)\)", re.sub(r"\s+", " ", text)):
+        text = subprocess.run(
+            [sys.executable, root / "bin" / f"{name}.py", "--help"], capture_output=True, text=True
+        ).stdout
+        for flag, choices, default in re.findall(
+            r"--([a-z-]+) (?:[A-Z_ ]+|\{([^}]*)\})[^-]*?\(default: ([^)]*)\)", re.sub(r"\s+", " ", text)
+        ):
             about = schema.get(flag.replace("-", "_"))
             if not about or "default" not in about or about.get("format"):
                 continue
@@ -45,7 +57,11 @@ def test_a_broken_signature_set_is_named(stage, tmp_path, content):
 
 
 def test_unknown_methods_are_named(stage, tmp_path):
-    status, said = stage("score_connectivity", "--signatures", "a", "--shard", "b", "--methods", "cosine,magic", "--out", tmp_path)
+    status, said = stage(
+        "score_connectivity", "--signatures", "a", "--shard", "b", "--methods", "cosine,magic", "--out", tmp_path
+    )
     assert status == 1 and "magic is not known" in said and "wtcs" in said
-    status, said = stage("rank_drugs", "--signatures", "a", "--scores", "b", "--methods", "cosine", "--headline", "wtcs")
+    status, said = stage(
+        "rank_drugs", "--signatures", "a", "--scores", "b", "--methods", "cosine", "--headline", "wtcs"
+    )
     assert status == 1 and "'wtcs' is not among" in said

@@ -9,7 +9,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-PARTS = ("bin", "conf", "modules", "notebooks", "report", "assets", "tools", "main.nf", "nextflow.config", "nextflow_schema.json")
+PARTS = (
+    "bin",
+    "conf",
+    "modules",
+    "notebooks",
+    "report",
+    "assets",
+    "tools",
+    "main.nf",
+    "nextflow.config",
+    "nextflow_schema.json",
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,11 @@ def nextflow(root) -> dict[str, str]:
     path = f"{root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     if not shutil.which("nextflow", path=path):
         pytest.skip("Nextflow is not installed: run `make setup`")
-    quick = {"NXF_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g", "NXF_ANSI_LOG": "false", "PYTHONDONTWRITEBYTECODE": "1"}
+    quick = {
+        "NXF_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g",
+        "NXF_ANSI_LOG": "false",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     return os.environ | quick | {"PATH": path}
 
 

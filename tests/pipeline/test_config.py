@@ -39,7 +39,9 @@ def test_every_process_has_resources_and_an_image(root):
         text = module.read_text()
         assert re.search(rf"process {module.parent.name.upper()} ", text)
         labels = re.findall(r"label '(\w+)'", text)
-        assert [f"withLabel: {label} " in (containers if label.startswith("env") else resources) for label in labels] == [True, True]
+        assert [
+            f"withLabel: {label} " in (containers if label.startswith("env") else resources) for label in labels
+        ] == [True, True]
         assert "stub:" in text and (root / "bin" / f"{module.parent.name}.py").is_file()
 
 
@@ -64,12 +66,35 @@ def test_nothing_names_this_machine(root):
     ("options", "parts"),
     [
         ([], ["--input is missing", "--references is missing", "--genes is missing"]),
-        (["-profile", "test", "--device", "tpu", "--min_cells", "few", "--min_donors", "1", "--methods", "cosine,magic"],
-         ["5 problem(s)", "choose one of auto, cpu, gpu", "--min_cells is 'few': a number is needed", "--min_donors is 1: it must be at least 2", "name one or more of cosine", "--headline is 'wtcs', which is not among"]),
+        (
+            [
+                "-profile",
+                "test",
+                "--device",
+                "tpu",
+                "--min_cells",
+                "few",
+                "--min_donors",
+                "1",
+                "--methods",
+                "cosine,magic",
+            ],
+            [
+                "5 problem(s)",
+                "choose one of auto, cpu, gpu",
+                "--min_cells is 'few': a number is needed",
+                "--min_donors is 1: it must be at least 2",
+                "name one or more of cosine",
+                "--headline is 'wtcs', which is not among",
+            ],
+        ),
         (["-profile", "test", "--methods", "cosine"], ["--headline is 'wtcs', which is not among"]),
-        (["-profile", "test", "--input", "lost.csv", "--genes", "lost.tsv"], ["--input: the file", "--genes: the file", "does not exist"]),
+        (
+            ["-profile", "test", "--input", "lost.csv", "--genes", "lost.tsv"],
+            ["--input: the file", "--genes: the file", "does not exist"],
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("parser", ["v1", "v2"])
 def test_wrong_parameters_stop_before_any_task(make_project, run_pipeline, options, parts, parser):
     run = run_pipeline(make_project(), *options, NXF_SYNTAX_PARSER=parser)
@@ -84,9 +109,19 @@ def test_wrong_sheets_stop_with_all_their_problems(make_project, run_pipeline):
     project = make_project()
     sheet = project / "assets" / "demo" / "samples.csv"
     header, row = sheet.read_text().splitlines()[:2]
-    sheet.write_text("\n".join([header, row.replace("demo,", "$(touch hacked),").replace("healthy", "well"), row.replace("cells", "lost")]) + "\n")
+    sheet.write_text(
+        "\n".join(
+            [header, row.replace("demo,", "$(touch hacked),").replace("healthy", "well"), row.replace("cells", "lost")]
+        )
+        + "\n"
+    )
     run = run_pipeline(project, "-profile", "test")
     assert run.status == 1
-    for part in ("The input has 3 problems", "is not a safe name", "No cell has the control label 'well'", "lost.h5ad: The file does not exist"):
+    for part in (
+        "The input has 3 problems",
+        "is not a safe name",
+        "No cell has the control label 'well'",
+        "lost.h5ad: The file does not exist",
+    ):
         assert part in run.said, run.said
     assert "Traceback" not in run.said and not list(project.rglob("hacked"))

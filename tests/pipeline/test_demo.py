@@ -64,14 +64,24 @@ def test_signature_sets_hold_their_contract(demo_run):
     ill = ad.read_h5ad(demo_run.outdir / "signatures" / "demo.signatures.h5ad")
     drugs = ad.read_h5ad(demo_run.outdir / "reference" / "demo_l1000.shard_0000.h5ad")
     for signatures, effect in ((ill, "wald_z"), (drugs, "modz")):
-        assert signatures.X.dtype == np.float32 and signatures.uns["effect"] == effect and signatures.uns["gene_key"] == "entrez_id"
+        assert (
+            signatures.X.dtype == np.float32
+            and signatures.uns["effect"] == effect
+            and signatures.uns["gene_key"] == "entrez_id"
+        )
         assert signatures.var_names.str.fullmatch(r"\d+").all() and {"symbol", "feature_space"} <= set(signatures.var)
     assert set(ill.layers) == {"log_fc", "p_value", "fdr"} and "all cells" in set(ill.obs["population"])
-    assert (drugs.obs["pert_type"] == "trt_cp").all() and set(drugs.obs["dose_um"]) >= {1.0, 10.0} and set(drugs.obs["time_h"]) == {6.0, 24.0}
+    assert (
+        (drugs.obs["pert_type"] == "trt_cp").all()
+        and set(drugs.obs["dose_um"]) >= {1.0, 10.0}
+        and set(drugs.obs["time_h"]) == {6.0, 24.0}
+    )
 
 
 def test_the_funnel_counts_what_was_dropped(demo_run):
-    funnel = pd.read_csv(demo_run.outdir / "reference" / "demo_l1000.funnel.tsv", sep="\t").set_index("step")["n_signatures"]
+    funnel = pd.read_csv(demo_run.outdir / "reference" / "demo_l1000.funnel.tsv", sep="\t").set_index("step")[
+        "n_signatures"
+    ]
     assert funnel["in the matrix"] - funnel["compound treatments"] == 6  # DMSO
     assert funnel.is_monotonic_decreasing
 

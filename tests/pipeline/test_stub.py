@@ -3,7 +3,15 @@
 import pytest
 
 pytestmark = pytest.mark.nextflow
-PROCESSES = ["BUILD_REFERENCE", "BUILD_REPORT", "CHECK_INPUTS", "DERIVE_SIGNATURES", "RANK_DRUGS", "RUN_NOTEBOOK", "SCORE_CONNECTIVITY"]
+PROCESSES = [
+    "BUILD_REFERENCE",
+    "BUILD_REPORT",
+    "CHECK_INPUTS",
+    "DERIVE_SIGNATURES",
+    "RANK_DRUGS",
+    "RUN_NOTEBOOK",
+    "SCORE_CONNECTIVITY",
+]
 
 
 @pytest.mark.parametrize("parser", ["v1", "v2"])
@@ -21,7 +29,12 @@ def test_stub_run_needs_no_python_package(make_project, run_pipeline, nextflow, 
     assert sorted(set(run.trace["name"].str.split().str[0])) == PROCESSES
     versions = (run.outdir / "pipeline_info" / "software_versions.tsv").read_text()
     assert "pydeseq2\tnot installed" in versions  # proof that the packages really were out of sight
-    for file in ("ranking/demo.drugs.tsv", "report/index.html", "signatures/demo.signatures.h5ad", "scores/demo_l1000.shard_0000.scores.parquet"):
+    for file in (
+        "ranking/demo.drugs.tsv",
+        "report/index.html",
+        "signatures/demo.signatures.h5ad",
+        "scores/demo_l1000.shard_0000.scores.parquet",
+    ):
         assert (run.outdir / file).is_file()
 
 

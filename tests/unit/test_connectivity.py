@@ -8,13 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from tests.conftest import make_sets
 
 from scperturb_cmap.connectivity import SCORES, score_signatures
 from scperturb_cmap.connectivity.cosine import CLIP, cosine
 from scperturb_cmap.connectivity.profiles import Profiles, Query, choose_device, make_query
 from scperturb_cmap.connectivity.spearman import average_ranks, spearman
 from scperturb_cmap.connectivity.wtcs import enrichment_score, wtcs
-from tests.conftest import make_sets
 
 CPU = torch.device("cpu")
 GOLDEN = np.array([3, 2, 1, 0.5, 0.2, -0.1, -0.4, -0.9, -1.8, -2.7])
@@ -98,8 +98,12 @@ def test_published_values_of_the_trichostatin_example(real_data):
     profiles = Profiles(torch.as_tensor(matrix.read(np.array([0]))))
     tags = {way: matrix.genes.get_indexer((folder / f"HDAC_{way}.grp").read_text().split()) for way in ("UP", "DN")}
     expected = json.loads((folder / "expected.json").read_text())["weighted"]
-    assert enrichment_score(torch.as_tensor(tags["UP"]), profiles).item() == pytest.approx(expected["es_up"], abs=expected["abs_tol"])
-    assert enrichment_score(torch.as_tensor(tags["DN"]), profiles).item() == pytest.approx(expected["es_down"], abs=expected["abs_tol"])
+    assert enrichment_score(torch.as_tensor(tags["UP"]), profiles).item() == pytest.approx(
+        expected["es_up"], abs=expected["abs_tol"]
+    )
+    assert enrichment_score(torch.as_tensor(tags["DN"]), profiles).item() == pytest.approx(
+        expected["es_down"], abs=expected["abs_tol"]
+    )
     query = Query(torch.arange(0), torch.zeros(0), torch.as_tensor(tags["UP"]), torch.as_tensor(tags["DN"]))
     assert wtcs(query, profiles).item() == pytest.approx(expected["wtcs"], abs=expected["abs_tol"])
 
@@ -111,8 +115,12 @@ def test_cosine_and_spearman_equal_independent_ones():
     x = np.round(rng.standard_normal(200) * 4, 1)
     query, profiles = make_query(x, 20, CPU), Profiles(torch.as_tensor(z))
     a, b = np.clip(x, -CLIP, CLIP), np.clip(z.astype(float), -CLIP, CLIP)
-    assert cosine(query, profiles).numpy() == pytest.approx(b @ a / np.linalg.norm(a) / np.linalg.norm(b, axis=1), abs=1e-12)
-    assert spearman(query, profiles).numpy() == pytest.approx([stats.spearmanr(x, row).statistic for row in z], abs=1e-12)
+    assert cosine(query, profiles).numpy() == pytest.approx(
+        b @ a / np.linalg.norm(a) / np.linalg.norm(b, axis=1), abs=1e-12
+    )
+    assert spearman(query, profiles).numpy() == pytest.approx(
+        [stats.spearmanr(x, row).statistic for row in z], abs=1e-12
+    )
     assert average_ranks(torch.as_tensor(z)).numpy() + 1 == pytest.approx(stats.rankdata(z, axis=1))
 
 
@@ -121,7 +129,9 @@ def test_every_score_is_odd_in_the_reference():
     z = torch.as_tensor(rng.standard_normal((5, 300)))
     query = make_query(rng.standard_normal(300), 40, CPU)
     for score in SCORES.values():
-        assert score.function(query, Profiles(z)).numpy() == pytest.approx(-score.function(query, Profiles(-z)).numpy(), abs=1e-12), score.name
+        assert score.function(query, Profiles(z)).numpy() == pytest.approx(
+            -score.function(query, Profiles(-z)).numpy(), abs=1e-12
+        ), score.name
 
 
 def test_missing_genes_are_outside_the_comparison():
@@ -132,7 +142,9 @@ def test_missing_genes_are_outside_the_comparison():
     reference[3, 60:] = np.nan
     queries[1, 20:50] = np.nan
     drugs, ill = make_sets(reference, queries)
-    table = next(score_signatures(ill, drugs, n_genes=15, min_tags=5, device="cpu")).set_index(["population", "signature"])
+    table = next(score_signatures(ill, drugs, n_genes=15, min_tags=5, device="cpu")).set_index(
+        ["population", "signature"]
+    )
     assert (table["status"] == "ok").all()
     for i, query in enumerate(np.asarray(ill.X)):
         for j, row in enumerate(np.asarray(drugs.X)):
@@ -143,7 +155,9 @@ def test_missing_genes_are_outside_the_comparison():
             both = there & ~np.isnan(query)
             assert found["n_genes"] == both.sum()
             assert found["spearman"] == pytest.approx(stats.spearmanr(query[both], row[both]).statistic, abs=1e-6)
-            assert found["wtcs"] == pytest.approx(plain_wtcs(row[there], small_query.up.tolist(), small_query.down.tolist()), abs=2e-6)
+            assert found["wtcs"] == pytest.approx(
+                plain_wtcs(row[there], small_query.up.tolist(), small_query.down.tolist()), abs=2e-6
+            )
             assert found["cosine"] == pytest.approx(cosine(small_query, small).item(), abs=1e-12)
 
 
@@ -166,7 +180,10 @@ def test_order_of_genes_and_signatures_does_not_matter():
     rng = np.random.default_rng(2)
     drugs, ill = make_sets(rng.standard_normal((9, 80)), rng.standard_normal((2, 80)))
     mixed = drugs[rng.permutation(9), rng.permutation(80)].copy()
-    first, second = (next(score_signatures(ill, set_, n_genes=10, device="cpu")).set_index(["population", "signature"]) for set_ in (drugs, mixed))
+    first, second = (
+        next(score_signatures(ill, set_, n_genes=10, device="cpu")).set_index(["population", "signature"])
+        for set_ in (drugs, mixed)
+    )
     names = list(SCORES)
     assert second.loc[first.index, names].to_numpy() == pytest.approx(first[names].to_numpy(), abs=1e-12)
 

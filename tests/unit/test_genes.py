@@ -31,7 +31,12 @@ def test_the_first_table_is_authoritative(gene_table):
     })  # fmt: skip
     table = GeneTable.from_tables([gene_table, newer])
     # AAA is gene 1 in the first table, whatever the second calls by that name
-    assert matches(table, "AAA", "NEW1", "9", "DDD") == [["1", "symbol"], ["1", "current_symbol"], ["9", "entrez_id"], ["4", "symbol"]]
+    assert matches(table, "AAA", "NEW1", "9", "DDD") == [
+        ["1", "symbol"],
+        ["1", "current_symbol"],
+        ["9", "entrez_id"],
+        ["4", "symbol"],
+    ]
     assert table.genes.loc["1", "feature_space"] == "landmark"
 
 
@@ -42,7 +47,11 @@ def test_an_ambiguous_symbol_is_not_found_as_a_synonym(gene_table):
 
 
 def test_ids_are_text_and_keep_their_zeros(gene_table):
-    assert matches(GeneTable.from_tables([gene_table]), "02", "2.0", " 2") == [["", "unmatched"], ["", "unmatched"], ["2", "entrez_id"]]
+    assert matches(GeneTable.from_tables([gene_table]), "02", "2.0", " 2") == [
+        ["", "unmatched"],
+        ["", "unmatched"],
+        ["2", "entrez_id"],
+    ]
 
 
 def test_low_overlap_stops_with_counts_and_examples(gene_table):
@@ -59,8 +68,19 @@ def test_low_overlap_stops_with_counts_and_examples(gene_table):
     [
         ({"pr_gene_id": ["780"], "pr_gene_symbol": ["DDR1"], "pr_is_lm": ["0"], "pr_is_bing": ["1"]}, "best inferred"),
         ({"gene_id": ["780"], "gene_symbol": ["DDR1"], "feature_space": ["landmark"]}, "landmark"),
-        ({"GeneID": ["780"], "Symbol": ["DDR1"], "Synonyms": ["-"], "dbXrefs": ["MIM:1|Ensembl:ENSG00000204580"]}, "other"),
-        ({"entrez_id": ["780", ""], "symbol": ["DDR1", "lost"], "alias_symbol": ["CAK", ""], "ensembl_gene_id": ["E", ""]}, "other"),
+        (
+            {"GeneID": ["780"], "Symbol": ["DDR1"], "Synonyms": ["-"], "dbXrefs": ["MIM:1|Ensembl:ENSG00000204580"]},
+            "other",
+        ),
+        (
+            {
+                "entrez_id": ["780", ""],
+                "symbol": ["DDR1", "lost"],
+                "alias_symbol": ["CAK", ""],
+                "ensembl_gene_id": ["E", ""],
+            },
+            "other",
+        ),
     ],
 )
 def test_layouts_of_gene_tables(columns, expected):

@@ -43,7 +43,9 @@ def test_choice_of_design(case, control, kind, evidence, used):
 
 def cells_file(path, matrix, obs, layer=None, genes=None):
     genes = genes or [f"G{n}" for n in range(matrix.shape[1])]
-    data = ad.AnnData(matrix if layer is None else sparse.csr_matrix(matrix.shape), obs=obs, var=pd.DataFrame(index=genes))
+    data = ad.AnnData(
+        matrix if layer is None else sparse.csr_matrix(matrix.shape), obs=obs, var=pd.DataFrame(index=genes)
+    )
     if layer == "raw":
         data.raw = ad.AnnData(matrix, obs=obs, var=data.var)
     elif layer:
@@ -56,7 +58,9 @@ def cells_file(path, matrix, obs, layer=None, genes=None):
 def small_cells():
     rng = np.random.default_rng(0)
     counts = rng.poisson(1.5, (60, 25)).astype(np.float32)
-    obs = pd.DataFrame({"ct": rng.choice(["B", "T"], 60), "group": rng.choice(4, 60)}, index=[f"c{n}" for n in range(60)])
+    obs = pd.DataFrame(
+        {"ct": rng.choice(["B", "T"], 60), "group": rng.choice(4, 60)}, index=[f"c{n}" for n in range(60)]
+    )
     return counts, obs
 
 
@@ -78,7 +82,7 @@ def test_sums_do_not_depend_on_storage(tmp_path, monkeypatch, small_cells, layer
     [
         (lambda x: x / x.sum(axis=1, keepdims=True) * 1e4, "no whole numbers"),
         (lambda x: np.log1p(x), "no whole numbers"),
-        (lambda x: (x - x.mean(axis=0)), "negative values"),
+        (lambda x: x - x.mean(axis=0), "negative values"),
         (lambda x: np.where(x == 0, np.nan, x), "missing or infinite"),
     ],
 )
@@ -114,27 +118,46 @@ def simulate(seed: int, effect: float, n_donors: int = 4, n_genes: int = 300, pa
 @pytest.fixture
 def table():
     n = 300
-    return GeneTable.from_tables([pd.DataFrame({
-        "entrez_id": [str(i + 1) for i in range(n)], "symbol": [f"G{i}" for i in range(n)], "ensembl_id": "", "synonyms": "",
-        "feature_space": "landmark",
-    })])  # fmt: skip
+    return GeneTable.from_tables(
+        [
+            pd.DataFrame(
+                {
+                    "entrez_id": [str(i + 1) for i in range(n)],
+                    "symbol": [f"G{i}" for i in range(n)],
+                    "ensembl_id": "",
+                    "synonyms": "",
+                    "feature_space": "landmark",
+                }
+            )
+        ]
+    )
 
 
 @pytest.mark.parametrize("paired", [False, True])
 def test_planted_genes_are_found_in_their_population_and_direction(table, paired):
-    counts, rows = simulate(1, effect=1.5, paired=paired)
-    derived = derive_signatures(counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well")
-    z = pd.DataFrame(derived.signatures.X, index=derived.signatures.obs["population"], columns=derived.signatures.var["symbol"])
+    counts, rows = simulate(1, effect=2, paired=paired)
+    derived = derive_signatures(
+        counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well"
+    )
+    z = pd.DataFrame(
+        derived.signatures.X, index=derived.signatures.obs["population"], columns=derived.signatures.var["symbol"]
+    )
     planted = [f"G{n}" for n in range(40)]
-    assert set(z.loc["B"].nlargest(10).index) <= set(planted[:20]) and set(z.loc["B"].nsmallest(10).index) <= set(planted[20:])
-    assert z.loc["T", planted].abs().mean() < 2 < z.loc[ALL_CELLS, planted].abs().mean() < z.loc["B", planted].abs().mean()
+    assert set(z.loc["B"].nlargest(10).index) <= set(planted[:20]) and set(z.loc["B"].nsmallest(10).index) <= set(
+        planted[20:]
+    )
+    assert (
+        z.loc["T", planted].abs().mean() < 2 < z.loc[ALL_CELLS, planted].abs().mean() < z.loc["B", planted].abs().mean()
+    )
     assert set(derived.signatures.obs["design"]) == {"paired" if paired else "unpaired"}
     assert set(derived.signatures.obs["evidence"]) == {"replicated"}
 
 
 def test_without_effect_few_genes_are_significant(table):
     counts, rows = simulate(2, effect=0)
-    derived = derive_signatures(counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well")
+    derived = derive_signatures(
+        counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well"
+    )
     assert np.nanmean(derived.signatures.layers["p_value"] < 0.05) < 0.1
 
 
@@ -146,14 +169,24 @@ def test_genes_of_one_key_are_added_and_strangers_left_out(table):
     assert derived.signatures.n_vars == 298 and "10" not in derived.signatures.var_names
     merged = counts.copy()
     merged[:, 6] += merged[:, 7]
-    again = derive_signatures(np.delete(merged, 7, axis=1), rows, table.map(np.delete(names, 7)), table, dataset="d", case="ill", control="well")
+    again = derive_signatures(
+        np.delete(merged, 7, axis=1),
+        rows,
+        table.map(np.delete(names, 7)),
+        table,
+        dataset="d",
+        case="ill",
+        control="well",
+    )
     np.testing.assert_allclose(again.signatures.X, derived.signatures.X, rtol=1e-5)
 
 
 def test_skipped_populations_stay_with_a_reason(table):
     counts, rows = simulate(4, effect=1)
     rows.loc[rows["population"] == "T", "n_cells"] = 3
-    derived = derive_signatures(counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well")
+    derived = derive_signatures(
+        counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well"
+    )
     obs = derived.signatures.obs.set_index("population")
     assert obs.loc["T", "status"] == "skipped" and "Too few donors" in obs.loc["T", "reason"]
     assert np.isnan(derived.signatures["d|T"].X).all() and not np.isnan(derived.signatures["d|B"].X).all()
@@ -161,12 +194,20 @@ def test_skipped_populations_stay_with_a_reason(table):
 
 
 def test_cells_without_donor_or_of_other_conditions_are_outside():
-    cells = pd.DataFrame({
-        "population": ["B", "B", "B", "", "T"], "condition": ["ill", "well", "mild", "ill", "ill"], "donor": ["1", "2", "3", "1", ""],
-    })  # fmt: skip
+    cells = pd.DataFrame(
+        {
+            "population": ["B", "B", "B", "", "T"],
+            "condition": ["ill", "well", "mild", "ill", "ill"],
+            "donor": ["1", "2", "3", "1", ""],
+        }
+    )
     codes, rows = sample_codes(cells, "ill", "well")
     assert codes.tolist() == [1, 2, -1, 0, -1]
-    assert rows[["population", "donor", "arm", "n_cells"]].values.tolist() == [["", "1", "case", 1], ["B", "1", "case", 1], ["B", "2", "control", 1]]
+    assert rows[["population", "donor", "arm", "n_cells"]].values.tolist() == [
+        ["", "1", "case", 1],
+        ["B", "1", "case", 1],
+        ["B", "2", "control", 1],
+    ]
 
 
 def test_wald_z_agrees_with_an_independent_model(table):
@@ -175,7 +216,9 @@ def test_wald_z_agrees_with_an_independent_model(table):
     from pydeseq2.dds import DeseqDataSet
 
     counts, rows = simulate(5, effect=1)
-    derived = derive_signatures(counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well")
+    derived = derive_signatures(
+        counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well"
+    )
     mine = rows["population"] == "B"
     meta = rows[mine].set_index(rows.index[mine].astype(str))[["arm"]]
     frame = pd.DataFrame(counts[mine].astype(int), index=meta.index)
@@ -185,5 +228,7 @@ def test_wald_z_agrees_with_an_independent_model(table):
     for gene in (0, 5, 25, 100, 250):
         family = sm.families.NegativeBinomial(alpha=float(data.var["dispersions"].iloc[gene]))
         fit = sm.GLM(frame[gene].to_numpy(), x, family=family, offset=np.log(data.obs["size_factors"].to_numpy())).fit()
-        assert derived.signatures["d|B"].layers["log_fc"][0, gene] == pytest.approx(fit.params[1] / np.log(2), rel=1e-3, abs=1e-3)
+        assert derived.signatures["d|B"].layers["log_fc"][0, gene] == pytest.approx(
+            fit.params[1] / np.log(2), rel=1e-3, abs=1e-3
+        )
         assert derived.signatures["d|B"].X[0, gene] == pytest.approx(fit.params[1] / fit.bse[1], rel=2e-2, abs=2e-2)

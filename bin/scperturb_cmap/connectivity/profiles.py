@@ -76,7 +76,10 @@ def make_query(values: np.ndarray, n_genes: int, device: torch.device) -> Query:
         return torch.as_tensor(np.ascontiguousarray(positions), device=device)
 
     return Query(
-        tensor(shared), tensor(values[shared].astype(np.float64)), tensor(up[values[up] > 0]), tensor(down[values[down] < 0])
+        tensor(shared),
+        tensor(values[shared].astype(np.float64)),
+        tensor(up[values[up] > 0]),
+        tensor(down[values[down] < 0]),
     )
 
 

@@ -49,6 +49,14 @@ SCORES = {
     for score in (
         Score("cosine", "cosine", "profile", -1, 1, "cosine of z clipped to +-10", cosine),
         Score("spearman", "Spearman correlation", "profile", -1, 1, "Spearman 1904, doi:10.2307/1412159", spearman),
-        Score("wtcs", "weighted connectivity score", "sets", -1, 1, "Subramanian 2017, doi:10.1016/j.cell.2017.10.049", wtcs),
+        Score(
+            "wtcs",
+            "weighted connectivity score",
+            "sets",
+            -1,
+            1,
+            "Subramanian 2017, doi:10.1016/j.cell.2017.10.049",
+            wtcs,
+        ),
     )
 }

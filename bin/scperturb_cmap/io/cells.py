@@ -55,19 +55,33 @@ class Cells:
         with self._open() as file:
             missing = [key for key in ("obs", "var", self._matrix_key) if key not in file]
             if "obs" in missing or "var" in missing:
-                raise InputError(Problem(
-                    self.name, "", "It is HDF5 but no h5ad file (no 'obs' or 'var').", "Write it with AnnData.write_h5ad.",
-                ))
+                raise InputError(
+                    Problem(
+                        self.name,
+                        "",
+                        "It is HDF5 but no h5ad file (no 'obs' or 'var').",
+                        "Write it with AnnData.write_h5ad.",
+                    )
+                )
             if missing:
                 layers = ", ".join(file["layers"]) if "layers" in file else ""
-                raise InputError(Problem(
-                    self.name, f"layer '{layer}'" if layer else "X", f"It is not in the file (layers: {layers or 'none'}).",
-                    "Correct the column 'layer' of the sample sheet.",
-                ))
+                raise InputError(
+                    Problem(
+                        self.name,
+                        f"layer '{layer}'" if layer else "X",
+                        f"It is not in the file (layers: {layers or 'none'}).",
+                        "Correct the column 'layer' of the sample sheet.",
+                    )
+                )
             if isinstance(file["obs"], h5py.Dataset):
-                raise InputError(Problem(
-                    self.name, "obs", "It is in the layout of anndata before 0.7.", "Read and write it again with a current anndata.",
-                ))
+                raise InputError(
+                    Problem(
+                        self.name,
+                        "obs",
+                        "It is in the layout of anndata before 0.7.",
+                        "Read and write it again with a current anndata.",
+                    )
+                )
             #: Names of the obs columns.
             self.columns = [str(key) for key in file["obs"].attrs.get("column-order", [])]
             var = file["raw/var"] if layer == "raw" else file["var"]
@@ -86,10 +100,14 @@ class Cells:
             There is no such column.
         """
         if key not in self.columns:
-            raise InputError(Problem(
-                self.name, f"obs column '{key}'", f"It is not there (columns: {', '.join(self.columns) or 'none'}).",
-                "Correct the sample sheet.",
-            ))
+            raise InputError(
+                Problem(
+                    self.name,
+                    f"obs column '{key}'",
+                    f"It is not there (columns: {', '.join(self.columns) or 'none'}).",
+                    "Correct the sample sheet.",
+                )
+            )
         with self._open() as file:
             values = pd.Series(read_elem(file["obs"][key]))
         return values.astype(object).where(values.notna(), "").astype(str)
@@ -128,7 +146,12 @@ class Cells:
         indicator = csr_matrix((np.ones(len(members)), (groups[members], members)), (n_groups, self.n_cells))
         for rows, columns, block in self._blocks(_BLOCK_VALUES):
             sums[:, columns] += _dense(indicator[:, rows] @ block)
-            log.info("%s: read cells up to %d, genes up to %d", self.name, rows.stop or self.n_cells, columns.stop or len(self.genes))
+            log.info(
+                "%s: read cells up to %d, genes up to %d",
+                self.name,
+                rows.stop or self.n_cells,
+                columns.stop or len(self.genes),
+            )
         return sums
 
     def _blocks(self, size: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
@@ -159,19 +182,28 @@ class Cells:
             wrong = f"values that are no whole numbers (such as {example:.4g}), as normalised data have"
         else:
             return
-        raise InputError(Problem(
-            self.name, f"layer '{self.layer}'" if self.layer else "X", f"It holds {wrong}; raw counts are needed.",
-            "Name the layer with raw counts in the column 'layer' of the sample sheet ('raw' means adata.raw).",
-        ))
+        raise InputError(
+            Problem(
+                self.name,
+                f"layer '{self.layer}'" if self.layer else "X",
+                f"It holds {wrong}; raw counts are needed.",
+                "Name the layer with raw counts in the column 'layer' of the sample sheet ('raw' means adata.raw).",
+            )
+        )
 
     @contextmanager
     def _open(self) -> Iterator[h5py.File]:
         try:
             file = h5py.File(self.path, "r")
         except OSError:
-            raise InputError(Problem(
-                self.name, "", "It is no HDF5 file, or it is damaged.", "Give an h5ad file; copy or download it again if it is one.",
-            )) from None
+            raise InputError(
+                Problem(
+                    self.name,
+                    "",
+                    "It is no HDF5 file, or it is damaged.",
+                    "Give an h5ad file; copy or download it again if it is one.",
+                )
+            ) from None
         with file:
             yield file
 

@@ -52,9 +52,14 @@ class GeneMatrix:
         self.signatures = columns.index.astype(str)
         for axis, ids in (("rows", self.genes), ("columns", self.signatures)):
             if not ids.is_unique:
-                raise InputError(Problem(
-                    self.name, axis, f"The id {ids[ids.duplicated()][0]} stands more than once.", "Give every row and column its own id.",
-                ))
+                raise InputError(
+                    Problem(
+                        self.name,
+                        axis,
+                        f"The id {ids[ids.duplicated()][0]} stands more than once.",
+                        "Give every row and column its own id.",
+                    )
+                )
         metadata = columns.astype(str).replace(dict.fromkeys(MISSING, "")).reset_index(drop=True)
         metadata.insert(0, "sig_id", self.signatures)
         self.metadata = metadata
@@ -88,19 +93,39 @@ class GeneMatrix:
             try:
                 with h5py.File(self.path) as file:
                     lacking = [key for key in ("0/DATA/0/matrix", "0/META/ROW/id", "0/META/COL/id") if key not in file]
-                    shapes = [] if lacking else [file["0/DATA/0/matrix"].shape, (len(file["0/META/COL/id"]), len(file["0/META/ROW/id"]))]
+                    shapes = (
+                        []
+                        if lacking
+                        else [file["0/DATA/0/matrix"].shape, (len(file["0/META/COL/id"]), len(file["0/META/ROW/id"]))]
+                    )
             except OSError:
-                raise InputError(Problem(
-                    self.name, "", "It is no HDF5 file, or it is damaged.", "Copy or download it again; a GCTX file is HDF5.",
-                )) from None
+                raise InputError(
+                    Problem(
+                        self.name,
+                        "",
+                        "It is no HDF5 file, or it is damaged.",
+                        "Copy or download it again; a GCTX file is HDF5.",
+                    )
+                ) from None
             if lacking:
-                raise InputError(Problem(self.name, lacking[0], "It is HDF5 but no GCTX file.", "Give a GCTX 1.0 file."))
+                raise InputError(
+                    Problem(self.name, lacking[0], "It is HDF5 but no GCTX file.", "Give a GCTX 1.0 file.")
+                )
             if shapes[0] != shapes[1]:
-                raise InputError(Problem(
-                    self.name, "0/DATA/0/matrix", f"Its shape {shapes[0]} does not fit {shapes[1]} ids.", "Write the file again.",
-                ))
+                raise InputError(
+                    Problem(
+                        self.name,
+                        "0/DATA/0/matrix",
+                        f"Its shape {shapes[0]} does not fit {shapes[1]} ids.",
+                        "Write the file again.",
+                    )
+                )
         elif not self.path.read_bytes()[:2] == b"#1":
-            raise InputError(Problem(self.name, "line 1", "A GCT file begins with #1.2 or #1.3.", "Give a GCT file or correct 'format'."))
+            raise InputError(
+                Problem(
+                    self.name, "line 1", "A GCT file begins with #1.2 or #1.3.", "Give a GCT file or correct 'format'."
+                )
+            )
 
     def _parse(self, **options):  # noqa: ANN202 - cmapPy's GCToo or a DataFrame, by option
         from cmapPy.pandasGEXpress.parse import parse
@@ -109,9 +134,14 @@ class GeneMatrix:
             return parse(str(self.path), **options)
         except Exception as error:  # cmapPy raises bare Exception for most damage
             detail = " ".join(str(error).split())[:200]
-            raise InputError(Problem(
-                self.name, "", f"It does not parse as {self.layout.upper()} ({detail}).", "Write or download the file again.",
-            )) from None
+            raise InputError(
+                Problem(
+                    self.name,
+                    "",
+                    f"It does not parse as {self.layout.upper()} ({detail}).",
+                    "Write or download the file again.",
+                )
+            ) from None
 
 
 class _quiet(warnings.catch_warnings):  # noqa: N801 - used like a function
@@ -121,4 +151,3 @@ class _quiet(warnings.catch_warnings):  # noqa: N801 - used like a function
         super().__enter__()
         warnings.simplefilter("ignore")
         logging.getLogger("cmap_logger").setLevel("ERROR")
-

@@ -23,7 +23,9 @@ def _is(*choices: str) -> pa.Column:
 
 def _reason_given(fine: tuple[str, ...]) -> pa.Check:
     """A status other than these must come with a reason."""
-    return pa.Check(lambda table: table["status"].isin(fine) | (table["reason"] != ""), error="a status without a reason")
+    return pa.Check(
+        lambda table: table["status"].isin(fine) | (table["reason"] != ""), error="a status without a reason"
+    )
 
 
 #: signatures/<dataset>.design.tsv
@@ -57,7 +59,10 @@ DRUGS = pa.DataFrameSchema({
     "clinical_phase": _MAYBE_TEXT, "status": _is("ok", "limited_evidence", "not_ranked"), "reason": _TEXT,
 }, checks=[
     _reason_given(("ok",)),
-    pa.Check(lambda table: table["rank"].notna() == (table["status"] != "not_ranked"), error="a rank without a score or the reverse"),
+    pa.Check(
+        lambda table: table["rank"].notna() == (table["status"] != "not_ranked"),
+        error="a rank without a score or the reverse",
+    ),
 ])  # fmt: skip
 
 
@@ -85,7 +90,9 @@ def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
     else:
         # A line break inside a name would break the table for the next reader.
         text = table.select_dtypes("object").columns
-        table.assign(**{c: table[c].replace(r"[\t\r\n]+", " ", regex=True) for c in text}).to_csv(partial, sep="\t", index=False)
+        table.assign(**{c: table[c].replace(r"[\t\r\n]+", " ", regex=True) for c in text}).to_csv(
+            partial, sep="\t", index=False
+        )
     partial.rename(path)
 
 
@@ -109,5 +116,6 @@ def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> None:
 def read_scores(paths: Sequence[Path], dataset: str) -> pd.DataFrame:
     """Scores of one data set from all shards; other data sets are not read into memory."""
     return pd.concat(
-        [pq.read_table(path, filters=[("dataset", "=", dataset)]).to_pandas() for path in sorted(paths)], ignore_index=True
+        [pq.read_table(path, filters=[("dataset", "=", dataset)]).to_pandas() for path in sorted(paths)],
+        ignore_index=True,
     )

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
 
@@ -55,13 +54,25 @@ def check_sheet(path: Path, kind: str) -> tuple[list[dict[str, str]], list[Probl
         return [], error.problems
     known = (*layout["needed"], *layout["optional"])
     problems = [
-        Problem(name, f"column '{column}'", "The column is missing.", f"Add it; a {kind} sheet needs {', '.join(layout['needed'])}.")
-        for column in layout["needed"] if column not in table
-    ]  # fmt: skip
+        Problem(
+            name,
+            f"column '{column}'",
+            "The column is missing.",
+            f"Add it; a {kind} sheet needs {', '.join(layout['needed'])}.",
+        )
+        for column in layout["needed"]
+        if column not in table
+    ]
     problems += [
-        Problem(name, f"column '{column}'", "The column is not known.", f"Correct or remove it; optional columns are {', '.join(layout['optional'])}.")
-        for column in table.columns if column not in known
-    ]  # fmt: skip
+        Problem(
+            name,
+            f"column '{column}'",
+            "The column is not known.",
+            f"Correct or remove it; optional columns are {', '.join(layout['optional'])}.",
+        )
+        for column in table.columns
+        if column not in known
+    ]
     if not len(table):
         problems.append(Problem(name, "", "The sheet has a header but no rows.", "Add at least one row."))
     if problems:
@@ -70,13 +81,20 @@ def check_sheet(path: Path, kind: str) -> tuple[list[dict[str, str]], list[Probl
     table = table.reindex(columns=list(known), fill_value="")
     identity = known[0]
     for line, row in enumerate(table.to_dict("records"), start=2):
-        problems += [Problem(name, f"line {line}, column '{column}'", wrong, remedy) for column, wrong, remedy in _check_row(row, kind)]
+        problems += [
+            Problem(name, f"line {line}, column '{column}'", wrong, remedy)
+            for column, wrong, remedy in _check_row(row, kind)
+        ]
     for value in table[identity][(table[identity] != "") & table[identity].str.lower().duplicated()].unique():
         lines = ", ".join(str(n + 2) for n in table.index[table[identity].str.lower() == value.lower()])
-        problems.append(Problem(
-            name, f"lines {lines}, column '{identity}'", f"The name {value!r} stands more than once (capitals do not tell names apart).",
-            "Give every row its own name.",
-        ))
+        problems.append(
+            Problem(
+                name,
+                f"lines {lines}, column '{identity}'",
+                f"The name {value!r} stands more than once (capitals do not tell names apart).",
+                "Give every row its own name.",
+            )
+        )
     return table.to_dict("records"), problems
 
 
@@ -88,10 +106,13 @@ def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
         if not row[column]:
             found.append((column, "The value is empty.", "Fill it in."))
     if row[identity] and not _NAME.fullmatch(row[identity]):
-        found.append((
-            identity, f"{row[identity]!r} is not a safe name for files.",
-            "Use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit.",
-        ))  # fmt: skip
+        found.append(
+            (
+                identity,
+                f"{row[identity]!r} is not a safe name for files.",
+                "Use up to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit.",
+            )
+        )
     for column, choices in layout["choices"].items():
         if row[column] and row[column] not in choices:
             remedy = f"Choose one of {', '.join(choice for choice in choices if choice)}."

@@ -59,7 +59,9 @@ def signature_set(
     array([[2.5]], dtype=float32)
     """
     contract = PERTURBATION_COLUMNS if "reference" in obs else POPULATION_COLUMNS
-    missing = [column for column in contract if column not in obs] + [c for c in ("symbol", "feature_space") if c not in var]
+    missing = [column for column in contract if column not in obs] + [
+        c for c in ("symbol", "feature_space") if c not in var
+    ]
     if missing:
         raise ValueError(f"A signature set needs {missing}.")
     if not (obs.index.is_unique and var.index.is_unique):
@@ -99,8 +101,12 @@ def read_signature_set(path: Path, name: str | None = None) -> ad.AnnData:
     except (OSError, KeyError, ValueError):
         raise InputError(Problem(name, "", "It is no readable h5ad file.", "Make the signature set again.")) from None
     if "effect" not in signatures.uns or "feature_space" not in signatures.var:
-        raise InputError(Problem(
-            name, "uns['effect']", "The file is h5ad but no signature set.",
-            "Give a file made by DERIVE_SIGNATURES or BUILD_REFERENCE.",
-        ))
+        raise InputError(
+            Problem(
+                name,
+                "uns['effect']",
+                "The file is h5ad but no signature set.",
+                "Give a file made by DERIVE_SIGNATURES or BUILD_REFERENCE.",
+            )
+        )
     return signatures

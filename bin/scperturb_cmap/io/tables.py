@@ -16,7 +16,10 @@ MISSING = ["", "NA", "NaN", "nan", "None", "null", "-666", "-666.0", "-666.00000
 
 _SIGNS = {
     b"version https://git-lfs": ("It is a git-lfs pointer, not the data.", "Fetch the data with 'git lfs pull'."),
-    b"<!doctype html": ("It is an HTML page, not the data.", "Download it again; the link probably asked for a log-in."),
+    b"<!doctype html": (
+        "It is an HTML page, not the data.",
+        "Download it again; the link probably asked for a log-in.",
+    ),
     b"<html": ("It is an HTML page, not the data.", "Download it again; the link probably asked for a log-in."),
     b"<?xml": ("It is an XML message, not the data.", "Download it again; the server answered with an error."),
 }
@@ -74,8 +77,14 @@ def read_text_table(path: Path, name: str | None = None) -> pd.DataFrame:
             # Where a row has more fields than the header, pandas warns and drops them.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(
-                path, sep="\t" if "\t" in header else ",", dtype=str, keep_default_na=False, skiprows=skip,
-                encoding="utf-8-sig", index_col=False, compression="infer",
+                path,
+                sep="\t" if "\t" in header else ",",
+                dtype=str,
+                keep_default_na=False,
+                skiprows=skip,
+                encoding="utf-8-sig",
+                index_col=False,
+                compression="infer",
             ).fillna("")
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, OSError):
         raise InputError(
@@ -84,7 +93,9 @@ def read_text_table(path: Path, name: str | None = None) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning, ValueError) as error:
         detail = " ".join(str(error).split())
         raise InputError(
-            Problem(name, "", f"It does not parse as a table ({detail}).", "Give every row as many fields as the header.")
+            Problem(
+                name, "", f"It does not parse as a table ({detail}).", "Give every row as many fields as the header."
+            )
         ) from None
     table.columns = [column.strip().lstrip("#") for column in table.columns]
     table = table.apply(lambda column: column.str.strip())

@@ -48,10 +48,14 @@ def harmonise_annotation(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """
     found = {ours: next((c for c in theirs if c in table), None) for ours, theirs in _ALIASES.items()}
     if found["compound"] is None:
-        raise InputError(Problem(
-            name, "column 'compound'", f"None of the columns {', '.join(_ALIASES['compound'])} is there.",
-            "Give a table with a column of compound names.",
-        ))
+        raise InputError(
+            Problem(
+                name,
+                "column 'compound'",
+                f"None of the columns {', '.join(_ALIASES['compound'])} is there.",
+                "Give a table with a column of compound names.",
+            )
+        )
     text = pd.DataFrame({ours: table[theirs] if theirs else "" for ours, theirs in found.items()}, index=table.index)
     text["compound_id"] = text.pop("compound").map(compound_key)
     text = text[text["compound_id"] != ""]

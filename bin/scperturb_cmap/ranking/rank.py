@@ -90,7 +90,9 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
     ]  # fmt: skip
     result = pd.concat([table.reindex(columns=columns) for table in tables], ignore_index=True)
     counts = ["rank", "n_signatures", "n_cell_lines", *(c for c in per_method if c.startswith("rank"))]
-    return result.astype(dict.fromkeys(counts, "Int64"))
+    # Where no population is ranked, columns of names would be numbers.
+    names = ["compound", "compound_id", "best_reference", "best_cell_line"]
+    return result.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(names, object))
 
 
 def describe_populations(signatures: ad.AnnData, scores: pd.DataFrame, drugs: pd.DataFrame) -> pd.DataFrame:
@@ -112,7 +114,9 @@ def describe_populations(signatures: ad.AnnData, scores: pd.DataFrame, drugs: pd
     """
     tested = ~np.isnan(np.asarray(signatures.X))
     landmark = (signatures.var["feature_space"] == "landmark").to_numpy()
-    populations = signatures.obs.reset_index(drop=True).assign(n_genes=tested.sum(axis=1), n_landmarks=tested[:, landmark].sum(axis=1))
+    populations = signatures.obs.reset_index(drop=True).assign(
+        n_genes=tested.sum(axis=1), n_landmarks=tested[:, landmark].sum(axis=1)
+    )
     shared = scores.groupby("population", observed=True)["n_genes"].max()
     ranked = drugs[drugs["rank"].notna()].groupby("population").size()
     for column, counts in (("n_genes_shared", shared), ("n_drugs", ranked)):

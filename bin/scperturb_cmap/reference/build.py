@@ -75,7 +75,9 @@ def build_shards(
         values = np.where(np.isfinite(values), values, np.nan)
         empty = np.isnan(values).all(axis=1)
         obs = metadata.iloc[part].assign(
-            reference=reference, status=np.where(empty, "empty", "ok"), reason=np.where(empty, "no value in the matrix", "")
+            reference=reference,
+            status=np.where(empty, "empty", "ok"),
+            reason=np.where(empty, "no value in the matrix", ""),
         )
         obs.index.name = None
         log.info("%s: read %d of %d signatures", reference, min(part.stop, len(positions)), len(positions))

@@ -29,7 +29,19 @@ _ALIASES = {
 _DOSE_UNITS = {"m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0, "μm": 1.0, "nm": 1e-3, "pm": 1e-6}
 
 #: Hours per unit.
-_TIME_UNITS = {"s": 1 / 3600, "min": 1 / 60, "m": 1 / 60, "h": 1.0, "hr": 1.0, "hrs": 1.0, "hour": 1.0, "hours": 1.0, "d": 24.0, "day": 24.0, "days": 24.0}
+_TIME_UNITS = {
+    "s": 1 / 3600,
+    "min": 1 / 60,
+    "m": 1 / 60,
+    "h": 1.0,
+    "hr": 1.0,
+    "hrs": 1.0,
+    "hour": 1.0,
+    "hours": 1.0,
+    "d": 24.0,
+    "day": 24.0,
+    "days": 24.0,
+}
 
 #: Perturbation types that are compound treatments; poscon = a compound that serves as positive control.
 _TREATMENTS = ("trt_cp", "trt_poscon")
@@ -90,12 +102,18 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> pd.DataFrame:
     ]  # fmt: skip
     if problems:
         raise InputError(problems)
-    text = pd.DataFrame({ours: table[theirs].astype(str) if theirs else "" for ours, theirs in found.items()}, index=table.index)
+    text = pd.DataFrame(
+        {ours: table[theirs].astype(str) if theirs else "" for ours, theirs in found.items()}, index=table.index
+    )
     if (twice := text["sig_id"][text["sig_id"].duplicated()]).size:
-        raise InputError(Problem(
-            name, f"column '{found['sig_id']}'", f"{twice.nunique()} signature ids stand more than once (such as {twice.iloc[0]}).",
-            "Keep one row per signature.",
-        ))
+        raise InputError(
+            Problem(
+                name,
+                f"column '{found['sig_id']}'",
+                f"{twice.nunique()} signature ids stand more than once (such as {twice.iloc[0]}).",
+                "Keep one row per signature.",
+            )
+        )
     out = text.set_index("sig_id")[["compound", "pert_id", "pert_type", "cell_line"]]
     out.insert(1, "compound_id", out["compound"].map(compound_key))
     dose = text["dose"].where(text["dose"] != "", text["dose_value"] + text["dose_unit"])

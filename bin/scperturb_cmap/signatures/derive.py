@@ -104,7 +104,8 @@ def derive_signatures(
     names = sorted(set(samples["population"]) - {""}) if populations is None else populations
     contrasts = {name: (samples[samples["population"] == name], by_key) for name in names}
     contrasts[ALL_CELLS] = (
-        average.assign(population=ALL_CELLS), average_counts.loc[pd.MultiIndex.from_frame(average[["donor", "arm"]])].reset_index(drop=True),
+        average.assign(population=ALL_CELLS),
+        average_counts.loc[pd.MultiIndex.from_frame(average[["donor", "arm"]])].reset_index(drop=True),
     )
 
     rows, tables, all_samples = [], [], []
@@ -112,7 +113,15 @@ def derive_signatures(
         mine = mine.assign(n_counts=pool.loc[mine.index].sum(axis=1).astype(int))
         design = choose_design(mine, min_cells, min_donors)
         if not design.reason:
-            log.info("%s: population %d of %d, %s: %s, %d samples", dataset, number, len(contrasts), name, design.kind, len(design.used))
+            log.info(
+                "%s: population %d of %d, %s: %s, %d samples",
+                dataset,
+                number,
+                len(contrasts),
+                name,
+                design.kind,
+                len(design.used),
+            )
             result = wald_contrast(pool, design, min_counts, threads).loc[genes]
             if result["wald_z"].isna().all():
                 design = Design(design.samples.assign(used="no", reason="population skipped"), reason=(

@@ -60,12 +60,18 @@ def wald_contrast(counts: pd.DataFrame, design: Design, min_counts: int, threads
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = DeseqDataSet(
-            counts=wanted.loc[:, tested].set_axis(metadata.index), metadata=metadata,
+            counts=wanted.loc[:, tested].set_axis(metadata.index),
+            metadata=metadata,
             design="~ donor + arm" if design.kind == "paired" else "~ arm",
-            size_factors_fit_type="poscounts", refit_cooks=True, inference=inference, quiet=True,
+            size_factors_fit_type="poscounts",
+            refit_cooks=True,
+            inference=inference,
+            quiet=True,
         )
         data.deseq2()
-        stats = DeseqStats(data, contrast=["arm", "case", "control"], inference=inference, independent_filter=False, quiet=True)
+        stats = DeseqStats(
+            data, contrast=["arm", "case", "control"], inference=inference, independent_filter=False, quiet=True
+        )
         stats.run_wald_test()
         stats.summary()
     table = stats.results_df

@@ -28,7 +28,9 @@ def base_parser(description: str) -> ArgumentParser:
     """
     parser = ArgumentParser(description=description, formatter_class=ArgumentDefaultsHelpFormatter)
     parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"], help="how much to say")
+    parser.add_argument(
+        "--log-level", default="info", choices=["debug", "info", "warning", "error"], help="how much to say"
+    )
     return parser
 
 
@@ -63,8 +65,9 @@ def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) 
         return 1
     except ModuleNotFoundError as error:
         print(
-            f"\nThe Python package {error.name} is not installed here. Run `make setup` and put .venv/bin first on PATH, or use a "
-            "container profile such as -profile docker.", file=sys.stderr,
-        )  # fmt: skip
+            f"\nThe Python package {error.name} is not installed here. "
+            "Run `make setup` and put .venv/bin first on PATH, or use a container profile such as -profile docker.",
+            file=sys.stderr,
+        )
         return 1
     return 0

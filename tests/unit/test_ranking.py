@@ -1,0 +1,105 @@
+"""Ranking: aggregation, ties, missing scores, populations without ranking, annotation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scperturb_cmap.io import schemas
+from scperturb_cmap.ranking import annotate, harmonise_annotation, maxq, rank_drugs
+from scperturb_cmap.utils.errors import InputError
+
+
+def scores(values: dict, population="B") -> pd.DataFrame:
+    """One row per signature: {drug: [scores by signature]}; every signature in a cell line of its own."""
+    rows = [
+        (population, "ref", drug, drug, f"line{n}", 10.0, 24.0, value)
+        for drug, many in values.items()
+        for n, value in enumerate(many)
+    ]
+    table = pd.DataFrame(
+        rows, columns=["population", "reference", "compound", "compound_id", "cell_line", "dose_um", "time_h", "wtcs"]
+    )
+    return table.assign(cosine=-table["wtcs"], reason=np.where(table["wtcs"].isna(), "too few genes", ""))
+
+
+def populations(**more) -> pd.DataFrame:
+    return pd.DataFrame(
+        [{"dataset": "d", "population": "B", "evidence": "replicated", "status": "ok", "reason": ""} | more]
+    )
+
+
+def test_maxq_takes_the_quantile_further_from_zero():
+    values = pd.Series([-0.9, -0.8, 0.1, 0.2, 0.5, 0.4, 0.3, -0.1])
+    drugs = pd.Series(list("aaaabbbb"))
+    found = maxq(values, drugs)
+    for drug in "ab":
+        low, high = np.quantile(values[drugs == drug], [0.33, 0.67])
+        assert found.loc[drug].tolist() == pytest.approx([high if abs(high) >= abs(low) else low, low, high])
+
+
+def test_rank_one_is_the_strongest_reversal_and_ties_share():
+    ranked = rank_drugs(
+        scores({"x": [-0.5], "y": [0.9], "z": [-0.5], "w": [0.0]}), populations(), ["wtcs", "cosine"], "wtcs"
+    )
+    assert ranked[["compound", "rank", "rank_cosine"]].values.tolist() == [
+        ["x", 1, 3],
+        ["z", 1, 3],
+        ["w", 3, 2],
+        ["y", 4, 1],
+    ]
+    assert (ranked["status"] == "ok").all()
+
+
+def test_the_best_signature_supports_the_score():
+    ranked = rank_drugs(
+        scores({"x": [0.2, -0.7, -0.4], "y": [0.1, 0.6, -0.2]}), populations(), ["wtcs"], "wtcs"
+    ).set_index("compound")
+    assert ranked.loc["x", "best_cell_line"] == "line1" and ranked.loc["y", "best_cell_line"] == "line1"
+    assert ranked["n_signatures"].tolist() == [3, 3] and ranked["n_cell_lines"].tolist() == [3, 3]
+
+
+def test_missing_scores_come_last_with_a_reason():
+    ranked = rank_drugs(scores({"x": [np.nan, np.nan], "y": [0.1, np.nan]}), populations(), ["wtcs"], "wtcs")
+    assert ranked["compound"].tolist() == ["y", "x"] and ranked["n_signatures"].tolist() == [1, 0]
+    assert ranked.loc[1, ["status", "reason"]].tolist() == ["not_ranked", "too few genes"] and pd.isna(
+        ranked.loc[1, "rank"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("about", "table", "reason"),
+    [
+        ({"status": "skipped", "reason": "Too few donors."}, {"x": [0.1]}, "Too few donors."),
+        ({}, {"x": [np.nan]}, "No score could be computed (too few genes)."),
+        ({"population": "T"}, {"x": [0.1]}, "No score could be computed (no reference signatures)."),
+    ],
+)
+def test_a_population_without_ranking_has_one_row_and_a_reason(about, table, reason):
+    ranked = annotate(rank_drugs(scores(table), populations(**about), ["wtcs"], "wtcs"), None)
+    assert len(ranked) == 1 and ranked.loc[0, ["status", "reason"]].tolist() == ["not_ranked", reason]
+    schemas.DRUGS.validate(ranked)
+
+
+def test_limited_evidence_is_marked_on_every_drug():
+    ranked = rank_drugs(scores({"x": [0.1], "y": [0.2]}), populations(evidence="limited"), ["wtcs"], "wtcs")
+    assert (ranked["status"] == "limited_evidence").all() and ranked["reason"].str.contains("2 donors per arm").all()
+
+
+def test_annotation_joins_without_multiplying_drugs():
+    table = pd.DataFrame(
+        {"pert_iname": ["X", "x", "other", ""], "moa": ["a", "b", "c", "lost"], "target": ["T1", "T1", "", ""]}
+    )
+    annotation = harmonise_annotation(table, "drugs.tsv")
+    drugs = pd.DataFrame({"compound_id": ["x", "x", "unknown", None]})
+    found = annotate(drugs, annotation)
+    assert found["mechanism"].tolist() == ["a|b", "a|b", "", ""] and found["targets"].tolist() == ["T1", "T1", "", ""]
+    with pytest.raises(InputError, match="column 'compound'"):
+        harmonise_annotation(pd.DataFrame({"x": []}), "drugs.tsv")
+
+
+def test_a_table_that_breaks_its_contract_is_not_written(tmp_path):
+    good = annotate(rank_drugs(scores({"x": [0.1]}), populations(), ["wtcs"], "wtcs"), None)
+    schemas.write_table(good, schemas.DRUGS, tmp_path / "good.tsv")
+    with pytest.raises(Exception, match="status without a reason"):
+        schemas.write_table(good.assign(status="limited_evidence"), schemas.DRUGS, tmp_path / "bad.tsv")
+    assert [path.name for path in tmp_path.iterdir()] == ["good.tsv"]
