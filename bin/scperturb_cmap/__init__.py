@@ -1,4 +1,4 @@
-"""scPerturb-CMap: which existing drug would push *these* cells back?
+"""scPerturb-CMap ranks the drugs that would push a population of cells back.
 
 Disease signatures per cell population, drug-perturbation references, connectivity scores and drug rankings, all meeting in
 one object, the signature set (see :mod:`scperturb_cmap.io.signature_set`). Sign convention everywhere: a positive score
