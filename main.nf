@@ -93,6 +93,7 @@ workflow {
     RUN_NOTEBOOK(ch_pages)
     BUILD_REPORT(
         RUN_NOTEBOOK.out.notebook.toSortedList { file -> file.name },
+        RANK_DRUGS.out.tables.mix(DERIVE_SIGNATURES.out.tables).map { _meta, tables -> tables }.flatten().toSortedList { file -> file.name },
         file("${projectDir}/report"),
     )
     version_table(ch_versions.mix(RUN_NOTEBOOK.out.versions, BUILD_REPORT.out.versions), "${params.outdir}/pipeline_info")

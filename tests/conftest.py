@@ -1,6 +1,8 @@
 """What several tests share: the project's folders, the real data where they are there, small signature sets."""
 
+import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,17 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"the real data are not there ({REAL_DATA}); name their folder in REAL_DATA")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def check_report():
+    """Open every page of a report in a real browser and say what is wrong; skipped where there is no Chromium."""
+    if not shutil.which("chromium"):
+        pytest.skip("Chromium is not installed: the pages are not looked at")
+    spec = importlib.util.spec_from_file_location("check_pages", ROOT / "tests" / "browser" / "check_pages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.check_report
 
 
 @pytest.fixture

@@ -1,25 +1,26 @@
-// Render the executed notebooks as one folder of HTML that opens offline.
+// Render the executed notebooks as one folder of HTML that opens offline, with the tables it links to.
 process BUILD_REPORT {
     label 'process_single'
     label 'env_report'
 
     input:
     path notebooks
-    path book
+    path tables, stageAs: 'tables/*'
+    path book, stageAs: 'book'
 
     output:
-    path 'html/*', emit: html
+    path 'report/*', emit: html
     path 'report.zip', emit: zip
     eval("echo '${task.process}\tjupyter-book\t'\$(pkg_version.py jupyter-book)"), emit: versions
 
     script:
     """
-    build_report.py --book ${book} --notebooks ${notebooks} --out html ${task.ext.args ?: ''}
+    build_report.py --book ${book} --notebooks ${notebooks} --tables ${tables} --out report ${task.ext.args ?: ''}
     """
 
     stub:
     """
-    mkdir html
-    touch html/index.html report.zip
+    mkdir report
+    touch report/index.html report.zip
     """
 }

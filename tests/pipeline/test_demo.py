@@ -99,6 +99,13 @@ def test_memory_stays_small(demo_run):
     assert peak.max() < 4, demo_run.trace[["name", "peak_rss"]].to_string()
 
 
+def test_the_report_opens_without_a_network(demo_run, check_report):
+    assert check_report(demo_run.outdir / "report") == []
+    assert {"index.html", "dataset_demo.html", "report.zip", "notebooks"} <= {
+        path.name for path in (demo_run.outdir / "report").iterdir()
+    }
+
+
 def test_the_second_run_is_all_cached(demo_run, run_pipeline):
     again = run_pipeline(demo_run.outdir.parent, "-profile", "test", "-resume")
     assert again.status == 0, again.said

@@ -1,0 +1,113 @@
+"""Executed notebooks become a folder of pages that needs nothing else; faults are sentences."""
+
+import json
+import re
+import zipfile
+
+import pytest
+
+
+def page(path, title, html="<p>text</p>", report=None, **parameters):
+    """Write an executed notebook."""
+    output = {"output_type": "display_data", "data": {"text/html": html}, "metadata": {}}
+    content = {
+        "cells": [
+            {"cell_type": "markdown", "id": "a", "metadata": {}, "source": f"# {title}\n\nWords."},
+            {"cell_type": "code", "id": "b", "metadata": {}, "source": "secret", "outputs": [output], "execution_count": 1},
+        ],
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "report": report or {}, "papermill": {"parameters": parameters},
+        },
+        "nbformat": 4, "nbformat_minor": 5,
+    }  # fmt: skip
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture
+def pages(tmp_path):
+    dataset = {"page": "dataset", "title": "dataset", "part": "Data sets", "order": 1}
+    return [
+        page(tmp_path / "c.ipynb", "Methods", report={"page": "methods", "part": "About", "order": 3}),
+        page(tmp_path / "b.ipynb", "Data set", report=dataset, dataset="my_data.2"),
+        page(tmp_path / "a.ipynb", "Overview", '<a href="dataset_my_data_2.html">x</a>', {"page": "index", "order": 0}),
+    ]
+
+
+@pytest.fixture
+def build(stage, root, tmp_path):
+    def run(notebooks, *options, book=root / "report"):
+        return stage("build_report", "--book", book, "--notebooks", *notebooks, "--out", tmp_path / "out", *options)
+
+    return run
+
+
+def test_the_pages_their_order_and_the_zip(build, pages, tmp_path):
+    (tmp_path / "a & b.tsv").write_text("x\n1\n")
+    status, said = build(pages, "--tables", tmp_path / "a & b.tsv", "--title", "Report for <us>")
+    assert status == 0, said
+    out = tmp_path / "out"
+    assert {path.name for path in out.glob("*.html")} >= {
+        "index.html",
+        "dataset_my_data_2.html",
+        "methods.html",
+        "tables.html",
+    }
+    index = (out / "index.html").read_text()
+    navigation = index[index.index('class="bd-sidebar-primary') :]
+    assert re.findall(r'internal" href="([a-z_0-9]*)\.html', navigation)[:3] == [
+        "dataset_my_data_2",
+        "methods",
+        "tables",
+    ]
+    assert "Report for &lt;us&gt;" in index and "<us>" not in index
+    assert "my_data.2" in (out / "dataset_my_data_2.html").read_text()
+    assert (
+        'href="tables/a%20%26%20b.tsv"' in (out / "tables.html").read_text()
+        and (out / "tables" / "a & b.tsv").is_file()
+    )
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("out.")]  # nothing half-built is left
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        assert set(archive.namelist()) == {f"report/{p.relative_to(out)}" for p in out.rglob("*") if p.is_file()}
+
+
+def test_nothing_is_fetched_and_no_code_is_shown(build, pages, tmp_path):
+    assert build(pages)[0] == 0
+    html = "".join(path.read_text() for path in (tmp_path / "out").glob("*.html"))
+    assert "//" not in "".join(re.findall(r'(?:src|href)="([^"]*)"', html)) and "secret" not in html
+    assert (tmp_path / "out" / "_static" / "plotly.min.js").is_file()
+    assert not (tmp_path / "out" / "tables.html").exists()
+    assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file()) < 12e6
+
+
+def test_a_second_build_replaces_the_first(build, pages, tmp_path):
+    assert build(pages)[0] == 0
+    first = (tmp_path / "report.zip").read_bytes()
+    assert build(pages)[0] == 0
+    assert (tmp_path / "report.zip").read_bytes() == first
+
+
+def test_faults_are_named(build, pages, tmp_path, root):
+    assert "The file does not exist" in build([tmp_path / "none.ipynb"])[1]
+    (tmp_path / "bad.ipynb").write_text("<html>")
+    assert "no Jupyter notebook" in build([tmp_path / "bad.ipynb"])[1]
+    status, said = build([*pages[:2], pages[0]], "--tables", tmp_path / "none.tsv", book=tmp_path)
+    assert status == 1 and "has 4 problems" in said
+    assert all(text in said for text in ("no _config.yml", "first page, is missing", "make the same page", "none.tsv"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").touch()
+    assert "is no report" in build(pages)[1] and (tmp_path / "out" / "thesis.txt").exists()
+
+
+def test_a_dead_link_stops_the_build(build, pages, tmp_path):
+    page(pages[2], "Overview", '<a href="dataset_gone.html">x</a>', {"page": "index"})
+    status, said = build(pages)
+    assert status == 1 and "index.html, dataset_gone.html: The link leads nowhere." in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_page_stops_the_build(build, pages, tmp_path):
+    page(pages[2], "[x](nowhere.md)", report={"page": "index"})
+    status, said = build(pages)
+    assert status == 1 and "Jupyter Book found a fault" in said and "nowhere.md" in said and "Traceback" not in said

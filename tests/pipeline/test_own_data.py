@@ -1,0 +1,91 @@
+"""Own data as users have them: odd file names, tab-separated sheets, a GCT, a layer, hostile labels, no drug annotation."""
+
+import shutil
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.nextflow
+EVIL = "B <script>alert(1)</script> '\"$(touch hacked)`;"
+
+
+@pytest.fixture(scope="module")
+def own_run(demo, make_project, run_pipeline):
+    from scperturb_cmap.io.gctx import GeneMatrix
+
+    project = make_project()
+    data = project / "my data"
+    data.mkdir()
+    cells = ad.read_h5ad(demo / "cells.h5ad")
+    cells = cells[cells.obs["cell_type"].isin(["B cells", "NK cells"])].copy()
+    cells.obs["cell_type"] = cells.obs["cell_type"].astype(str).replace("B cells", EVIL)
+    cells.layers["counts"] = cells.X.copy()
+    cells.X = np.log1p(cells.X)
+    cells.write_h5ad(data / "cells $(touch hacked) 'x' & y.h5ad")
+
+    matrix = GeneMatrix(demo / "reference.gctx", "gctx")
+    info = pd.read_csv(demo / "siginfo.txt", sep="\t", dtype=str).set_index("sig_id").loc[matrix.signatures]
+    info["cmap_name"] = info["cmap_name"].replace("demostatin-22", "<img src=x onerror=alert(2)>")  # B cells' reverser
+    values = matrix.read(np.arange(len(matrix.signatures)))
+    head = ["#1.3", f"{len(matrix.genes)}\t{len(info)}\t0\t3", "\t".join(["id", *info.index])]
+    head += ["\t".join([column, *info[column]]) for column in ("cmap_name", "pert_type", "cell_iname")]
+    body = ["\t".join([gene, *(f"{value:.4f}" for value in values[:, n])]) for n, gene in enumerate(matrix.genes)]
+    (data / "reference.gct").write_text("\n".join(head + body) + "\n")
+
+    columns = ["dataset", "path", "cell_type_key", "condition_key", "case", "control", "donor_key", "layer"]
+    row = [
+        "mine",
+        "cells $(touch hacked) 'x' & y.h5ad",
+        "cell_type",
+        "condition",
+        "disease",
+        "healthy",
+        "donor",
+        "counts",
+    ]
+    (data / "samples.tsv").write_text("\t".join(columns) + "\n" + "\t".join(row) + "\n")
+    (data / "references.tsv").write_text("reference\tpath\tformat\trole\nlib\treference.gct\tgct\tboth\n")
+    shutil.copy(demo / "genes.tsv", data / "genes of mine.tsv")
+    sheets = [
+        "--input",
+        data / "samples.tsv",
+        "--references",
+        data / "references.tsv",
+        "--genes",
+        data / "genes of mine.tsv",
+    ]
+    run = run_pipeline(project, *sheets, "--methods", "cosine,spearman", "--headline", "cosine", "--shard_size", 250)
+    assert run.status == 0, run.said
+    return run
+
+
+def test_ranking(own_run):
+    drugs = pd.read_csv(own_run.outdir / "ranking" / "mine.drugs.tsv", sep="\t")
+    assert set(drugs["population"]) == {EVIL, "NK cells", "all cells"}
+    assert "score_wtcs" not in drugs and (drugs["method"] == "cosine").all()
+    first = drugs[drugs["rank"] == 1].set_index("population")["compound"]
+    assert first[EVIL] == "<img src=x onerror=alert(2)>" and first["NK cells"] == "fictazole-52"
+
+
+def test_shards_do_not_change_the_result(own_run, demo_run):
+    assert len(list((own_run.outdir / "scores").glob("*.parquet"))) == 3
+    mine, whole = (
+        pd.read_csv(run.outdir / "ranking" / f"{name}.drugs.tsv", sep="\t")
+        .query("population == 'NK cells'")
+        .set_index("compound")
+        for run, name in ((own_run, "mine"), (demo_run, "demo"))
+    )
+    both = mine.index.intersection(whole.index)
+    assert len(both) >= 159
+    np.testing.assert_allclose(mine.loc[both, "score_cosine"], whole.loc[both, "score_cosine"], atol=1e-3)
+
+
+def test_nothing_was_executed(own_run):
+    assert not list(own_run.outdir.parent.rglob("hacked"))
+
+
+def test_the_report_shows_names_as_text(own_run, check_report):
+    assert check_report(own_run.outdir / "report") == []
+    assert "&lt;img src=x onerror" in (own_run.outdir / "report" / "dataset_mine.html").read_text()
