@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["FEATURE_SPACES", "MATCHED", "GeneTable", "check_mapping", "harmonise_gene_table"]
@@ -55,15 +56,13 @@ def harmonise_gene_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> harmonise_gene_table(lincs, "geneinfo.txt").iloc[0].tolist()
     ['780', 'DDR1', '', '', 'landmark']
     """
-    found = {ours: next((c for c in theirs if c in table), None) for ours, theirs in _ALIASES.items()}
-    problems = [
-        Problem(name, f"column '{ours}'", f"None of the columns {', '.join(_ALIASES[ours])} is there.",
-                "Give a gene table with entrez_id and symbol, LINCS geneinfo, NCBI gene_info or the HGNC complete set.")
-        for ours in ("entrez_id", "symbol") if found[ours] is None
-    ]  # fmt: skip
-    if problems:
-        raise InputError(problems)
-    out = pd.DataFrame({ours: table[theirs] if theirs else "" for ours, theirs in found.items()}, index=table.index)
+    out = pick_columns(
+        table,
+        _ALIASES,
+        ["entrez_id", "symbol"],
+        name,
+        "Give a gene table with entrez_id and symbol, LINCS geneinfo, NCBI gene_info or the HGNC complete set.",
+    )
     if "dbXrefs" in table:  # NCBI keeps the Ensembl id among cross-references
         out["ensembl_id"] = table["dbXrefs"].map(lambda refs: "|".join(re.findall(r"Ensembl:(ENS[A-Z]*G\d+)", refs)))
     if "pr_is_lm" in table:  # GSE92742 marks landmarks and best inferred genes by flags

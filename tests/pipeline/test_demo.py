@@ -11,7 +11,7 @@ METHODS = ("cosine", "spearman", "wtcs")
 
 @pytest.fixture(scope="module")
 def drugs(demo_run):
-    return pd.read_csv(demo_run.outdir / "ranking" / "demo.drugs.tsv", sep="\t")
+    return pd.read_csv(demo_run.outdir / "ranking" / "demo.drugs.tsv", sep="\t", float_precision="round_trip")
 
 
 @pytest.fixture(scope="module")

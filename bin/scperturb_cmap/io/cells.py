@@ -11,7 +11,7 @@ import pandas as pd
 from anndata.io import read_elem, sparse_dataset
 from scipy.sparse import csr_matrix, issparse
 
-from scperturb_cmap.io.tables import foreign_content
+from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["Cells"]
@@ -47,10 +47,7 @@ class Cells:
         self.path = Path(path)
         self.layer = layer
         self.name = name or self.path.name
-        if not self.path.is_file():
-            raise InputError(Problem(self.name, "", "The file does not exist.", "Correct the path."))
-        if wrong := foreign_content(self.path):
-            raise InputError(Problem(self.name, "", *wrong))
+        require_data(self.path, self.name)
         self._matrix_key = {"": "X", "raw": "raw/X"}.get(layer, f"layers/{layer}")
         with self._open() as file:
             missing = [key for key in ("obs", "var", self._matrix_key) if key not in file]

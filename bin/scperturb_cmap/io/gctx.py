@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from scperturb_cmap.io.tables import MISSING, foreign_content
+from scperturb_cmap.io.tables import MISSING, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["GeneMatrix"]
@@ -85,10 +85,7 @@ class GeneMatrix:
         return block.loc[:, self.signatures[positions]].to_numpy(np.float32).T
 
     def _check(self) -> None:
-        if not self.path.is_file():
-            raise InputError(Problem(self.name, "", "The file does not exist.", "Correct the path."))
-        if wrong := foreign_content(self.path):
-            raise InputError(Problem(self.name, "", *wrong))
+        require_data(self.path, self.name)
         if self.layout == "gctx":
             try:
                 with h5py.File(self.path) as file:

@@ -11,7 +11,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.io.tables import foreign_content
+from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_signature_set", "signature_set", "write_signature_set"]
@@ -92,10 +92,7 @@ def read_signature_set(path: Path, name: str | None = None) -> ad.AnnData:
     """
     path = Path(path)
     name = name or path.name
-    if not path.is_file():
-        raise InputError(Problem(name, "", "The file does not exist.", "Correct the path."))
-    if wrong := foreign_content(path):
-        raise InputError(Problem(name, "", *wrong))
+    require_data(path, name)
     try:
         signatures = ad.read_h5ad(path)
     except (OSError, KeyError, ValueError):

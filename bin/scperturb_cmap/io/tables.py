@@ -9,7 +9,7 @@ import pandas as pd
 from scperturb_cmap.genes import GeneTable, harmonise_gene_table
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["MISSING", "foreign_content", "read_gene_table", "read_text_table"]
+__all__ = ["MISSING", "read_gene_table", "read_text_table", "require_data"]
 
 #: Spellings of "no value" in the tables of the field; -666 is LINCS' own.
 MISSING = ["", "NA", "NaN", "nan", "None", "null", "-666", "-666.0", "-666.000000"]
@@ -25,23 +25,37 @@ _SIGNS = {
 }
 
 
-def foreign_content(path: Path) -> tuple[str, str] | None:
-    """Recognise what is often found in place of data: a web page, a git-lfs pointer, nothing.
+def require_data(path: Path, name: str) -> None:
+    """Refuse a missing file and what is often found in place of data: a web page, a git-lfs pointer, nothing.
 
     Parameters
     ----------
     path
-        An existing file.
+        Where the file should be.
+    name
+        What to call it in messages.
 
-    Returns
-    -------
-    What is wrong and what to do, or None where nothing of the kind was seen.
+    Raises
+    ------
+    InputError
+        With what is wrong and what to do.
+
+    Examples
+    --------
+    >>> require_data(Path("lost.csv"), "lost.csv")
+    Traceback (most recent call last):
+        ...
+    scperturb_cmap.utils.errors.InputError: lost.csv: The file does not exist. Correct the path.
     """
+    if not path.is_file():
+        raise InputError(Problem(name, "", "The file does not exist.", "Correct the path."))
     with open(path, "rb") as handle:
         start = handle.read(256).lstrip().lower()
     if not start:
-        return "The file is empty.", "Download or write it again."
-    return next((answer for sign, answer in _SIGNS.items() if start.startswith(sign)), None)
+        raise InputError(Problem(name, "", "The file is empty.", "Download or write it again."))
+    for sign, (wrong, remedy) in _SIGNS.items():
+        if start.startswith(sign):
+            raise InputError(Problem(name, "", wrong, remedy))
 
 
 def read_text_table(path: Path, name: str | None = None) -> pd.DataFrame:
@@ -67,10 +81,7 @@ def read_text_table(path: Path, name: str | None = None) -> pd.DataFrame:
     """
     path = Path(path)
     name = name or path.name
-    if not path.is_file():
-        raise InputError(Problem(name, "", "The file does not exist.", "Correct the path."))
-    if wrong := foreign_content(path):
-        raise InputError(Problem(name, "", *wrong))
+    require_data(path, name)
     try:
         header, skip = _header(path)
         with warnings.catch_warnings():

@@ -4,7 +4,7 @@ import logging
 
 import pandas as pd
 
-from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.names import compound_key
 
 __all__ = ["annotate", "harmonise_annotation"]
@@ -46,17 +46,7 @@ def harmonise_annotation(table: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> harmonise_annotation(table, "drugs.tsv")["mechanism"].to_dict()
     {'drug-a': 'X inhibitor|Y agonist'}
     """
-    found = {ours: next((c for c in theirs if c in table), None) for ours, theirs in _ALIASES.items()}
-    if found["compound"] is None:
-        raise InputError(
-            Problem(
-                name,
-                "column 'compound'",
-                f"None of the columns {', '.join(_ALIASES['compound'])} is there.",
-                "Give a table with a column of compound names.",
-            )
-        )
-    text = pd.DataFrame({ours: table[theirs] if theirs else "" for ours, theirs in found.items()}, index=table.index)
+    text = pick_columns(table, _ALIASES, ["compound"], name, "Give a table with a column of compound names.")
     text["compound_id"] = text.pop("compound").map(compound_key)
     text = text[text["compound_id"] != ""]
     return text.groupby("compound_id").agg(lambda values: "|".join(dict.fromkeys(value for value in values if value)))

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import compound_key
 
@@ -94,22 +95,13 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> harmonise_metadata(table, "sig_info.txt").loc["a"].astype(str).tolist()
     ['Drug A', 'drug-a', '', '', 'MCF7', '10.0', 'nan']
     """
-    found = {ours: next((c for c in theirs if c in table), None) for ours, theirs in _ALIASES.items()}
-    problems = [
-        Problem(name, f"column '{ours}'", f"None of the columns {', '.join(_ALIASES[ours])} is there.",
-                "Give the siginfo table that belongs to the matrix.")
-        for ours in ("sig_id", "compound") if found[ours] is None
-    ]  # fmt: skip
-    if problems:
-        raise InputError(problems)
-    text = pd.DataFrame(
-        {ours: table[theirs].astype(str) if theirs else "" for ours, theirs in found.items()}, index=table.index
-    )
+    remedy = "Give the siginfo table that belongs to the matrix."
+    text = pick_columns(table, _ALIASES, ["sig_id", "compound"], name, remedy).astype(str)
     if (twice := text["sig_id"][text["sig_id"].duplicated()]).size:
         raise InputError(
             Problem(
                 name,
-                f"column '{found['sig_id']}'",
+                "column 'sig_id'",
                 f"{twice.nunique()} signature ids stand more than once (such as {twice.iloc[0]}).",
                 "Keep one row per signature.",
             )
