@@ -9,8 +9,10 @@ import subprocess
 import sys
 import zipfile
 from argparse import ArgumentParser, Namespace
+from html import escape
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from string import punctuation
+from urllib.parse import quote, unquote, urlsplit
 
 from scperturb_cmap.utils.cli import base_parser, run
 from scperturb_cmap.utils.errors import InputError, Problem
@@ -22,7 +24,9 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--notebooks", type=Path, nargs="+", required=True, help="executed notebooks, in any order")
     parser.add_argument("--tables", type=Path, nargs="*", default=[], help="files for the folder of downloads")
     parser.add_argument("--title", default="", help="title of the report; that of _config.yml by default")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the report; <out>.zip is written beside it")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the report; report.zip is written beside it"
+    )
     return parser
 
 
@@ -32,14 +36,17 @@ def build_report(args: Namespace) -> None:
     source = args.out.with_name(f"{args.out.name}.book")
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(args.book, source)
-    write_source(source, pages, args.title)
+    for path in (source, *source.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o200)  # a shared installation may be read-only
+    write_source(source, pages, args.title, sorted(path.name for path in args.tables))
     built = build_book(source)
-    if args.tables:
-        (built / "tables").mkdir()
-        for path in args.tables:
-            shutil.copy(path, built / "tables" / path.name)
+    for path in args.tables:
+        (built / "tables").mkdir(exist_ok=True)
+        shutil.copy(path, built / "tables")
     if broken := broken_links(built):
-        raise InputError(Problem(page, link, "The link leads nowhere.", "Hand its file over with --tables.") for page, link in broken)
+        raise InputError(
+            Problem(page, link, "The link leads nowhere.", "Hand over the notebook it means.") for page, link in broken
+        )
     shutil.rmtree(args.out, ignore_errors=True)
     built.rename(args.out)
     shutil.rmtree(source)
@@ -51,31 +58,48 @@ def read_page(path: Path) -> dict:
     if not path.is_file():
         raise InputError(Problem(str(path), "", "The file does not exist.", "Correct the path."))
     try:
-        notebook = json.loads(path.read_text())
+        notebook = json.loads(path.read_text(encoding="utf-8"))
         place = notebook["metadata"].get("report", {})
         parameters = notebook["metadata"].get("papermill", {}).get("parameters", {})
         cells = notebook["cells"]
     except (ValueError, KeyError, TypeError):
-        raise InputError(Problem(str(path), "", "It is no Jupyter notebook.", "Name files with the ending .ipynb.")) from None
+        raise InputError(
+            Problem(str(path), "", "It is no Jupyter notebook.", "Name files with the ending .ipynb.")
+        ) from None
     name = place.get("page", path.stem)
     if title := str(parameters.get(place.get("title"), "")):
         # One notebook, many pages: each bears the value of a parameter as its title.
         name = f"{name}_{title}"
         source = "".join(cells[0]["source"])
-        cells[0]["source"] = re.sub(r"\A# .*", lambda _: "# " + re.sub(r"([^\w\s])", r"\\\1", title), source)
-    return {
-        "name": re.sub(r"[^\w.-]", "_", name), "order": place.get("order", 9), "part": place.get("part", ""), "notebook": notebook,
-    }  # fmt: skip
+        heading = "# " + re.sub(f"([{re.escape(punctuation)}])", r"\\\1", title)
+        cells[0]["source"] = re.sub(r"\A# .*", lambda _: heading, source)
+    page = {"name": re.sub(r"[^\w-]", "_", name), "order": place.get("order", 9), "part": place.get("part", "")}
+    return page | {"notebook": notebook}
 
 
 def check(args: Namespace, pages: list[dict]) -> None:
     """Stop where a book could not be built from this."""
     names = [page["name"] for page in pages]
-    problems = [Problem(str(path), "", "The file does not exist.", "Correct the path.") for path in args.tables if not path.is_file()]
+    problems = [
+        Problem(str(path), "", "The file does not exist.", "Correct the path.")
+        for path in args.tables
+        if not path.is_file()
+    ]
     if not (args.book / "_config.yml").is_file():
-        problems.append(Problem(str(args.book), "", "The folder holds no _config.yml.", "Name the folder report/ of the pipeline."))
+        problems.append(
+            Problem(str(args.book), "", "The folder holds no _config.yml.", "Name the folder report/ of the pipeline.")
+        )
+    if args.out.exists() and not (args.out / "index.html").is_file() and any(args.out.iterdir()):
+        problems.append(Problem(str(args.out), "", "It is there and is no report.", "Name a new folder with --out."))
     if "index" not in names:
-        problems.append(Problem("--notebooks", "", "The overview, the first page, is missing.", "Name the executed overview notebook too."))
+        problems.append(
+            Problem(
+                "--notebooks",
+                "",
+                "The overview, the first page, is missing.",
+                "Name the executed overview notebook too.",
+            )
+        )
     problems += [
         Problem("--notebooks", name, "Two notebooks make the same page.", "Name each only once.")
         for name in sorted({name for name in names if names.count(name) > 1})
@@ -84,37 +108,52 @@ def check(args: Namespace, pages: list[dict]) -> None:
         raise InputError(problems)
 
 
-def write_source(source: Path, pages: list[dict], title: str) -> None:
+def write_source(source: Path, pages: list[dict], title: str, tables: list[str]) -> None:
     """Complete the book's source: pages, table of contents, title, and the one script that draws all figures."""
     import yaml
     from plotly.offline import get_plotlyjs
 
     parts: dict[str, list] = {}
     for page in pages:
-        (source / f"{page['name']}.ipynb").write_text(json.dumps(page["notebook"]))
+        (source / f"{page['name']}.ipynb").write_text(json.dumps(page["notebook"]), encoding="utf-8")
         if page["name"] != "index":
             parts.setdefault(page["part"] or "Further pages", []).append({"file": page["name"]})
-    toc = {"format": "jb-book", "root": "index", "parts": [{"caption": name, "chapters": files} for name, files in parts.items()]}
-    (source / "_toc.yml").write_text(yaml.safe_dump(toc))
+    if tables:
+        parts.setdefault("About this run", []).append({"file": "tables"})
+        links = "".join(f'<li><a href="tables/{quote(name)}" download>{escape(name)}</a></li>' for name in tables)
+        text = "The tables behind the figures, as text with tabs: any spreadsheet opens them."
+        (source / "tables.md").write_text(f"# Tables to download\n\n{text}\n\n<ul>{links}</ul>\n", encoding="utf-8")
+    toc = {
+        "format": "jb-book",
+        "root": "index",
+        "parts": [{"caption": name, "chapters": files} for name, files in parts.items()],
+    }
+    (source / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     if title:
-        config = yaml.safe_load((source / "_config.yml").read_text())
-        (source / "_config.yml").write_text(yaml.safe_dump(config | {"title": title}))
+        config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
+        (source / "_config.yml").write_text(yaml.safe_dump(config | {"title": title}), encoding="utf-8")
     (source / "_static").mkdir(exist_ok=True)
     (source / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
 
 
 def build_book(source: Path) -> Path:
     """Run Jupyter Book; whatever it warns of would be a broken page."""
-    local = {name: str((source / "_cache" / name.lower()).absolute()) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")}
-    command = [sys.executable, "-m", "jupyter_book", "build", str(source), "-W", "--keep-going", "-q"]
+    local = {
+        name: str((source / "_cache" / name.lower()).absolute())
+        for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")
+    }
+    start = "from jupyter_book.cli.main import main; main()"  # it cannot be run with -m
+    command = [sys.executable, "-c", start, "build", str(source), "-W", "--keep-going", "-q"]
     done = subprocess.run(command, env=os.environ | local, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         said = [line.strip() for line in re.sub(r"\x1b\[[\d;]*m", "", done.stdout).splitlines()]
         faults = [line for line in said if "WARNING" in line or "ERROR" in line] or said[-5:]
         raise InputError(Problem(str(source), "", f"Jupyter Book found a fault: {line}", "") for line in faults)
     html = source / "_build" / "html"
-    for name in (".buildinfo", "objects.inv", "search.html", "searchindex.js"):
-        (html / name).unlink(missing_ok=True)
+    # No reader needs them: maps for developers, fonts that browsers have a smaller form of, translations of the theme.
+    for pattern in (".buildinfo", "objects.inv", "_static/**/*.map", "_static/**/*.ttf", "_static/locales/**/*.[mp]o"):
+        for path in html.glob(pattern):
+            path.unlink()
     return html
 
 
@@ -129,14 +168,14 @@ def broken_links(folder: Path) -> list[tuple[str, str]]:
 
 
 def write_zip(folder: Path) -> None:
-    """Pack the report; the same pages give the same zip."""
-    partial = folder.with_name(f"{folder.name}.zip.partial")
+    """Pack the report as report.zip; the same pages give the same zip."""
+    partial = folder.with_name("report.zip.partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(str(folder.name / path.relative_to(folder)))
+            entry = zipfile.ZipInfo(str("report" / path.relative_to(folder)))
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
-    partial.rename(folder.with_name(f"{folder.name}.zip"))
+    partial.rename(folder.with_name("report.zip"))
 
 
 if __name__ == "__main__":

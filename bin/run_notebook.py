@@ -29,7 +29,7 @@ def run_notebook(args: Namespace) -> None:
         if not path.is_file():
             raise InputError(Problem(str(path), "", "The file does not exist.", "Correct the path."))
     try:
-        parameters = yaml.safe_load(args.parameters.read_text())  # JSON is YAML too
+        parameters = yaml.safe_load(args.parameters.read_text(encoding="utf-8"))  # JSON is YAML too
     except (yaml.YAMLError, UnicodeDecodeError):
         raise InputError(Problem(str(args.parameters), "", "It is no valid JSON or YAML.", "Correct it.")) from None
     if not isinstance(parameters, dict):
@@ -39,30 +39,54 @@ def run_notebook(args: Namespace) -> None:
         os.environ.setdefault(name, str(Path(".jupyter", name.lower()).absolute()))
         Path(os.environ[name]).mkdir(parents=True, exist_ok=True)
     # The kernel is a process of its own and imports the library beside this script.
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH")]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH")])
+    )
 
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     try:
         known = papermill.inspect_notebook(args.notebook)
     except Exception:  # papermill passes on whatever nbformat and json raise
-        raise InputError(Problem(str(args.notebook), "", "It is no Jupyter notebook.", "Name a file with the ending .ipynb.")) from None
+        raise InputError(
+            Problem(str(args.notebook), "", "It is no Jupyter notebook.", "Name a file with the ending .ipynb.")
+        ) from None
     if unknown := sorted(set(parameters) - set(known)):
-        raise InputError(Problem(
-            str(args.parameters), ", ".join(map(str, unknown)), f"{args.notebook.name} has no such parameter.",
-            f"Its parameters are {', '.join(known) or 'none'}.",
-        ))  # fmt: skip
+        raise InputError(
+            Problem(
+                str(args.parameters),
+                ", ".join(map(str, unknown)),
+                f"{args.notebook.name} has no such parameter.",
+                f"Its parameters are {', '.join(known) or 'none'}.",
+            )
+        )
+    if "standalone" in known:  # every page of the report loads plotly's script, so none brings its own
+        parameters.setdefault("standalone", False)
     partial = args.out.with_name(f"{args.out.stem}.unfinished.ipynb")
     try:
         papermill.execute_notebook(
-            args.notebook, partial, parameters, kernel_name="python3", progress_bar=False, extra_arguments=["--log-level=ERROR"]
+            args.notebook,
+            partial,
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            extra_arguments=["--log-level=ERROR"],
         )
     except PapermillExecutionError as error:
-        raise InputError(Problem(
-            args.notebook.name, f"cell {error.cell_index}", f"It stopped with {error.ename}: {error.evalue}".rstrip(".") + ".",
-            f"What ran before it is in {partial}.",
-        )) from None  # fmt: skip
+        raise InputError(
+            Problem(
+                args.notebook.name,
+                f"cell {error.cell_index}",
+                f"It stopped with {error.ename}: {error.evalue}".rstrip(".") + ".",
+                f"What ran before it is in {partial}.",
+            )
+        ) from None
+    except DeadKernelError:
+        # What a task is told that was killed for its memory: Nextflow then gives it more.
+        print(f"{args.notebook.name}: the kernel was killed, most likely for want of memory.", file=sys.stderr)
+        sys.exit(137)
     partial.rename(args.out)
 
 

@@ -1,0 +1,62 @@
+"""Every figure and table the notebooks show: tables in, plotly figures or safe HTML out."""
+
+from scperturb_cmap.figures.comparisons import agreement_table, average_figure, average_table, score_matrix
+from scperturb_cmap.figures.drugs import drug_table, mimic_table
+from scperturb_cmap.figures.genes import gene_table, signature_genes, volcano
+from scperturb_cmap.figures.overview import key_numbers, notices, question, remark_list, top_drugs
+from scperturb_cmap.figures.populations import (
+    badge,
+    donor_table,
+    population_links,
+    population_section,
+    population_table,
+)
+from scperturb_cmap.figures.provenance import (
+    funnel_figure,
+    funnel_table,
+    input_table,
+    parameter_table,
+    record_table,
+    version_table,
+)
+from scperturb_cmap.figures.results import AVERAGE, Results, ranked
+from scperturb_cmap.figures.style import THEME, Html, embed, plain, standalone
+from scperturb_cmap.figures.tables import Column, html_table
+
+__all__ = [
+    "AVERAGE",
+    "THEME",
+    "Column",
+    "Html",
+    "Results",
+    "agreement_table",
+    "average_figure",
+    "average_table",
+    "badge",
+    "donor_table",
+    "drug_table",
+    "embed",
+    "funnel_figure",
+    "funnel_table",
+    "gene_table",
+    "html_table",
+    "input_table",
+    "key_numbers",
+    "mimic_table",
+    "notices",
+    "parameter_table",
+    "plain",
+    "population_links",
+    "population_section",
+    "population_table",
+    "question",
+    "ranked",
+    "record_table",
+    "remark_list",
+    "score_matrix",
+    "signature_genes",
+    "standalone",
+    "top_drugs",
+    "version_table",
+    "volcano",
+]

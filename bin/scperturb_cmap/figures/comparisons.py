@@ -1,0 +1,218 @@
+"""How populations compare with each other and with their average, and how the scores compare."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from scperturb_cmap.figures.drugs import METHODS
+from scperturb_cmap.figures.results import AVERAGE, method_names, ranked, ranked_populations
+from scperturb_cmap.figures.style import DIVERGING, REVERSAL, THEME, Html, dash, decimal, plain
+from scperturb_cmap.figures.tables import Column, html_table, number, text
+
+__all__ = ["agreement_table", "average_figure", "average_table", "score_matrix"]
+
+
+def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figure:
+    """Heat map of scores: every ranked population against the drugs that are among the first of any.
+
+    Parameters
+    ----------
+    drugs
+        Ranking of one data set.
+    best
+        How many drugs each population brings in.
+    most
+        No more drugs than this: beyond it, each population brings in fewer.
+
+    Examples
+    --------
+    >>> drugs = pd.DataFrame({"population": ["B", "B"], "rank": [1, 2], "compound": ["x", "y"],
+    ...                       "compound_id": ["x", "y"], "score": [-0.5, 0.2]})
+    >>> score_matrix(drugs, best=2).data[0].z.tolist()
+    [[-0.5, 0.2]]
+    """
+    table = ranked(drugs)
+    populations = ranked_populations(drugs)
+    per_population = max(1, min(best, most // max(len(populations), 1)))
+    chosen = list(
+        dict.fromkeys(
+            name for population in populations for name in ranked(table, population)["compound_id"].head(per_population)
+        )
+    )
+    scores, ranks = (table.pivot(index="population", columns="compound_id", values=v) for v in ("score", "rank"))
+    scores, ranks = (part.reindex(index=populations, columns=chosen) for part in (scores, ranks))
+    names = dict(zip(table["compound_id"], table["compound"], strict=True))
+    hover = [
+        [
+            f"<b>{plain(names[drug], 60)}</b><br>{plain(population, 60)}<br>"
+            + (
+                "not scored"
+                if np.isnan(scores.loc[population, drug])
+                else f"score {decimal(scores.loc[population, drug])}, rank {ranks.loc[population, drug]:.0f}"
+            )
+            for drug in chosen
+        ]
+        for population in populations
+    ]
+    values = scores.to_numpy(dtype=float)
+    limit = np.nanmax(np.abs(values), initial=0.01)
+    heat = go.Heatmap(
+        z=values,
+        zmin=-limit,
+        zmax=limit,
+        colorscale=DIVERGING,
+        hoverinfo="text",
+        text=hover,
+        xgap=1,
+        ygap=1,
+        colorbar={
+            "title": {"text": "score", "side": "right", "font": {"size": 13}},
+            "thickness": 10,
+            "outlinewidth": 0,
+            "lenmode": "pixels",
+            "len": 140,
+            "tickfont": {"size": 12},
+        },
+    )
+    figure = go.Figure(heat, layout={"template": THEME, "height": 170 + 30 * len(populations)})
+    figure.update_xaxes(tickangle=-45, showgrid=False, **_ticks([names[drug] for drug in chosen], 18))
+    figure.update_yaxes(autorange="reversed", showgrid=False, **_ticks(populations, 28))
+    return figure
+
+
+def average_figure(drugs: pd.DataFrame, best: int = 5) -> go.Figure | None:
+    """Where the average over all cells ranks the best drugs of each population; None without such an average."""
+    average = ranked(drugs, AVERAGE).set_index("compound_id")
+    if average.empty:
+        return None
+    last = average["rank"].max()
+    populations = [name for name in ranked_populations(drugs) if name != AVERAGE]
+    figure = go.Figure(layout={"template": THEME, "height": 130 + 34 * len(populations)})
+    figure.add_vrect(x0=0.8, x1=10, fillcolor=REVERSAL, opacity=0.07, line_width=0)
+    for row, population in enumerate(populations):
+        top = ranked(drugs, population).head(best)
+        top = top.assign(
+            there=top["compound_id"].map(average["rank"]), seen=top["compound_id"].map(average["score"]) < 0
+        )
+        top = top.dropna(subset="there")
+        hover = [
+            f"<b>{plain(d.compound, 60)}</b><br>rank {d.rank:.0f} in {plain(population, 60)}"
+            f"<br>rank {d.there:.0f} in the average" + ("" if d.seen else ", where it does not reverse anything")
+            for d in top.itertuples()
+        ]
+        first = np.arange(len(top)) == 0
+        colour = np.where(first, REVERSAL, "#92c5de")
+        # A name at the right edge stands to the left of its point.
+        sides = np.where(top["there"] > last / 3, "top left", "top center")
+        figure.add_scatter(
+            x=top["there"].astype(float),
+            y=[row] * len(top),
+            mode="markers+text",
+            hoverinfo="text",
+            hovertext=hover,
+            text=[plain(name, 24) if one else "" for name, one in zip(top["compound"], first, strict=True)],
+            textposition=sides,
+            textfont={"size": 12},
+            cliponaxis=False,
+            marker={
+                "opacity": 1,
+                "size": np.where(first, 13, 9),
+                "color": np.where(top["seen"], colour, "white"),
+                "line": {"width": 2, "color": colour},
+            },
+        )
+    figure.update_xaxes(
+        type="log",
+        range=[np.log10(0.8), np.log10(last * 1.3)],
+        tickvals=[1, 3, 10, 30, 100, 300, 1000, 3000, 10000],
+        title_text="rank in the average over all cells",
+    )
+    figure.update_yaxes(range=[len(populations) - 0.5, -0.8], **_ticks(populations, 28))
+    return figure
+
+
+def average_table(drugs: pd.DataFrame) -> Html:
+    """Table of each population's best drug and the average's best drug, each with its rank on the other side."""
+    average = ranked(drugs, AVERAGE)
+    rows = []
+    for population in ranked_populations(drugs):
+        mine = ranked(drugs, population)
+        if population == AVERAGE or average.empty:
+            continue
+        there = average.set_index("compound_id")["rank"].get(mine["compound_id"].iloc[0], np.nan)
+        here = mine.set_index("compound_id").reindex([average["compound_id"].iloc[0]]).iloc[0]
+        rows.append(
+            {
+                "population": population,
+                "best": mine["compound"].iloc[0],
+                "rank_there": there,
+                "bulk": average["compound"].iloc[0],
+                "rank_here": here["rank"],
+                "score_here": here["score"],
+            }
+        )
+    columns = [
+        text("population", "Population"),
+        text("best", "Its best drug"),
+        number("rank_there", "Rank in the average"),
+        text("bulk", "Best drug of the average"),
+        number("rank_here", "Its rank here"),
+        number("score_here", "Its score here", 2),
+    ]
+    return html_table(
+        pd.DataFrame(rows),
+        columns,
+        "What averaging over all cells would have chosen",
+        empty="The average over all cells was not ranked, so it cannot be compared.",
+    )
+
+
+def agreement_table(drugs: pd.DataFrame, best: int = 50) -> Html:
+    """Table of how alike the scores order the drugs of each population.
+
+    Spearman correlation of the ranks by each two scores, and how many drugs all scores have among their first ``best``.
+    """
+    methods = method_names(drugs)
+    rows = []
+    for population in ranked_populations(drugs):
+        mine = ranked(drugs, population)
+        ranks = mine[[f"rank_{method}" for method in methods]].astype(float).set_axis(methods, axis=1)
+        row = {"population": population, "shared": int((ranks <= best).all(axis=1).sum()), "of": min(best, len(mine))}
+        rows.append(row | {f"{a}/{b}": ranks[a].corr(ranks[b], method="spearman") for a, b in combinations(methods, 2)})
+    if len(methods) < 2:
+        return Html('<p class="empty">{}</p>').format("Only one score was computed, so there is nothing to compare.")
+    columns = [text("population", "Population")]
+    columns += [
+        _shaded(f"{a}/{b}", f"{METHODS.get(a, a)} and {METHODS.get(b, b)}") for a, b in combinations(methods, 2)
+    ]
+    columns += [
+        Column(
+            f"Among the first {best} of all",
+            lambda row: f"{row['shared']} of {row['of']}",
+            lambda row: row["shared"],
+            style="num",
+        )
+    ]
+    return html_table(pd.DataFrame(rows), columns, "Agreement of the scores (1 = same order of drugs, 0 = unrelated)")
+
+
+def _shaded(name: str, title: str) -> Column:
+    def cell(row: dict) -> Html:
+        value = row[name]
+        shade = 0 if np.isnan(value) else 0.35 * max(value, 0)
+        return Html('<span class="shaded" style="background:rgba(0,121,107,{})">{}</span>').format(
+            f"{shade:.2f}", decimal(value) or dash("too few drugs")
+        )
+
+    return Column(title, cell, lambda row: row[name], style="num")
+
+
+def _ticks(names: list[str], width: int) -> dict:
+    """Axis labels by position: two names that are cut to the same text stay two."""
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(len(names))),
+        "ticktext": [plain(name, width) for name in names],
+    }

@@ -1,0 +1,146 @@
+"""Tables of the drugs ranked for one population."""
+
+import numpy as np
+import pandas as pd
+
+from scperturb_cmap.figures.results import method_names, ranked
+from scperturb_cmap.figures.style import Html, dash, decimal
+from scperturb_cmap.figures.tables import Column, clip, html_table, number
+
+__all__ = ["METHODS", "drug_table", "mimic_table"]
+
+#: Scores as readers know them.
+METHODS = {"cosine": "cosine", "spearman": "Spearman", "wtcs": "WTCS"}
+
+
+def drug_table(drugs: pd.DataFrame, population: str, best: int = 50) -> Html:
+    """Table of the drugs that reverse a population's signature most strongly.
+
+    Parameters
+    ----------
+    drugs
+        Ranking of one data set.
+    population
+        Which population.
+    best
+        How many drugs, from rank 1 down.
+    """
+    mine = ranked(drugs, population)
+    caption = f"Strongest reversal of {population}: the first {min(best, len(mine))} of {len(mine)} drugs"
+    return html_table(
+        mine.head(best), _columns(drugs, mine), caption, search=True, empty=_no_ranking(drugs, population)
+    )
+
+
+def mimic_table(drugs: pd.DataFrame, population: str, last: int = 10) -> Html:
+    """Table of the drugs that mimic a population's signature most strongly, the strongest first."""
+    mine = ranked(drugs, population)
+    mimics = mine[mine["score"] > 0].tail(last).iloc[::-1]
+    return html_table(
+        mimics, _columns(drugs, mine), f"Strongest mimics of {population}", empty="No drug mimics this signature."
+    )
+
+
+def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
+    """Columns of a ranking table; ``mine``: all drugs of the population, for a common scale."""
+    low = min(0.0, np.nanmin(mine[["score", "score_low"]].to_numpy(dtype=float), initial=0))
+    high = max(0.0, np.nanmax(mine[["score", "score_high"]].to_numpy(dtype=float), initial=0))
+    methods = [
+        number(
+            f"rank_{name}",
+            METHODS.get(name, name),
+            help=f"Rank of the drug by the {METHODS.get(name, name)} score alone",
+        )
+        for name in method_names(drugs)
+    ]
+    return [
+        number("rank", "Rank"),
+        Column(
+            "Drug", lambda row: Html('<span class="clamp" title="{0}">{0}</span>').format(row["compound"]), style="name"
+        ),
+        Column(
+            "Score",
+            lambda row: _score_bar(row, low, high),
+            lambda row: float(row["score"]),
+            style="nowrap",
+            help="Below 0 reverses, above 0 mimics the disease. Bar: 33rd to 67th percentile of the drug's signatures",
+        ),
+        *methods,
+        Column(
+            "Signatures",
+            _signatures,
+            lambda row: float(row["n_signatures"]),
+            style="num nowrap",
+            help="How many signatures of this drug were compared, in how many cell lines",
+        ),
+        Column("Strongest in", _condition, style="nowrap", help="The signature that supports the score most"),
+        Column("Mechanism, targets", _annotation, style="prose"),
+        Column("Phase", lambda row: clip(row.get("clinical_phase", ""), 2) or dash("not in the drug annotation")),
+    ]
+
+
+def _score_bar(row: dict, low: float, high: float) -> Html:
+    """Score as a number, and as a point with its range on the population's common scale."""
+    score, start, end = (float(row[name]) for name in ("score", "score_low", "score_high"))
+    if np.isnan(score):
+        return dash(row.get("reason", ""))
+    start, end = (score if np.isnan(value) else value for value in (start, end))
+
+    def place(value: float) -> str:
+        return f"{100 * (value - low) / ((high - low) or 1):.1f}%"
+
+    label = f"{decimal(score, 3)}; " + (
+        "only one signature, so there is no range"
+        if row["n_signatures"] == 1
+        else f"33rd to 67th percentile {decimal(start, 3)} to {decimal(end, 3)}"
+    )
+    return Html(
+        '<span class="score" title="{}">{}<span class="track" aria-hidden="true"><i style="left:{}"></i>'
+        '<b class="{}" style="left:{};width:{}"></b><u class="{}" style="left:{}"></u></span></span>'
+    ).format(
+        label,
+        decimal(score),
+        place(0),
+        _side(score),
+        place(start),
+        f"{100 * (end - start) / ((high - low) or 1):.1f}%",
+        _side(score),
+        place(score),
+    )
+
+
+def _side(score: float) -> str:
+    return "reversal" if score < 0 else "mimic"
+
+
+def _condition(row: dict) -> Html | str:
+    dose, time = float(row["best_dose_um"]), float(row["best_time_h"])
+    parts = [
+        str(row["best_cell_line"] or ""),
+        "" if np.isnan(dose) else f"{dose:g} µM",
+        "" if np.isnan(time) else f"{time:g} h",
+    ]
+    shown = ", ".join(part for part in parts if part)
+    if not shown:
+        return dash("The reference does not tell cell line, dose or time.")
+    return Html('<span title="reference {}">{}</span>').format(row.get("best_reference", ""), shown)
+
+
+def _signatures(row: dict) -> Html:
+    return Html("{} <small>in {} line{}</small>").format(
+        decimal(float(row["n_signatures"]), 0),
+        decimal(float(row["n_cell_lines"]), 0),
+        "" if row["n_cell_lines"] == 1 else "s",
+    )
+
+
+def _annotation(row: dict) -> Html:
+    mechanism, targets = clip(row.get("mechanism", ""), 2), clip(row.get("targets", ""))
+    if not mechanism and not targets:
+        return dash("not in the drug annotation")
+    return Html('{}<small class="line">{}</small>').format(mechanism, targets)
+
+
+def _no_ranking(drugs: pd.DataFrame, population: str) -> str:
+    reasons = drugs.loc[drugs["population"] == population, "reason"]
+    return f"Not ranked. {reasons.iloc[0]}" if len(reasons) else "Not ranked."

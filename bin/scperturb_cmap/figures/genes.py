@@ -1,0 +1,113 @@
+"""The genes that change in one population."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from scperturb_cmap.figures.style import MIMIC, REVERSAL, THEME, Html, decimal, plain
+from scperturb_cmap.figures.tables import html_table, number, text
+
+__all__ = ["FDR", "gene_table", "signature_genes", "volcano"]
+
+#: A gene counts as changed below this false discovery rate.
+FDR = 0.05
+
+
+def signature_genes(signatures: ad.AnnData, population: str) -> pd.DataFrame:
+    """Collect the tested genes of one population: symbol, z, log_fc, fdr; most up first."""
+    row = signatures[signatures.obs["population"] == population]
+    z = np.asarray(row.X, dtype=float).ravel()
+    genes = pd.DataFrame(
+        {
+            "symbol": row.var["symbol"].astype(str).where(row.var["symbol"].astype(str) != "", row.var_names),
+            "z": z,
+            "log_fc": np.asarray(row.layers["log_fc"], dtype=float).ravel(),
+            "fdr": np.asarray(row.layers["fdr"], dtype=float).ravel(),
+        }
+    )
+    return genes[genes["z"].notna()].sort_values("z", ascending=False, kind="stable")
+
+
+def volcano(genes: pd.DataFrame, labels: int = 6, background: int = 1200) -> go.Figure:
+    """Volcano plot: change against certainty, one point per gene.
+
+    Certainty is the size of z rather than the p-value, which is too small to tell the strongest genes apart.
+
+    Parameters
+    ----------
+    genes
+        As :func:`signature_genes` gives them.
+    labels
+        How many genes are named on each side.
+    background
+        How many unchanged genes are drawn at most (evenly chosen); all changed ones are.
+
+    Examples
+    --------
+    >>> genes = pd.DataFrame({"symbol": ["A", "B"], "z": [4.0, 0.1], "log_fc": [2.0, 0.0], "fdr": [0.01, 0.9]})
+    >>> [trace.name for trace in volcano(genes).data]
+    ['not changed', 'down', 'up']
+    """
+    genes = genes.assign(y=genes["z"].abs())
+    changed = genes["fdr"] < FDR
+    rest = genes[~changed]
+    parts = {
+        "not changed": (rest.iloc[:: max(1, -(-len(rest) // background))], "#c3ccd5", 3),
+        "down": (genes[changed & (genes["z"] < 0)], REVERSAL, 5),
+        "up": (genes[changed & (genes["z"] > 0)], MIMIC, 5),
+    }
+    figure = go.Figure(layout={"template": THEME, "height": 360})
+    for name, (part, colour, size) in parts.items():
+        hover = [
+            f"<b>{plain(gene.symbol)}</b><br>log2 change {decimal(gene.log_fc)}"
+            f"<br>z {decimal(gene.z, 1)}, FDR {gene.fdr:.2g}"
+            for gene in part.itertuples()
+        ]
+        figure.add_scatter(
+            x=part["log_fc"].astype("float32"),
+            y=part["y"].astype("float32"),
+            mode="markers",
+            name=name,
+            hovertext=hover,
+            hoverinfo="text",
+            marker={"color": colour, "size": size, "opacity": 0.75},
+        )
+    for side in ("down", "up"):
+        for gene in _spaced(parts[side][0].sort_values("y", ascending=False), genes, labels):
+            figure.add_annotation(
+                x=gene.log_fc, y=gene.y, text=plain(gene.symbol, 16), showarrow=False, yshift=10, font={"size": 11}
+            )
+    figure.update_xaxes(title_text="log2 change, case against control", zeroline=True)
+    figure.update_yaxes(title_text="certainty (size of z)", rangemode="tozero")
+    return figure
+
+
+def gene_table(genes: pd.DataFrame, most: int = 10) -> Html:
+    """Table of the genes most up and most down, side by side."""
+    up, down = genes.head(most).reset_index(drop=True), genes.tail(most).iloc[::-1].reset_index(drop=True)
+    both = up[up["z"] > 0].add_prefix("up_").join(down[down["z"] < 0].add_prefix("down_"), how="outer")
+    both = both.assign(reason="fewer genes on this side").fillna({"up_symbol": "", "down_symbol": ""})
+    columns = [
+        text("up_symbol", "Up in cases", style="up"),
+        number("up_log_fc", "log2", 1),
+        number("up_z", "z", 1),
+        text("down_symbol", "Down in cases", style="down"),
+        number("down_log_fc", "log2", 1),
+        number("down_z", "z", 1),
+    ]
+    return html_table(both, columns, "Genes that change most", sort=False, empty="No gene was tested.")
+
+
+def _spaced(candidates: pd.DataFrame, genes: pd.DataFrame, most: int) -> list:
+    """Genes to name, the most certain first, without two labels on top of each other."""
+    width, height = (np.ptp(genes[axis].to_numpy()) or 1 for axis in ("log_fc", "y"))
+    named: list = []
+    for gene in candidates.head(60).itertuples():
+        if len(named) == most:
+            break
+        if all(
+            abs(gene.log_fc - other.log_fc) > 0.22 * width or abs(gene.y - other.y) > 0.07 * height for other in named
+        ):
+            named.append(gene)
+    return named

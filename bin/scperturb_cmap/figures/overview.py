@@ -1,0 +1,174 @@
+"""The first page: what was asked, which drugs come first, and what a reader must know before using them."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from scperturb_cmap.figures.drugs import METHODS
+from scperturb_cmap.figures.populations import badge
+from scperturb_cmap.figures.results import AVERAGE, method_names, ranked
+from scperturb_cmap.figures.style import Html, dash, decimal, tint
+
+__all__ = ["key_numbers", "notices", "question", "remark_list", "top_drugs"]
+
+#: Fewer genes in common with the drug signatures than this are worth a warning.
+FEW_GENES = 500
+
+_WEAK = {
+    "limited": "only two donors per arm. Their signatures are unsure, and so are their rankings: take them as hints.",
+    "exploratory": "no independent donors. Their rankings say nothing about other patients.",
+}
+
+
+def question(populations: pd.DataFrame) -> Html:
+    """Say in words what was compared with what, one line per data set."""
+    several = populations["dataset"].nunique() > 1
+    lines = []
+    for dataset, mine in populations.groupby("dataset", sort=False):
+        about = Html("<b>{}</b>: ").format(dataset) if several else ""
+        first, n = mine.iloc[0], int((mine["population"] != AVERAGE).sum())
+        what = f"{first['case']} against {first['control']}, in {n} cell population{'' if n == 1 else 's'}"
+        lines.append(Html("<li>{}{}</li>").format(about, what))
+    return Html('<ul class="question">{}</ul>').format(Html("").join(lines))
+
+
+def key_numbers(populations: pd.DataFrame, drugs: pd.DataFrame, funnel: pd.DataFrame) -> Html:
+    """Show the size of the run as a row of numbers."""
+    real = populations[populations["population"] != AVERAGE]
+    done = ranked(drugs)
+    done = done[done["population"] != AVERAGE].drop_duplicates(["dataset", "population"])
+    last = funnel.groupby("reference", sort=False).last()
+    tiles = {
+        "data sets": f"{populations['dataset'].nunique()}",
+        "populations ranked": f"{len(done)} of {len(real)}",
+        "of these with limited evidence": f"{(done['evidence'] != 'replicated').sum()}",
+        "drugs compared": f"{ranked(drugs)['compound_id'].nunique():,}",
+        "drug signatures": f"{int(last['n_signatures'].sum()):,}",
+    }
+    return Html('<div class="tiles">{}</div>').format(
+        Html("").join(Html("<div><b>{}</b><span>{}</span></div>").format(value, name) for name, value in tiles.items())
+    )
+
+
+def top_drugs(populations: pd.DataFrame, drugs: pd.DataFrame, best: int = 5) -> Html:
+    """Table of the best drugs of every population; a drug that does not reverse the disease is not among them.
+
+    Parameters
+    ----------
+    populations, drugs
+        Of all data sets.
+    best
+        How many drugs per population.
+    """
+    blocks = []
+    for dataset, mine in populations.groupby("dataset", sort=False):
+        scored = drugs[drugs["dataset"] == dataset]
+        head = Html(
+            '<tr class="group"><th colspan="{}" scope="colgroup"><a href="dataset_{}.html">{}</a></th></tr>'
+        ).format(best + 1, dataset.replace(".", "_"), dataset)
+        rows = Html("").join(_top_row(row, scored, best) for row in mine.to_dict("records"))
+        blocks.append(Html("<tbody>{}{}</tbody>").format(head, rows))
+    headline = next(iter(ranked(drugs)["method"]), "")
+    names = ", ".join(map(_title, method_names(drugs)))
+    places = Html("").join(Html('<th scope="col">{}</th>').format(n) for n in range(1, best + 1))
+    return Html(
+        '<div class="sheet" tabindex="0" role="region" aria-label="Strongest reversal candidates"><table class="top">'
+        '<caption>{}</caption><thead><tr><th scope="col">Population</th>{}</tr></thead>{}</table></div>'
+    ).format(f"Score: {_title(headline)}. Rank: by {names}", places, Html("").join(blocks))
+
+
+def notices(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
+    """Tell in plain words what a reader must know before using the ranking; one line per data set and cause."""
+    several = populations["dataset"].nunique() > 1
+    lines = [
+        line
+        for dataset, mine in populations.groupby("dataset", sort=False)
+        for line in _notices(mine, drugs[drugs["dataset"] == dataset], f"{dataset}, " if several else "")
+    ]
+    scored = ranked(drugs)
+    single, total = (table["compound_id"].nunique() for table in (scored[scored["n_signatures"] == 1], scored))
+    if single > 0.5 * total:
+        what = (
+            f"{single:,} of {total:,} drugs",
+            "have a single signature in the references: how their scores vary with cell line, dose or time is not known.",
+        )
+        lines.append(Html('<span class="badge limited">no range</span> <b>{}</b> {}').format(*what))
+    if not lines:
+        return Html('<p class="notice fine">{}</p>').format(
+            "Every population was ranked, with at least three donors per arm and enough genes in common with the drugs."
+        )
+    return Html('<ul class="notices">{}</ul>').format(Html("").join(Html("<li>{}</li>").format(line) for line in lines))
+
+
+def remark_list(remarks: list[tuple[str, str]]) -> Html:
+    """List what the stages of the pipeline remarked, folded away; nothing where there is nothing."""
+    remarks = list(dict.fromkeys(remarks))
+    if not remarks:
+        return Html("")
+    items = Html("").join(Html("<li><b>{}</b>: {}</li>").format(about, remark) for about, remark in remarks)
+    return Html("<details><summary>Remarks of the pipeline's stages ({})</summary><ul>{}</ul></details>").format(
+        len(remarks), items
+    )
+
+
+def _notices(mine: pd.DataFrame, drugs: pd.DataFrame, about: str) -> Iterator[Html]:
+    """Notices of one data set; ``about`` begins each."""
+    line = Html("{} {}<b>{}</b>: {}")
+    done = mine["population"].isin(ranked(drugs)["population"])
+    for evidence, sentence in _WEAK.items():
+        if (weak := done & (mine["evidence"] == evidence)).any():
+            yield line.format(badge(evidence), about, _names(mine.loc[weak, "population"]), sentence)
+    if len(few := mine[done & (mine["n_genes_shared"] < FEW_GENES)]):
+        span = " to ".join(f"{n:.0f}" for n in sorted({few["n_genes_shared"].min(), few["n_genes_shared"].max()}))
+        sentence = f"only {span} genes are measured in cells and drugs alike, so the scores rest on little."
+        yield line.format(
+            Html('<span class="badge limited">few genes</span>'), about, _names(few["population"]), sentence
+        )
+    reasons = drugs.drop_duplicates("population").set_index("population")["reason"]
+    lost = mine[~done]
+    lost = lost.assign(reason=lost["reason"].where(lost["reason"] != "", lost["population"].map(reasons).fillna("")))
+    for reason, group in lost.groupby("reason", sort=False):
+        yield line.format(badge(""), about, _names(group["population"]), reason or "no reason was given.")
+
+
+def _top_row(row: dict, scored: pd.DataFrame, best: int) -> Html:
+    mine = ranked(scored, row["population"]).head(best)
+    style = "average" if row["population"] == AVERAGE else ""
+    head = Html('<th scope="row"><span class="clamp" title="{0}">{0}</span> {1}</th>').format(
+        row["population"], badge(row["evidence"] if len(mine) else "", row["reason"])
+    )
+    if mine.empty:
+        reason = row["reason"] or "; ".join(scored.loc[scored["population"] == row["population"], "reason"].head(1))
+        return Html('<tr class="{} muted">{}<td colspan="{}">{}</td></tr>').format(
+            style, head, best, reason or "Not ranked."
+        )
+    limit, methods = ranked(scored)["score"].abs().max(), method_names(scored)
+    cells = [_chip(drug, limit, methods) for drug in mine.to_dict("records")]
+    cells += [Html("<td>{}</td>").format(dash("no further drug"))] * (best - len(cells))
+    return Html('<tr class="{}">{}{}</tr>').format(style, head, Html("").join(cells))
+
+
+def _chip(drug: dict, limit: float, methods: list[str]) -> Html:
+    """One drug of :func:`top_drugs`: name, score, and its ranks by all scores."""
+    if not drug["score"] < 0:
+        return Html("<td>{}</td>").format(dash("no further drug reverses this signature"))
+    ranks = {_title(name): f"{drug[f'rank_{name}']:.0f}" for name in methods if pd.notna(drug[f"rank_{name}"])}
+    numbers = sorted({int(rank) for rank in ranks.values()})
+    span = "–".join(str(n) for n in dict.fromkeys([numbers[0], numbers[-1]]))
+    each = ", ".join(f"{name} {rank}" for name, rank in ranks.items())
+    where = f"{decimal(drug['n_signatures'], 0)} signatures in {decimal(drug['n_cell_lines'], 0)} cell lines"
+    return Html(
+        '<td><span class="chip" style="background:{}" title="{}"><b>{}</b><small>{}</small></span></td>'
+    ).format(
+        tint(drug["score"], limit), f"{drug['compound']}; ranks: {each}; {where}", drug["compound"],
+        f"{decimal(drug['score'])} · rank {span}",
+    )  # fmt: skip
+
+
+def _title(method: str) -> str:
+    return METHODS.get(method, method)
+
+
+def _names(populations: pd.Series, most: int = 8) -> str:
+    names = [name if len(name) <= 60 else name[:59] + "…" for name in populations]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

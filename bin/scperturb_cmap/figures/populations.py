@@ -1,0 +1,189 @@
+"""The cell populations of one data set: what they rest on, and everything found for each."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from scperturb_cmap.figures.drugs import drug_table, mimic_table
+from scperturb_cmap.figures.genes import FDR, gene_table, signature_genes, volcano
+from scperturb_cmap.figures.results import AVERAGE, ranked
+from scperturb_cmap.figures.style import Html, dash, decimal, embed
+from scperturb_cmap.figures.tables import Column, html_table, number, text
+
+__all__ = ["badge", "donor_table", "population_links", "population_section", "population_table"]
+
+_BADGES = {
+    "replicated": "at least 3 donors per arm",
+    "limited": "2 donors per arm: the signature, and with it the ranking, is unsure",
+    "exploratory": "no independent donors: a hint, no more",
+    "not ranked": "no ranking, for the reason given",
+}
+
+
+def badge(evidence: str, reason: str = "") -> Html:
+    """Mark that tells how well a population is supported.
+
+    Examples
+    --------
+    >>> badge("limited")
+    Html('<span class="badge limited" title="2 donors per arm: the signature, ... is unsure">limited</span>')
+    """
+    evidence = evidence or "not ranked"
+    return Html('<span class="badge {}" title="{}">{}</span>').format(
+        evidence.replace(" ", "-"), reason or _BADGES.get(evidence, ""), evidence
+    )
+
+
+def population_table(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
+    """Table of all populations: donors, cells, evidence, genes, best drug."""
+    best = ranked(drugs).drop_duplicates("population").set_index("population")["compound"]
+    table = populations.assign(best=populations["population"].map(best).fillna(""))
+    several = populations["dataset"].nunique() > 1
+    columns = [
+        *([text("dataset", "Data set")] if several else []),
+        text("population", "Population", style="name"),
+        Column("Evidence", lambda row: badge(row["evidence"] if row["best"] else "", row["reason"])),
+        Column("Donors", lambda row: _pair(row, "donors"), lambda row: row["n_donors_case"], "case + control", "num"),
+        Column("Cells", lambda row: _pair(row, "cells"), lambda row: row["n_cells_case"], "case + control", "num"),
+        Column("Design", lambda row: row["design"] or dash(row["reason"]), help="paired: the same donors in both arms"),
+        number("n_genes", "Genes tested"),
+        number("n_genes_shared", "Shared with drugs", help="tested genes that the drug signatures measure too"),
+        Column(
+            "Landmarks",
+            lambda row: f"{row['n_landmarks']:.0f} of 978",
+            lambda row: row["n_landmarks"],
+            "tested genes among the 978 that L1000 measures itself",
+            "num",
+        ),
+        text("best", "Best drug"),
+    ]
+    return html_table(table, columns, "Populations and what their signatures rest on", row_class=_population_class)
+
+
+def donor_table(design: pd.DataFrame) -> Html:
+    """Table of the cells of each donor in each population; what did not enter a comparison is struck through."""
+    populations = sorted(design["population"].unique(), key=lambda name: (name == AVERAGE, name))
+    design = design.assign(arm=pd.Categorical(design["arm"], ["case", "control"], ordered=True))
+    rows = [
+        {"donor": donor, "arm": arm, "condition": mine["condition"].iloc[0]}
+        | {row["population"]: row for row in mine.to_dict("records")}
+        for (arm, donor), mine in design.groupby(["arm", "donor"], observed=True)
+    ]
+    most = np.log10(max(design["n_cells"].max(), 10)) if len(design) else 1.0
+    columns = [text("donor", "Donor"), Column("Arm", lambda row: f"{row['arm']} ({row['condition']})", style="nowrap")]
+    columns += [
+        Column(
+            name,
+            lambda row, name=name: _cells(row.get(name), most),
+            lambda row, name=name: _cell_count(row.get(name)),
+            style="num heat",
+        )
+        for name in populations
+    ]
+    return html_table(
+        pd.DataFrame(rows, dtype=object), columns, "Cells per donor and population", empty="The design table is empty."
+    )
+
+
+def population_links(populations: pd.DataFrame) -> Html:
+    """Links to the sections of :func:`population_section`."""
+    links = (
+        Html('<a href="#{}" class="{}">{}</a>').format(
+            _anchor(populations, row.population), "muted" if row.status != "ok" else "", row.population
+        )
+        for row in populations.itertuples()
+    )
+    return Html('<nav class="jump" aria-label="Populations">{}</nav>').format(Html("").join(links))
+
+
+def population_section(population: str, populations: pd.DataFrame, drugs: pd.DataFrame, signatures: ad.AnnData) -> Html:
+    """Everything about one population: how sure, which genes, which drugs.
+
+    Parameters
+    ----------
+    population
+        Which population.
+    populations, drugs, signatures
+        Results of the data set.
+    """
+    row = populations[populations["population"] == population].iloc[0]
+    mine = ranked(drugs, population)
+    genes = signature_genes(signatures, population)
+    reasons = [
+        reason for reason in [row["reason"], *drugs.loc[drugs["population"] == population, "reason"].head(1)] if reason
+    ]
+    parts = [
+        Html("<h3>{} {}</h3>").format(population, badge(row["evidence"] if len(mine) else "")),
+        Html('<p class="summary">{}</p>').format(_summary(row, genes, mine)),
+    ]
+    if reasons:
+        parts.append(Html('<p class="notice">{}{}</p>').format("" if len(mine) else "Not ranked. ", reasons[0]))
+    if len(genes):
+        caption = (
+            f"Each point is a gene: right = higher in cases, top = surer. Coloured: changed (FDR below {FDR:.0%}); "
+            "of the unchanged genes (grey) an even selection is drawn."
+        )
+        parts.append(Html('<div class="pair">{}{}</div>').format(embed(volcano(genes), caption), gene_table(genes)))
+    if len(mine):
+        parts += [
+            drug_table(drugs, population),
+            Html("<details><summary>Strongest mimics: drugs that act as the disease does</summary>{}</details>").format(
+                mimic_table(drugs, population)
+            ),
+        ]
+    return Html('<section class="population" id="{}">{}</section>').format(
+        _anchor(populations, population), Html("").join(parts)
+    )
+
+
+def _summary(row: pd.Series, genes: pd.DataFrame, mine: pd.DataFrame) -> str:
+    """What there is to know about a population, as sentences."""
+    if genes.empty:
+        return "There is no signature for this population."
+    changed = genes[genes["fdr"] < FDR]
+    donors = (
+        f"{row['n_donors_case']:.0f} donors in both arms"
+        if row["design"] == "paired"
+        else f"{row['n_donors_case']:.0f} case and {row['n_donors_control']:.0f} control donors"
+    )
+    sentences = [
+        f"{donors}, {row['n_cells_case']:,.0f} case and {row['n_cells_control']:,.0f} control cells.",
+        f"{len(changed):,} of {len(genes):,} genes change (FDR below {FDR:.0%}): "
+        f"{(changed['z'] > 0).sum():,} up and {(changed['z'] < 0).sum():,} down in cases.",
+    ]
+    if len(mine):
+        sentences.append(f"{len(mine):,} drugs were compared over {row['n_genes_shared']:,.0f} shared genes.")
+        if not (mine["score"] < 0).any():
+            sentences.append("None of them reverses the signature.")
+    return " ".join(sentences)
+
+
+def _anchor(populations: pd.DataFrame, population: str) -> str:
+    """Place on the page, by number: a name may hold anything."""
+    return f"population-{populations['population'].tolist().index(population) + 1}"
+
+
+def _pair(row: dict, what: str) -> Html | str:
+    case, control = row[f"n_{what}_case"], row[f"n_{what}_control"]
+    return f"{decimal(case, 0)} + {decimal(control, 0)}" if case or control else dash(row["reason"])
+
+
+def _population_class(row: dict) -> str:
+    return "average" if row["population"] == AVERAGE else "" if row["best"] else "muted"
+
+
+def _cell_count(sample: object) -> float:
+    return float(sample["n_cells"]) if isinstance(sample, dict) else 0.0
+
+
+def _cells(sample: object, most: float) -> Html:
+    if not isinstance(sample, dict):
+        return dash("no cells")
+    used = sample["used"] == "yes"
+    shade = 0.45 * np.log10(max(sample["n_cells"], 1)) / most if used else 0
+    return Html('<span class="{}" style="background:rgba(0,121,107,{})" title="{}">{}</span>').format(
+        "shaded" if used else "shaded unused",
+        f"{shade:.2f}",
+        "" if used else f"not used: {sample['reason']}",
+        decimal(sample["n_cells"], 0),
+    )

@@ -1,0 +1,144 @@
+"""Reading a run's results for the notebooks, from a task folder or from the folder a run was published to."""
+
+import json
+from pathlib import Path
+
+import anndata as ad
+import pandas as pd
+
+from scperturb_cmap.io.signature_set import read_signature_set
+from scperturb_cmap.io.tables import read_text_table
+from scperturb_cmap.utils.errors import InputError, Problem
+
+__all__ = ["AVERAGE", "Results", "method_names", "numbers", "ranked", "ranked_populations"]
+
+#: The population that is the average over every cell, for comparison.
+AVERAGE = "all cells"
+
+_NUMBERS = ("rank", "score", "n_", "best_dose", "best_time", "bytes")
+
+
+def numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn the columns that hold numbers, known by their names, from text into numbers.
+
+    Examples
+    --------
+    >>> numbers(pd.DataFrame({"score": ["-0.5", ""], "compound": ["007", ""]})).to_dict("list")
+    {'score': [-0.5, nan], 'compound': ['007', '']}
+    """
+    wanted = [column for column in table if column.startswith(_NUMBERS)]
+    return table.assign(**{column: pd.to_numeric(table[column], errors="coerce") for column in wanted})
+
+
+def ranked(drugs: pd.DataFrame, population: str | None = None) -> pd.DataFrame:
+    """Rows of a ranking that hold a ranked drug, best first; of one population, if it is given.
+
+    Examples
+    --------
+    >>> drugs = pd.DataFrame({"population": ["B", "B", "T"], "rank": [2, 1, None], "compound": ["x", "y", ""]})
+    >>> ranked(drugs, "B")["compound"].tolist(), len(ranked(drugs))
+    (['y', 'x'], 2)
+    """
+    drugs = drugs[drugs["rank"].notna()]
+    if population is not None:
+        drugs = drugs[drugs["population"] == population]
+    return drugs.sort_values(["population", "rank"], kind="stable")
+
+
+def ranked_populations(drugs: pd.DataFrame) -> list[str]:
+    """Populations that were ranked, in the order of the table, the average over all cells last.
+
+    Examples
+    --------
+    >>> drugs = pd.DataFrame({"population": ["T", "all cells", "B", "NK"], "rank": [1, 1, 1, None]})
+    >>> ranked_populations(drugs)
+    ['T', 'B', 'all cells']
+    """
+    return sorted(drugs.loc[drugs["rank"].notna(), "population"].unique(), key=lambda name: name == AVERAGE)
+
+
+def method_names(drugs: pd.DataFrame) -> list[str]:
+    """Scores a ranking was made with, in the order of its columns.
+
+    Examples
+    --------
+    >>> method_names(pd.DataFrame(columns=["rank", "score_low", "rank_cosine", "rank_wtcs"]))
+    ['cosine', 'wtcs']
+    """
+    return [column.removeprefix("rank_") for column in drugs if column.startswith("rank_")]
+
+
+class Results:
+    """A folder of results: the files may lie flat in it or in its subfolders, as ``--outdir`` has them.
+
+    Parameters
+    ----------
+    folder
+        Where to look.
+
+    Raises
+    ------
+    InputError
+        There is no such folder.
+    """
+
+    def __init__(self, folder: str | Path = "."):
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise InputError(
+                Problem(str(folder), "", "There is no such folder.", "Name the folder with a run's results.")
+            )
+
+    def find(self, pattern: str) -> list[Path]:
+        """Files of that name, here or one folder down, one for each name, sorted."""
+        found = {
+            path.name: path for place in (f"*/{pattern}", pattern) for path in self.folder.glob(place) if path.is_file()
+        }
+        return [found[name] for name in sorted(found)]
+
+    def file(self, name: str) -> Path:
+        """Find one file.
+
+        Raises
+        ------
+        InputError
+            It is not there.
+        """
+        if not (found := self.find(name)):
+            raise InputError(
+                Problem(name, "", f"It is not in {self.folder}.", "Stage it there, or name another folder.")
+            )
+        return found[0]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the data sets that were ranked."""
+        return [path.name.removesuffix(".populations.tsv") for path in self.find("*.populations.tsv")]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a table by its file name; its numbers are numbers."""
+        return numbers(read_text_table(self.file(name), name))
+
+    def tables(self, kind: str) -> pd.DataFrame:
+        """Stack the tables ``<name>.<kind>.tsv`` of all data sets or references."""
+        if not (found := self.find(f"*.{kind}.tsv")):
+            raise InputError(
+                Problem(f"*.{kind}.tsv", "", f"There is none in {self.folder}.", "Stage the tables there.")
+            )
+        return pd.concat([self.table(path.name) for path in found], ignore_index=True)
+
+    def signatures(self, dataset: str) -> ad.AnnData:
+        """Read the signature set of a data set."""
+        return read_signature_set(self.file(f"{dataset}.signatures.h5ad"))
+
+    def document(self, name: str) -> dict:
+        """Read a JSON file."""
+        try:
+            return json.loads(self.file(name).read_text())
+        except ValueError:
+            raise InputError(Problem(name, "", "It is no valid JSON.", "Run the stage that wrote it again.")) from None
+
+    def remarks(self) -> list[tuple[str, str]]:
+        """Warnings that stages left in their metrics: (what it is about, the sentence)."""
+        metrics = [self.document(path.name) for path in self.find("*.metrics.json")]
+        return [(str(entry.get("id", "")), str(text)) for entry in metrics for text in entry.get("warnings", [])]

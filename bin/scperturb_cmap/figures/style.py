@@ -1,0 +1,156 @@
+"""How everything in the report looks, and how names that come from data become harmless text."""
+
+from html import escape
+from math import isfinite
+
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+__all__ = ["DIVERGING", "MIMIC", "REVERSAL", "THEME", "Html", "dash", "decimal", "embed", "plain", "standalone", "tint"]
+
+#: Negative = reverses the disease (a gene: down in cases), positive = mimics it (up). Told apart by any colour vision.
+REVERSAL, MIMIC = "#2166ac", "#b35806"
+
+INK, MUTED, LINE, NEUTRAL = "#1f2933", "#52606d", "#d9e0e6", "#9aa5b1"
+
+#: Colour scale of every score: reversal, nothing, mimic.
+DIVERGING = [[0, REVERSAL], [0.25, "#92c5de"], [0.5, "#f7f7f7"], [0.75, "#fdb863"], [1, MIMIC]]
+
+_AXIS = {
+    "gridcolor": "#edf0f3",
+    "linecolor": LINE,
+    "ticks": "",
+    "zerolinecolor": LINE,
+    "title": {"standoff": 10, "font": {"size": 13}},
+}
+
+#: The theme of every figure.
+THEME = go.layout.Template(
+    layout={
+        "font": {
+            "family": "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
+            "size": 13,
+            "color": INK,
+        },
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "colorway": [REVERSAL, MIMIC, "#009e73", "#cc79a7", "#56b4e9", NEUTRAL],
+        "hoverlabel": {"bgcolor": "white", "bordercolor": LINE, "align": "left", "font": {"size": 13, "color": INK}},
+        "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
+        "xaxis": {**_AXIS, "automargin": True},
+        "yaxis": {**_AXIS, "automargin": True},
+        "showlegend": False,
+    }
+)
+
+
+class Html(Markup):
+    """HTML that is safe to show; whatever is formatted into it is escaped.
+
+    Examples
+    --------
+    >>> Html("<td>{}</td>").format("<script>")
+    Html('<td>&lt;script&gt;</td>')
+    """
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def plain(text: object, width: int = 36) -> str:
+    """Text for a plotly label or hover box, which would otherwise take ``<b>`` or ``<a>`` in a name for markup.
+
+    Parameters
+    ----------
+    text
+        A name from the data.
+    width
+        Longer names are cut, so that one name cannot push the figure aside.
+
+    Examples
+    --------
+    >>> plain("<b>TNF</b> & co")
+    '&lt;b&gt;TNF&lt;/b&gt; &amp; co'
+    >>> plain("a very long name", width=7)
+    'a very…'
+    """
+    text = " ".join(str(text).split())
+    return escape(text if len(text) <= width else text[: width - 1].rstrip() + "…", quote=False)
+
+
+def decimal(value: float, digits: int = 2) -> str:
+    """Write a number for readers; ``""`` where there is none.
+
+    Examples
+    --------
+    >>> decimal(-0.517), decimal(12345, 0), decimal(float("nan"))
+    ('−0.52', '12,345', '')
+    """
+    if not isfinite(value):
+        return ""
+    text = f"{value:,.{digits}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+
+
+def dash(reason: str = "") -> Html:
+    """Stand-in for a missing value; the reason shows when the pointer rests on it.
+
+    Examples
+    --------
+    >>> dash("not tested")
+    Html('<span class="none" title="not tested">–</span>')
+    """
+    return Html('<span class="none" title="{}">–</span>').format(reason or "no value")
+
+
+def tint(value: float, limit: float) -> str:
+    """CSS colour behind a score: the deeper, the stronger; blue reverses, orange mimics.
+
+    Examples
+    --------
+    >>> tint(-0.5, limit=1), tint(0.5, limit=1)
+    ('rgba(33,102,172,0.24)', 'rgba(179,88,6,0.24)')
+    """
+    rgb = "33,102,172" if value < 0 else "179,88,6"
+    return f"rgba({rgb},{0.06 + 0.36 * min(abs(value) / limit, 1) if limit else 0.06:.2f})"
+
+
+def embed(figure: go.Figure, caption: str, wide: bool = False) -> Html:
+    """Turn a figure into HTML that draws itself with the one plotly script of the page.
+
+    Parameters
+    ----------
+    figure
+        Any plotly figure; names in it went through :func:`plain`.
+    caption
+        What it shows and how to read it.
+    wide
+        It needs room: on a narrow screen it scrolls instead of shrinking.
+
+    Examples
+    --------
+    >>> "<figcaption>x &lt; y</figcaption>" in embed(go.Figure(), "x < y")
+    True
+    """
+    config = {
+        "responsive": True,
+        "displaylogo": False,
+        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+        "toImageButtonOptions": {"format": "svg"},
+    }
+    drawing = figure.to_html(full_html=False, include_plotlyjs=False, config=config)
+    return Html('<figure class="plot{}"><div class="canvas">{}</div><figcaption>{}</figcaption></figure>').format(
+        " wide" if wide else "", Html(drawing), caption
+    )
+
+
+def standalone(wanted: bool) -> Html:
+    """Plotly's script, for a notebook that is read outside the report (4.8 MB); nothing inside it.
+
+    Examples
+    --------
+    >>> standalone(False)
+    Html('')
+    """
+    return Html("<script>{}</script>").format(Html(get_plotlyjs())) if wanted else Html("")

@@ -1,0 +1,62 @@
+// Sorting and searching of the report's tables; without it they are complete, only fixed.
+"use strict";
+
+function value(row, column) {
+  const cell = row.cells[column];
+  return "key" in cell.dataset ? (cell.dataset.key === "" ? NaN : Number(cell.dataset.key)) : cell.textContent.trim();
+}
+
+function compare(a, b, direction) {
+  if (typeof a === "number") {
+    if (isNaN(a) || isNaN(b)) return isNaN(a) - isNaN(b); // a missing number is last, whichever the direction
+    return direction * (a - b);
+  }
+  return direction * a.localeCompare(b, undefined, { numeric: true });
+}
+
+function sort(table, column, heading) {
+  const direction = heading.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
+  const rows = [...table.tBodies[0].rows];
+  rows.sort((a, b) => compare(value(a, column), value(b, column), direction));
+  table.tBodies[0].append(...rows);
+}
+
+function makeSortable(table) {
+  [...table.tHead.rows[0].cells].forEach((heading, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...heading.childNodes);
+    button.addEventListener("click", () => sort(table, column, heading));
+    heading.append(button);
+  });
+}
+
+function makeSearchable(table) {
+  const filter = document.createElement("div");
+  const input = document.createElement("input");
+  const count = document.createElement("span");
+  filter.className = "filter";
+  input.type = "search";
+  input.placeholder = "Search this table";
+  input.setAttribute("aria-label", "Search: " + table.caption.textContent);
+  count.setAttribute("role", "status");
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/);
+    const rows = [...table.tBodies[0].rows];
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+    }
+    const shown = rows.filter((row) => !row.hidden).length;
+    count.textContent = shown < rows.length ? `${shown} of ${rows.length} rows` : "";
+  });
+  filter.append(input, count);
+  table.parentElement.before(filter);
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
+  document.querySelectorAll("table[data-search]").forEach(makeSearchable);
+});

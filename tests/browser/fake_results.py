@@ -1,0 +1,204 @@
+"""Small made-up results of a run, in the layout of --outdir, with names that would break a careless report."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control, norm
+
+from scperturb_cmap.io.signature_set import POPULATION_COLUMNS, signature_set, write_signature_set
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "<b>bold</b> & <a href='javascript:alert(3)'>link</a>",
+    "`code` **stars** $x$ {{ name }} %{x}",
+    "β-amyloid 抗体 " + "long name " * 18 + "end",
+)
+GENES = (
+    "CXCL10",
+    "IFIT1",
+    "ISG15",
+    "RSAD2",
+    "MX1",
+    "STAT1",
+    "IRF7",
+    "OAS1",
+    "CCL2",
+    "IL6",
+    "TNF",
+    "FOS",
+    "JUN",
+    "MYC",
+    "CD14",
+    "LYZ",
+)
+DRUGS = (
+    "ruxolitinib",
+    "tofacitinib",
+    "baricitinib",
+    "dexamethasone",
+    "vorinostat",
+    "trametinib",
+    "sirolimus",
+    "imatinib",
+    "aspirin",
+)
+METHODS = ("cosine", "spearman", "wtcs")
+ALL_CELLS = "all cells"
+
+
+def write_results(
+    folder: Path, dataset: str = "demo", populations: dict[str, str] | None = None, n_genes: int = 400, n_drugs: int = 90,
+    hostile: bool = True, seed: int = 1,
+) -> Path:  # fmt: skip
+    """Write the results of one data set (and of the run, which every data set shares).
+
+    Parameters
+    ----------
+    folder
+        Where to; several data sets may be written to one folder.
+    dataset
+        Its name.
+    populations
+        Name -> evidence ("" = skipped).
+    n_genes, n_drugs
+        Size.
+    hostile
+        Put :data:`HOSTILE` names among populations, genes, drugs, donors.
+    seed
+        Of the random numbers.
+    """
+    rng = np.random.default_rng(seed)
+    populations = populations or {"CD14 monocytes": "replicated", "B cells": "limited", "pDC": ""}
+    if hostile:
+        populations = populations | {name: ("replicated", "")[n % 2] for n, name in enumerate(HOSTILE)}
+    populations = populations | {ALL_CELLS: "replicated"}
+    drugs = _names(DRUGS, n_drugs, hostile)
+
+    obs = pd.DataFrame([_population(dataset, name, evidence) for name, evidence in populations.items()])
+    obs.index = obs["dataset"] + "|" + obs["population"]
+    tables = [_ranking(dataset, row, drugs, rng) for row in obs.to_dict("records")]
+    described = obs.assign(
+        n_genes=n_genes, n_genes_shared=min(n_genes, 900), n_landmarks=min(n_genes // 2, 930), n_drugs=n_drugs
+    )
+    donors = [f"donor {n}" for n in range(1, 7)] + (list(HOSTILE[:2]) if hostile else [])
+    design = [
+        {
+            "dataset": dataset, "population": name, "donor": donor, "arm": arm, "condition": "ill <x>" if arm == "case" else "healthy",
+            "n_cells": (n := int(rng.lognormal(4.5, 1.2))), "n_counts": n * 900, "used": "yes" if n >= 10 else "no",
+            "reason": "" if n >= 10 else "fewer than 10 cells",
+        }
+        for name in populations for donor in donors for arm in ("case", "control") if rng.random() > 0.05
+    ]  # fmt: skip
+    _write(pd.concat(tables), folder / "ranking" / f"{dataset}.drugs.tsv")
+    _write(described, folder / "ranking" / f"{dataset}.populations.tsv")
+    _write(pd.DataFrame(design), folder / "signatures" / f"{dataset}.design.tsv")
+    write_signature_set(_signatures(obs, n_genes, hostile, rng), folder / "signatures" / f"{dataset}.signatures.h5ad")
+    _json(
+        {"stage": "rank_drugs", "id": dataset, "warnings": [f"{HOSTILE[0]}: skipped"] if hostile else []},
+        folder / "ranking" / f"{dataset}.rank_drugs.metrics.json",
+    )
+    _write_run(folder, dataset, n_drugs)
+    return folder
+
+
+def _names(known: tuple[str, ...], n: int, hostile: bool) -> list[str]:
+    names = list(known[:3]) + (list(HOSTILE) if hostile else []) + list(known[3:])
+    return (names + [f"compound {k}" for k in range(n)])[:n]
+
+
+def _population(dataset: str, name: str, evidence: str) -> dict:
+    donors = {"replicated": 8, "limited": 2}.get(evidence, 0)
+    values = (
+        dataset, name, "stim", "ctrl", donors, donors, donors * 130, donors * 121, "paired" if donors else "", evidence,
+        "ok" if donors else "skipped", "" if donors else f"Too few donors of {name}: 1 case, 0 control; 2 per arm are needed.",
+    )  # fmt: skip
+    return dict(zip(POPULATION_COLUMNS, values, strict=True))
+
+
+def _ranking(dataset: str, row: dict, drugs: list[str], rng: np.random.Generator) -> pd.DataFrame:
+    names = {"dataset": dataset, "population": row["population"], "evidence": row["evidence"], "method": "wtcs"}
+    if row["status"] == "skipped":
+        return pd.DataFrame([names | {"status": "not_ranked", "reason": row["reason"]}])
+    n = len(drugs)
+    base = rng.normal(0, 0.3, n) + np.where(np.arange(n) < 9, -0.35, 0) * rng.random(n)
+    table = pd.DataFrame({"compound": drugs, "compound_id": [f"id{k}" for k in range(n)]}).assign(**names)
+    for method in METHODS:
+        table[f"score_{method}"] = np.clip(base + rng.normal(0, 0.08, n), -1, 1)
+        table[f"rank_{method}"] = table[f"score_{method}"].rank().astype(int)
+    limited = row["evidence"] == "limited"
+    table = table.assign(
+        rank=table["rank_wtcs"], score=table["score_wtcs"], score_low=table["score_wtcs"] - rng.random(n) * 0.02,
+        score_high=table["score_wtcs"] + rng.random(n) * 0.2, n_signatures=rng.integers(1, 40, n), n_cell_lines=rng.integers(1, 9, n),
+        best_reference="l1000", best_cell_line=rng.choice(["A375", "MCF7", "PC3", ""], n), best_dose_um=rng.choice([10, 3.33, 0.12], n),
+        best_time_h=rng.choice([6, 24], n), mechanism=rng.choice(["JAK inhibitor", "HDAC inhibitor|<i>x</i>", ""], n),
+        targets=rng.choice(["JAK1|JAK2|JAK3|TYK2|STAT3|STAT1", "HDAC1", ""], n), clinical_phase=rng.choice(["Launched", "Phase 2", ""], n),
+        status="limited_evidence" if limited else "ok", reason="Only 2 donors per arm: the rank is unsure." if limited else "",
+    )  # fmt: skip
+    table.loc[table.index[-1], ["best_dose_um", "best_time_h"]] = np.nan
+    return table.sort_values("rank")
+
+
+def _signatures(obs: pd.DataFrame, n_genes: int, hostile: bool, rng: np.random.Generator):
+    symbols = _names(GENES, n_genes, hostile)
+    z = rng.normal(0, 1, (len(obs), n_genes)) * np.where(np.arange(n_genes) < 60, 6, 1.2)
+    z[:, 0] = 40  # its p-value is 0 in float32
+    z[obs["status"] == "skipped"] = np.nan
+    p_value = 2 * norm.sf(np.abs(z))
+    fdr = np.array([false_discovery_control(row) if np.isfinite(row).all() else row for row in p_value])
+    var = pd.DataFrame({"symbol": symbols, "feature_space": "landmark"}, index=[str(k) for k in range(n_genes)])
+    layers = {"log_fc": z * rng.uniform(0.1, 0.4, n_genes), "p_value": p_value, "fdr": fdr}
+    return signature_set(z, obs, var, "wald_z", layers)
+
+
+def _write_run(folder: Path, dataset: str, n_drugs: int) -> None:
+    funnel = [("read", 4000, 2 * n_drugs), ("quality passed", 3100, n_drugs + 40), ("genes harmonised", 3100, n_drugs)]
+    _write(
+        pd.DataFrame(
+            [
+                {"reference": "l1000", "step": s, "n_signatures": n, "n_compounds": c, "detail": f"{s} <b>"}
+                for s, n, c in funnel
+            ]
+        ),
+        folder / "reference" / "l1000.funnel.tsv",
+    )
+    info = folder / "pipeline_info"
+    tools = [
+        ("DERIVE_SIGNATURES", "pydeseq2", "0.5.4"),
+        ("RANK_DRUGS", "pandas", "2.3.3"),
+        ("SCORE_CONNECTIVITY", "pandas", "2.3.3"),
+    ]
+    _write(pd.DataFrame(tools, columns=["process", "tool", "version"]), info / "software_versions.tsv")
+    _json(
+        {
+            "code_digest": "0123456789abcdef",
+            "inputs": [{"role": "cells", "file": f"/data/{dataset}.h5ad", "sha256": "ab" * 32, "bytes": 123456}],
+            "samples": [
+                {
+                    "dataset": dataset,
+                    "path": f"/data/{dataset}.h5ad",
+                    "case": HOSTILE[0],
+                    "control": "ctrl",
+                    "covariates": "",
+                }
+            ],
+            "references": [{"reference": "l1000", "path": "/data/l1000.gctx", "format": "gctx"}],
+        },
+        info / "manifest.json",
+    )
+    _json(
+        {"input": "samples.csv", "methods": "cosine,spearman,wtcs", "headline": "wtcs", "genes": None},
+        info / "params.json",
+    )
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, sep="\t", index=False)
+
+
+def _json(content: dict, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))

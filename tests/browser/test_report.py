@@ -1,0 +1,124 @@
+"""The whole report on made-up results with hostile names, opened from disk in a real Chromium."""
+
+import json
+import runpy
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CHECK = runpy.run_path(str(HERE / "check_pages.py"))
+FAKE = runpy.run_path(str(HERE / "fake_results.py"))
+pytestmark = pytest.mark.skipif(not CHECK["CHROMIUM"].exists(), reason=f"there is no {CHECK['CHROMIUM']}")
+
+
+@pytest.fixture(scope="module")
+def report(root, tmp_path_factory) -> Path:
+    """The report of a run: every notebook executed, all pages built."""
+    folder = tmp_path_factory.mktemp("report")
+    FAKE["write_results"](folder / "results")
+
+    def stage(name, *arguments):
+        done = subprocess.run(
+            [sys.executable, root / "bin" / f"{name}.py", *map(str, arguments)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def execute(notebook):
+        parameters = {"results": "results"} | ({"dataset": "demo"} if notebook.stem == "02_dataset" else {})
+        (folder / f"{notebook.stem}.json").write_text(json.dumps(parameters))
+        stage("run_notebook", "--notebook", notebook, "--parameters", f"{notebook.stem}.json", "--out", notebook.name)
+
+    notebooks = sorted((root / "notebooks").glob("*.ipynb"))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(execute, notebooks))
+    tables = (folder / "results" / "ranking").glob("*.tsv")
+    stage(
+        "build_report",
+        "--book",
+        root / "report",
+        "--notebooks",
+        *(n.name for n in notebooks),
+        "--tables",
+        *tables,
+        "--out",
+        "html",
+    )
+    return folder / "html"
+
+
+@pytest.fixture(scope="module")
+def open_page(report):
+    """Open a page of the report."""
+    with CHECK["browser"]() as chromium:
+        page = chromium.new_page(viewport={"width": 1400, "height": 900})
+
+        def show(name):
+            page.goto((report / name).as_uri())
+            return page
+
+        yield show
+
+
+def test_every_page_is_as_it_should_be(report):
+    assert CHECK["check_report"](report) == []
+
+
+def test_the_check_notices_what_is_wrong(report, tmp_path):
+    (
+        tmp_path / "index.html"
+    ).write_text("""<!doctype html><main><img src="x" onerror="alert(1)"><p style="width:3000px">NaN</p>
+        <script src="https://example.org/x.js"></script><a href="gone.html">x</a><div class="plotly-graph-div"></div></main>""")
+    said = "\n".join(CHECK["check_report"](tmp_path, widths=(400,)))
+    for fault in (
+        "asks the network",
+        "a script from a name ran",
+        "px wide",
+        "onerror",
+        "NaN",
+        "gone.html is dead",
+        "not drawn",
+    ):
+        assert fault in said, fault
+    assert CHECK["check_report"](tmp_path / "nothing") == [f"{tmp_path / 'nothing'}: there is no index.html"]
+
+
+def test_hostile_names_are_read_as_they_are(open_page):
+    for name in ("index.html", "dataset_demo.html"):
+        text = open_page(name).inner_text("main")
+        assert all(name in text for name in FAKE["HOSTILE"][:2]), name
+    labels = open_page("dataset_demo.html").locator(".plotly-graph-div").first.text_content()
+    assert "<script>alert(1)</script>" in labels and "`code` **stars** $x$" in labels
+
+
+def test_tables_sort_and_search(open_page):
+    page = open_page("dataset_demo.html")
+    table = page.locator("#population-1 table[data-search]").first
+
+    def column(n):
+        return table.locator(f"tbody tr:visible td:nth-child({n})").all_inner_texts()
+
+    ranks = [int(rank) for rank in column(1)]
+    assert ranks == sorted(ranks)
+    table.get_by_role("button", name="Rank").click()
+    table.get_by_role("button", name="Rank").click()
+    assert [int(rank) for rank in column(1)] == ranks[::-1]
+    table.get_by_role("button", name="cosine").click()
+    assert [int(rank) for rank in column(4)] == sorted(int(rank) for rank in column(4))
+    box = page.locator("#population-1 .filter input").first
+    box.fill("<script> ALERT")
+    assert column(2) == ["<script>alert(1)</script>"] or column(2) == []
+    box.fill("")
+    assert len(column(1)) == len(ranks)
+
+
+def test_the_search_of_the_book_works_from_disk(open_page):
+    page = open_page("search.html?q=tofacitinib")
+    page.wait_for_selector("#search-results li")
+    assert "Which drugs could reverse the disease?" in page.inner_text("#search-results")

@@ -1,0 +1,257 @@
+"""Figures and tables of the report: names stay text, missing things have a reason, the notebooks keep their rules."""
+
+import json
+import re
+import runpy
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from scperturb_cmap import figures
+from scperturb_cmap.utils.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+FAKE = runpy.run_path(str(ROOT / "tests" / "browser" / "fake_results.py"))
+HOSTILE = FAKE["HOSTILE"]
+TAGS = {
+    "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "span", "small", "b", "i", "u", "p", "ul", "li", "a", "nav",
+    "section", "h3", "details", "summary", "figure", "figcaption", "code", "script",
+}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What a browser would make of HTML: its tags, attributes, and text outside scripts."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags, self.attributes, self.text, self._script = set(), [], "", False
+        self.feed(str(html))  # a Markup would escape what is added to it
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += [name for name, _ in attrs]
+        self._script = tag == "script"
+
+    def handle_endtag(self, tag):
+        self._script = False
+
+    def handle_data(self, data):
+        if not self._script:
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return figures.Results(FAKE["write_results"](tmp_path_factory.mktemp("results")))
+
+
+@pytest.fixture(scope="module")
+def populations(run):
+    return run.table("demo.populations.tsv")
+
+
+@pytest.fixture(scope="module")
+def drugs(run):
+    return run.table("demo.drugs.tsv")
+
+
+@pytest.fixture(scope="module")
+def signatures(run):
+    return run.signatures("demo")
+
+
+@pytest.fixture(scope="module")
+def shown(run, populations, drugs, signatures):
+    """Every table and text of the report."""
+    manifest = run.document("manifest.json")
+    sections = [figures.population_section(name, populations, drugs, signatures) for name in populations["population"]]
+    return {
+        "question": figures.question(populations),
+        "key_numbers": figures.key_numbers(populations, drugs, run.tables("funnel")),
+        "top_drugs": figures.top_drugs(populations, drugs),
+        "notices": figures.notices(populations, drugs),
+        "remarks": figures.remark_list(run.remarks()),
+        "populations": figures.population_table(populations, drugs),
+        "links": figures.population_links(populations),
+        "sections": figures.Html("").join(sections),
+        "average": figures.average_table(drugs),
+        "agreement": figures.agreement_table(drugs),
+        "donors": figures.donor_table(run.table("demo.design.tsv")),
+        "samples": figures.record_table(manifest["samples"], HOSTILE[0]),
+        "inputs": figures.input_table(manifest["inputs"]),
+        "parameters": figures.parameter_table({HOSTILE[0]: HOSTILE[1]}),
+        "funnel": figures.funnel_table(run.tables("funnel").assign(step=HOSTILE[0])),
+    }
+
+
+@pytest.fixture(scope="module")
+def drawn(run, populations, drugs, signatures):
+    """Every figure of the report."""
+    return {
+        "matrix": figures.score_matrix(drugs),
+        "average": figures.average_figure(drugs),
+        "volcano": figures.volcano(figures.signature_genes(signatures, "CD14 monocytes")),
+        "funnel": figures.funnel_figure(run.tables("funnel").assign(step=HOSTILE[0], detail=HOSTILE[1])),
+    }
+
+
+def test_names_from_data_are_text_in_tables(shown):
+    for name, html in shown.items():
+        page = Page(html)
+        assert page.tags <= TAGS, f"{name}: {page.tags - TAGS}"
+        assert not [attribute for attribute in page.attributes if attribute.startswith("on")], name
+        assert "javascript:" not in re.sub(r">[^<]*<|title=\"[^\"]*\"|aria-label=\"[^\"]*\"", "", html), name
+    for name in ("top_drugs", "sections", "populations", "links"):
+        assert HOSTILE[0] in Page(shown[name]).text, name
+        assert "β-amyloid 抗体" in Page(shown[name]).text, name
+
+
+def test_names_from_data_are_text_in_figures(drawn):
+    for name, figure in drawn.items():
+        markup = set(re.findall(r"<[^>]*>", " ".join(texts(figure.to_plotly_json()))))
+        assert markup <= {"<b>", "</b>", "<br>"}, f"{name}: {markup}"
+        html = figures.embed(figure, HOSTILE[0])
+        assert html.count("</script>") == html.count("<script") == 1 and "cdn" not in html.lower(), name
+        assert figure.layout.template.layout.colorway == figures.THEME.layout.colorway, name
+
+
+def texts(node):
+    """Every piece of text in a figure, but for the template."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        yield from (text for key, value in node.items() if key != "template" for text in texts(value))
+    elif isinstance(node, list | tuple | np.ndarray):
+        yield from (text for value in node for text in texts(value))
+
+
+def test_two_names_that_are_cut_alike_stay_two(drugs):
+    long = drugs[drugs["population"] == "CD14 monocytes"].assign(compound=lambda t: "x" * 80 + t["compound_id"])
+    axis = figures.score_matrix(long).layout.xaxis
+    assert len(set(axis.ticktext)) == 1 and len(set(axis.tickvals)) == 5
+
+
+def test_a_population_that_was_not_ranked_says_why(shown, populations):
+    reason = "Too few donors of pDC: 1 case, 0 control; 2 per arm are needed."
+    for name in ("top_drugs", "notices", "sections"):
+        assert reason in shown[name], name
+    assert "Not ranked. " + reason in Page(shown["sections"]).text
+    assert f'title="{reason}"' in shown["populations"]
+
+
+def test_limited_evidence_is_marked_where_the_ranking_is(shown):
+    assert re.search(r'B cells</span> <span class="badge limited"', shown["top_drugs"])
+    assert re.search(r'B cells <span class="badge limited"', shown["sections"])
+    assert "Only 2 donors per arm" in shown["sections"] and "only two donors per arm" in shown["notices"]
+
+
+def test_few_shared_genes_and_single_signatures_are_told(populations, drugs):
+    said = Page(figures.notices(populations.assign(n_genes_shared=120), drugs.assign(n_signatures=1))).text
+    assert "only 120 genes are measured" in said and "90 of 90 drugs have a single signature" in said
+    fine = populations[populations["evidence"] == "replicated"].assign(n_genes_shared=900)
+    assert "Every population was ranked" in figures.notices(fine, drugs)
+
+
+def test_only_reversal_counts_as_a_candidate(populations, drugs, signatures):
+    mimics = drugs.assign(score=drugs["score"].abs())
+    table = figures.top_drugs(populations, mimics)
+    assert 'class="chip"' not in table and "no further drug reverses this signature" in table
+    section = figures.population_section("B cells", populations, mimics, signatures)
+    assert "None of them reverses the signature." in section
+
+
+def test_the_first_and_the_last_drugs_are_shown(drugs):
+    mine = figures.ranked(drugs, "B cells")
+    best = figures.drugs.drug_table(drugs, "B cells", best=7)
+    assert best.count("<tr") == 8 and mine["compound"].iloc[0] in Page(best).text
+    mimics = figures.drugs.mimic_table(drugs, "B cells", last=3)
+    assert mimics.count("<tr") == 4 and mine["compound"].iloc[-1] in Page(mimics).text
+
+
+def test_a_missing_score_is_a_dash_with_its_reason(drugs):
+    row = figures.ranked(drugs, "B cells").iloc[[0]].assign(score=np.nan, reason="too few genes in common")
+    table = figures.drugs.drug_table(row, "B cells")
+    assert '<span class="none" title="too few genes in common">–</span>' in table and "nan" not in Page(table).text
+
+
+def test_the_average_is_compared_only_where_it_was_ranked(drugs):
+    alone = drugs[drugs["population"] != figures.AVERAGE]
+    assert figures.average_figure(alone) is None
+    assert "was not ranked" in figures.average_table(alone)
+
+
+def test_the_average_is_the_population_the_signatures_call_so():
+    from scperturb_cmap.signatures.derive import ALL_CELLS
+
+    assert figures.AVERAGE == ALL_CELLS
+
+
+def test_agreement_is_the_correlation_of_ranks(drugs):
+    mine = figures.ranked(drugs, "B cells")
+    same = mine.assign(rank_spearman=mine["rank_cosine"], rank_wtcs=mine["rank_cosine"].max() + 1 - mine["rank_cosine"])
+    assert re.findall(r"[−\d.]+</span>", figures.agreement_table(same)) == [
+        "1.00</span>",
+        "−1.00</span>",
+        "−1.00</span>",
+    ]
+    assert "Only one score" in figures.agreement_table(mine.drop(columns=["rank_cosine", "rank_spearman"]))
+
+
+def test_the_volcano_draws_every_changed_gene(signatures):
+    genes = figures.signature_genes(signatures, "CD14 monocytes")
+    grey, down, up = figures.volcano(genes, background=50).data
+    assert len(down.x) + len(up.x) == (genes["fdr"] < 0.05).sum() and len(grey.x) <= 50
+    assert genes["symbol"].iloc[0] == "CXCL10" and np.isfinite(up.y).all()
+
+
+def test_values_are_drawn_where_they_belong(drugs):
+    heat = figures.score_matrix(drugs, best=1).data[0]
+    best = figures.ranked(drugs).drop_duplicates("population").set_index("population")
+    assert heat.z.shape[0] == len(best) and np.nanmin(heat.z) == pytest.approx(best["score"].min())
+    assert heat.zmin == -heat.zmax  # nothing is white
+    assert figures.THEME.layout.colorway[0] == heat.colorscale[0][1]  # reversal is the same blue everywhere
+
+
+def test_folders_of_the_machine_are_left_out(shown):
+    assert "/data/" not in shown["inputs"] + shown["samples"] and "demo.h5ad" in shown["inputs"]
+    assert "covariates" not in shown["samples"]  # an empty column
+
+
+def test_results_are_found_flat_and_in_folders(run, tmp_path):
+    assert run.datasets == ["demo"] and len(run.tables("funnel")) == 3
+    assert run.remarks() == [("demo", f"{HOSTILE[0]}: skipped")]
+    (tmp_path / "x.populations.tsv").write_text("dataset\tpopulation\nx\tB\n")
+    assert figures.Results(tmp_path).datasets == ["x"]
+    with pytest.raises(InputError, match="nothing.tsv: It is not in"):
+        run.table("nothing.tsv")
+    with pytest.raises(InputError, match="There is no such folder"):
+        figures.Results(tmp_path / "nowhere")
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match="no valid JSON"):
+        figures.Results(tmp_path).document("manifest.json")
+
+
+def test_one_population_and_forty():
+    one = pd.DataFrame({
+        "population": ["B"], "rank": [1], "compound": ["x"], "compound_id": ["x"], "score": [-0.5], "rank_wtcs": [1],
+    })  # fmt: skip
+    forty = pd.concat([one.assign(population=f"P{n}", compound_id=f"x{n}", compound=f"x{n}") for n in range(40)])
+    assert figures.score_matrix(one).data[0].z.tolist() == [[-0.5]]
+    assert figures.score_matrix(forty).data[0].z.shape == (40, 40)
+    assert isinstance(figures.average_figure(forty.replace({"population": {"P3": "all cells"}})), go.Figure)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_keep_their_rules(path):
+    notebook = json.loads(path.read_text())
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(notebook["cells"]) <= 15
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
+    assert sum("parameters" in cell["metadata"].get("tags", []) for cell in code) == 1
+    first = notebook["cells"][0]
+    assert first["cell_type"] == "markdown" and first["source"][0].startswith("# ") and len(first["source"]) > 2
+    assert {"page", "order"} <= set(notebook["metadata"]["report"])
