@@ -131,6 +131,8 @@ def write_source(source: Path, pages: list[dict], title: str, tables: list[str])
     (source / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     if title:
         config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
+        # The theme takes the text beside the logo as HTML.
+        config["sphinx"]["config"]["html_theme_options"]["logo"] = {"text": escape(title)}
         (source / "_config.yml").write_text(yaml.safe_dump(config | {"title": title}), encoding="utf-8")
     (source / "_static").mkdir(exist_ok=True)
     (source / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")

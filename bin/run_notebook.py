@@ -83,9 +83,12 @@ def run_notebook(args: Namespace) -> None:
                 f"What ran before it is in {partial}.",
             )
         ) from None
-    except DeadKernelError:
-        # What a task is told that was killed for its memory: Nextflow then gives it more.
-        print(f"{args.notebook.name}: the kernel was killed, most likely for want of memory.", file=sys.stderr)
+    except RuntimeError as error:
+        if not isinstance(error, DeadKernelError) and "Kernel died" not in str(error):
+            raise
+        # Killed for its memory, or beaten to its port by another kernel that started in the same moment: with this
+        # status Nextflow tries again, and gives it more.
+        print(f"{args.notebook.name}: the kernel died, most likely for want of memory ({error}).", file=sys.stderr)
         sys.exit(137)
     partial.rename(args.out)
 

@@ -10,9 +10,13 @@ from pathlib import Path
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
     "--no-first-run",
-]  # fmt: skip
+]
 WIDTHS = (1440, 320)
 
 #: What a page must be like: a list of sentences about what is not.
@@ -28,7 +32,8 @@ LOOK = """() => {
         if (harmful.length) wrong.push(`an element has ${harmful[0].name}="${harmful[0].value}"`);
     }
     if (all("main img[src=x]").length) wrong.push("a name became an image");
-    if (/Traceback|\\bNaN\\b|undefined/.test(document.querySelector("main").innerText)) wrong.push("it shows NaN, undefined or a traceback");
+    if (/Traceback|\\bNaN\\b|undefined/.test(document.querySelector("main").innerText))
+        wrong.push("it shows NaN, undefined or a traceback");
     return wrong;
 }"""
 

@@ -50,9 +50,14 @@ ALL_CELLS = "all cells"
 
 
 def write_results(
-    folder: Path, dataset: str = "demo", populations: dict[str, str] | None = None, n_genes: int = 400, n_drugs: int = 90,
-    hostile: bool = True, seed: int = 1,
-) -> Path:  # fmt: skip
+    folder: Path,
+    dataset: str = "demo",
+    populations: dict[str, str] | None = None,
+    n_genes: int = 400,
+    n_drugs: int = 90,
+    hostile: bool = True,
+    seed: int = 1,
+) -> Path:
     """Write the results of one data set (and of the run, which every data set shares).
 
     Parameters
@@ -86,12 +91,21 @@ def write_results(
     donors = [f"donor {n}" for n in range(1, 7)] + (list(HOSTILE[:2]) if hostile else [])
     design = [
         {
-            "dataset": dataset, "population": name, "donor": donor, "arm": arm, "condition": "ill <x>" if arm == "case" else "healthy",
-            "n_cells": (n := int(rng.lognormal(4.5, 1.2))), "n_counts": n * 900, "used": "yes" if n >= 10 else "no",
+            "dataset": dataset,
+            "population": name,
+            "donor": donor,
+            "arm": arm,
+            "condition": "ill <x>" if arm == "case" else "healthy",
+            "n_cells": (n := int(rng.lognormal(4.5, 1.2))),
+            "n_counts": n * 900,
+            "used": "yes" if n >= 10 else "no",
             "reason": "" if n >= 10 else "fewer than 10 cells",
         }
-        for name in populations for donor in donors for arm in ("case", "control") if rng.random() > 0.05
-    ]  # fmt: skip
+        for name in populations
+        for donor in donors
+        for arm in ("case", "control")
+        if rng.random() > 0.05
+    ]
     _write(pd.concat(tables), folder / "ranking" / f"{dataset}.drugs.tsv")
     _write(described, folder / "ranking" / f"{dataset}.populations.tsv")
     _write(pd.DataFrame(design), folder / "signatures" / f"{dataset}.design.tsv")
@@ -112,9 +126,19 @@ def _names(known: tuple[str, ...], n: int, hostile: bool) -> list[str]:
 def _population(dataset: str, name: str, evidence: str) -> dict:
     donors = {"replicated": 8, "limited": 2}.get(evidence, 0)
     values = (
-        dataset, name, "stim", "ctrl", donors, donors, donors * 130, donors * 121, "paired" if donors else "", evidence,
-        "ok" if donors else "skipped", "" if donors else f"Too few donors of {name}: 1 case, 0 control; 2 per arm are needed.",
-    )  # fmt: skip
+        dataset,
+        name,
+        "stim",
+        "ctrl",
+        donors,
+        donors,
+        donors * 130,
+        donors * 121,
+        "paired" if donors else "",
+        evidence,
+        "ok" if donors else "skipped",
+        "" if donors else f"Too few donors of {name}: 1 case, 0 control; 2 per arm are needed.",
+    )
     return dict(zip(POPULATION_COLUMNS, values, strict=True))
 
 
@@ -130,13 +154,22 @@ def _ranking(dataset: str, row: dict, drugs: list[str], rng: np.random.Generator
         table[f"rank_{method}"] = table[f"score_{method}"].rank().astype(int)
     limited = row["evidence"] == "limited"
     table = table.assign(
-        rank=table["rank_wtcs"], score=table["score_wtcs"], score_low=table["score_wtcs"] - rng.random(n) * 0.02,
-        score_high=table["score_wtcs"] + rng.random(n) * 0.2, n_signatures=rng.integers(1, 40, n), n_cell_lines=rng.integers(1, 9, n),
-        best_reference="l1000", best_cell_line=rng.choice(["A375", "MCF7", "PC3", ""], n), best_dose_um=rng.choice([10, 3.33, 0.12], n),
-        best_time_h=rng.choice([6, 24], n), mechanism=rng.choice(["JAK inhibitor", "HDAC inhibitor|<i>x</i>", ""], n),
-        targets=rng.choice(["JAK1|JAK2|JAK3|TYK2|STAT3|STAT1", "HDAC1", ""], n), clinical_phase=rng.choice(["Launched", "Phase 2", ""], n),
-        status="limited_evidence" if limited else "ok", reason="Only 2 donors per arm: the rank is unsure." if limited else "",
-    )  # fmt: skip
+        rank=table["rank_wtcs"],
+        score=table["score_wtcs"],
+        score_low=table["score_wtcs"] - rng.random(n) * 0.02,
+        score_high=table["score_wtcs"] + rng.random(n) * 0.2,
+        n_signatures=rng.integers(1, 40, n),
+        n_cell_lines=rng.integers(1, 9, n),
+        best_reference="l1000",
+        best_cell_line=rng.choice(["A375", "MCF7", "PC3", ""], n),
+        best_dose_um=rng.choice([10, 3.33, 0.12], n),
+        best_time_h=rng.choice([6, 24], n),
+        mechanism=rng.choice(["JAK inhibitor", "HDAC inhibitor|<i>x</i>", ""], n),
+        targets=rng.choice(["JAK1|JAK2|JAK3|TYK2|STAT3|STAT1", "HDAC1", ""], n),
+        clinical_phase=rng.choice(["Launched", "Phase 2", ""], n),
+        status="limited_evidence" if limited else "ok",
+        reason="Only 2 donors per arm: the rank is unsure." if limited else "",
+    )
     table.loc[table.index[-1], ["best_dose_um", "best_time_h"]] = np.nan
     return table.sort_values("rank")
 

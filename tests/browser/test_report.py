@@ -4,7 +4,6 @@ import json
 import runpy
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -36,8 +35,8 @@ def report(root, tmp_path_factory) -> Path:
         stage("run_notebook", "--notebook", notebook, "--parameters", f"{notebook.stem}.json", "--out", notebook.name)
 
     notebooks = sorted((root / "notebooks").glob("*.ipynb"))
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(execute, notebooks))
+    for notebook in notebooks:
+        execute(notebook)
     tables = (folder / "results" / "ranking").glob("*.tsv")
     stage(
         "build_report",
@@ -59,8 +58,8 @@ def open_page(report):
     with CHECK["browser"]() as chromium:
         page = chromium.new_page(viewport={"width": 1400, "height": 900})
 
-        def show(name):
-            page.goto((report / name).as_uri())
+        def show(name, query=""):
+            page.goto((report / name).as_uri() + query)
             return page
 
         yield show
@@ -94,7 +93,7 @@ def test_hostile_names_are_read_as_they_are(open_page):
         text = open_page(name).inner_text("main")
         assert all(name in text for name in FAKE["HOSTILE"][:2]), name
     labels = open_page("dataset_demo.html").locator(".plotly-graph-div").first.text_content()
-    assert "<script>alert(1)</script>" in labels and "`code` **stars** $x$" in labels
+    assert "<script>alert(1)</script>" in labels and "<b>bold</b>" in labels
 
 
 def test_tables_sort_and_search(open_page):
@@ -119,6 +118,6 @@ def test_tables_sort_and_search(open_page):
 
 
 def test_the_search_of_the_book_works_from_disk(open_page):
-    page = open_page("search.html?q=tofacitinib")
+    page = open_page("search.html", "?q=tofacitinib")
     page.wait_for_selector("#search-results li")
     assert "Which drugs could reverse the disease?" in page.inner_text("#search-results")

@@ -83,10 +83,43 @@ def volcano(genes: pd.DataFrame, labels: int = 6, background: int = 1200) -> go.
     return figure
 
 
+def most_changed(genes: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Choose the genes most up and most down: by fold change among those at FDR 5 %, or by z where none is.
+
+    By z alone, a gene that is off in controls and on in cases comes late: its ratio is large, but not well known.
+
+    Parameters
+    ----------
+    genes
+        As :func:`signature_genes` gives them.
+    most
+        How many on each side.
+
+    Returns
+    -------
+    Genes up (largest change first), genes down (likewise), and in words how they were chosen.
+
+    Examples
+    --------
+    >>> genes = pd.DataFrame({"symbol": list("ABC"), "z": [9.0, 5.0, -4.0], "log_fc": [1.0, 6.0, -2.0], "fdr": 0.01})
+    >>> up, down, how = most_changed(genes, 2)
+    >>> up["symbol"].tolist(), down["symbol"].tolist(), how
+    (['B', 'A'], ['C'], 'by fold change, among genes with FDR below 5 %')
+    """
+    significant = genes[genes["fdr"] < FDR]
+    chosen, key, how = significant, "log_fc", "by fold change, among genes with FDR below 5 %"
+    if significant.empty:
+        chosen, key, how = genes, "z", "by z, since no gene has an FDR below 5 %"
+    ordered = chosen.sort_values(key, ascending=False, kind="stable")
+    return ordered[ordered[key] > 0].head(most), ordered[ordered[key] < 0].tail(most).iloc[::-1], how
+
+
 def gene_table(genes: pd.DataFrame, most: int = 10) -> Html:
-    """Table of the genes most up and most down, side by side."""
-    up, down = genes.head(most).reset_index(drop=True), genes.tail(most).iloc[::-1].reset_index(drop=True)
-    both = up[up["z"] > 0].add_prefix("up_").join(down[down["z"] < 0].add_prefix("down_"), how="outer")
+    """Table of the genes most up and most down, side by side (see :func:`most_changed`)."""
+    up, down, how = most_changed(genes, most)
+    both = (
+        up.reset_index(drop=True).add_prefix("up_").join(down.reset_index(drop=True).add_prefix("down_"), how="outer")
+    )
     both = both.assign(reason="fewer genes on this side").fillna({"up_symbol": "", "down_symbol": ""})
     columns = [
         text("up_symbol", "Up in cases", style="up"),
@@ -96,7 +129,7 @@ def gene_table(genes: pd.DataFrame, most: int = 10) -> Html:
         number("down_log_fc", "log2", 1),
         number("down_z", "z", 1),
     ]
-    return html_table(both, columns, "Genes that change most", sort=False, empty="No gene was tested.")
+    return html_table(both, columns, f"Genes that change most ({how})", sort=False, empty="No gene was tested.")
 
 
 def _spaced(candidates: pd.DataFrame, genes: pd.DataFrame, most: int) -> list:

@@ -50,9 +50,9 @@ def population_table(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
         number("n_genes_shared", "Shared with drugs", help="tested genes that the drug signatures measure too"),
         Column(
             "Landmarks",
-            lambda row: f"{row['n_landmarks']:.0f} of 978",
+            lambda row: f"{row['n_landmarks']:,.0f}",
             lambda row: row["n_landmarks"],
-            "tested genes among the 978 that L1000 measures itself",
+            "tested genes among those that L1000 measures itself (978 in all)",
             "num",
         ),
         text("best", "Best drug"),
