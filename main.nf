@@ -13,8 +13,8 @@ include { check_params ; code_digest ; json ; notebook ; page ; param_files ; pr
 workflow {
     main:
     check_params(params, file("${projectDir}/nextflow_schema.json"))
-    input = file(params.input)
-    references = file(params.references)
+    input = file(params.input, glob: false)
+    references = file(params.references, glob: false)
     genes = param_files(params.genes)
     drugs = param_files(params.drugs)
     // Every file the sheets name, as [[cell: 'input:cells.h5ad', file: /data/cells.h5ad], ...]; those that do not exist are

@@ -27,7 +27,7 @@ def rank_drugs(args: Namespace) -> None:
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
 
-    methods = args.methods.split(",")
+    methods = list(dict.fromkeys(args.methods.split(",")))
     if args.headline not in methods:
         raise InputError(
             Problem(

@@ -27,12 +27,12 @@ def score_connectivity(args: Namespace) -> None:
     import torch
 
     from scperturb_cmap import connectivity
-    from scperturb_cmap.io.schemas import write_blocks
+    from scperturb_cmap.io.schemas import write_scores
     from scperturb_cmap.io.signature_set import read_signature_set
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
 
-    methods = args.methods.split(",")
+    methods = list(dict.fromkeys(args.methods.split(",")))
     if unknown := set(methods) - set(connectivity.SCORES):
         raise InputError(Problem(
             "--methods", "", f"{', '.join(sorted(unknown))} is not known.", f"Choose among {', '.join(connectivity.SCORES)}.",
@@ -50,7 +50,7 @@ def score_connectivity(args: Namespace) -> None:
                 counts["n_incomplete"] += int((table["status"] != "ok").sum())
                 yield table
 
-    write_blocks(blocks(), args.out / f"{name}.scores.parquet")
+    write_scores(blocks(), methods, args.out / f"{name}.scores.parquet")
     device = str(connectivity.choose_device(args.device))
     write_json(
         {"stage": "score_connectivity", "id": name, "warnings": [], "device": device, **counts},

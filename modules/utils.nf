@@ -51,7 +51,7 @@ def code_digest() {
 
 // One file or several, separated by commas; none for an empty value.
 def param_files(text) {
-    return text ? text.toString().tokenize(',').collect { path -> file(path.trim()) } : []
+    return text ? text.toString().tokenize(',').collect { path -> file(path.trim(), glob: false) } : []
 }
 
 // The content of a JSON file.
@@ -67,17 +67,21 @@ def pretty_json(content) {
 def sheet_files(kind, sheet, columns) {
     def rows = []
     try {
-        def separator = sheet.text.readLines().find { line -> line && !line.startsWith('#') }?.contains('\t') ? '\t' : ','
-        rows = sheet.splitCsv(header: true, sep: separator, strip: true, quote: '"')
+        // As the Python side reads it: byte order mark and comments before the header are no part of the table.
+        def lines = sheet.text.readLines()
+        def comments = lines.takeWhile { line -> line.startsWith('#') && !line.contains('\t') }.size()
+        def separator = lines[comments]?.contains('\t') ? '\t' : ','
+        rows = sheet.splitCsv(header: true, skip: comments, sep: separator, strip: true, quote: '"')
     }
     catch (Exception problem) {
         log.debug("${sheet.name} does not parse, CHECK_INPUTS will say why: ${problem.message}")
     }
     return rows
+        .collect { row -> row.collectEntries { column, cell -> [column.replace('\uFEFF', '').trim(), cell] } }
         .collectMany { row -> columns.collect { column -> row[column] } }
         .findAll { cell -> cell }
         .unique()
-        .collect { cell -> [cell: "${kind}:${cell}".toString(), file: cell =~ /^(\/|[a-z0-9]+:\/\/)/ ? file(cell) : sheet.parent.resolve(cell)] }
+        .collect { cell -> [cell: "${kind}:${cell}".toString(), file: cell =~ /^(\/|[a-z0-9]+:\/\/)/ ? file(cell, glob: false) : sheet.parent.resolve(cell)] }
         .findAll { entry -> entry.file.exists() && !entry.file.isDirectory() }
 }
 

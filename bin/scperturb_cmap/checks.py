@@ -9,6 +9,7 @@ from scperturb_cmap.io.gctx import GeneMatrix
 from scperturb_cmap.io.sheets import populations_of
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference.metadata import harmonise_metadata
+from scperturb_cmap.signatures.derive import ALL_CELLS
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["check_reference", "check_sample", "problems_of"]
@@ -75,6 +76,15 @@ def check_sample(row: dict[str, str], path: Path) -> None:
             for name in populations_of(row)
             if name not in there
         ]
+        if ALL_CELLS in there:
+            problems.append(
+                Problem(
+                    file,
+                    f"obs column '{row['cell_type_key']}'",
+                    f"A population is called {ALL_CELLS!r}, which is the name of the average over every cell.",
+                    "Rename it.",
+                )
+            )
     if "donor_key" in labels and (labels["donor_key"] == "").all():
         problems.append(
             Problem(

@@ -195,6 +195,25 @@ def test_matrices_without_counts(folder, check, change):
     refused(check(), "cells.h5ad, X: It holds", "raw counts are needed", "column 'layer'")
 
 
+def test_odd_h5ad_files(folder, check):
+    """Foreign writers: no name of the index, no matrix of the right shape, no cell, a name that is taken."""
+    path = folder / "cells.h5ad"
+    cells = ad.read_h5ad(path)
+    whole = path.read_bytes()
+    with h5py.File(path, "a") as file:
+        del file["var"][file["var"].attrs["_index"]]
+    refused(check(), "cells.h5ad: It is damaged or in a layout that anndata does not know")
+    path.write_bytes(whole)
+    with h5py.File(path, "a") as file:
+        file["X"].attrs["shape"] = (3, 4)
+    refused(check(), "cells.h5ad, X: Its shape is 3 x 4")
+    cells[:0].write_h5ad(path)
+    refused(check(), "cells.h5ad, X: Its shape is 0 x")
+    cells.obs["cell_type"] = cells.obs["cell_type"].astype(str).replace("B cells", "all cells")
+    cells.write_h5ad(path)
+    refused(check(), "A population is called 'all cells'")
+
+
 def test_no_donors(folder, check):
     cells = ad.read_h5ad(folder / "cells.h5ad")
     cells.obs["donor"] = np.full(cells.n_obs, np.nan)

@@ -15,6 +15,7 @@ from scperturb_cmap.connectivity.cosine import CLIP, cosine
 from scperturb_cmap.connectivity.profiles import Profiles, Query, choose_device, make_query
 from scperturb_cmap.connectivity.spearman import average_ranks, spearman
 from scperturb_cmap.connectivity.wtcs import enrichment_score, wtcs
+from scperturb_cmap.utils.errors import InputError
 
 CPU = torch.device("cpu")
 GOLDEN = np.array([3, 2, 1, 0.5, 0.2, -0.1, -0.4, -0.9, -1.8, -2.7])
@@ -191,7 +192,7 @@ def test_order_of_genes_and_signatures_does_not_matter():
 def test_a_gpu_that_is_not_there_is_refused():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(ValueError, match="no GPU"):
+    with pytest.raises(InputError, match="no GPU"):
         choose_device("gpu")
 
 

@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from scperturb_cmap.utils.errors import InputError, Problem
+
 __all__ = ["Profiles", "Query", "choose_device", "make_query"]
 
 
@@ -88,7 +90,7 @@ def choose_device(name: str) -> torch.device:
 
     Raises
     ------
-    ValueError
+    InputError
         A GPU is asked for and there is none.
 
     Examples
@@ -97,5 +99,5 @@ def choose_device(name: str) -> torch.device:
     device(type='cpu')
     """
     if name == "gpu" and not torch.cuda.is_available():
-        raise ValueError("--device gpu was asked for, but torch sees no GPU here; use --device auto or cpu.")
+        raise InputError(Problem("--device gpu", "", "torch sees no GPU here.", "Use --device auto or cpu."))
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

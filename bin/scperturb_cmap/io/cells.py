@@ -83,10 +83,20 @@ class Cells:
             self.columns = [str(key) for key in file["obs"].attrs.get("column-order", [])]
             var = file["raw/var"] if layer == "raw" else file["var"]
             #: Gene names, in the order of the matrix' columns.
-            self.genes = read_elem(var[var.attrs["_index"]]).astype(str)
-            index = file["obs"][file["obs"].attrs["_index"]]
+            self.genes = np.asarray(read_elem(var[var.attrs.get("_index", "_index")])).astype(str)
             #: Number of cells.
-            self.n_cells = index.shape[0]
+            self.n_cells = len(file["obs"][file["obs"].attrs.get("_index", "_index")])
+            matrix = file[self._matrix_key]
+            shape = tuple(matrix.shape if isinstance(matrix, h5py.Dataset) else matrix.attrs["shape"])
+        if shape != (self.n_cells, len(self.genes)) or 0 in shape:
+            raise InputError(
+                Problem(
+                    self.name,
+                    f"layer '{layer}'" if layer else "X",
+                    f"Its shape is {shape[0]} x {shape[1]}, with {self.n_cells} cells and {len(self.genes)} genes named.",
+                    "Give a file with cells and genes, and a matrix that fits them.",
+                )
+            )
 
     def column(self, key: str) -> pd.Series:
         """One obs column as text, missing values as ``""``.
@@ -202,7 +212,18 @@ class Cells:
                 )
             ) from None
         with file:
-            yield file
+            try:
+                yield file
+            except (KeyError, OSError, ValueError, TypeError, AttributeError) as error:
+                detail = " ".join(str(error).split())[:200]
+                raise InputError(
+                    Problem(
+                        self.name,
+                        "",
+                        f"It is damaged or in a layout that anndata does not know ({detail}).",
+                        "Read it with a current anndata and write it again.",
+                    )
+                ) from None
 
 
 def _dense(matrix: np.ndarray) -> np.ndarray:

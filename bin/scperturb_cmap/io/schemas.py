@@ -8,7 +8,7 @@ import pandera.pandas as pa
 import pyarrow
 import pyarrow.parquet as pq
 
-__all__ = ["DESIGN", "DRUGS", "FUNNEL", "GENES", "POPULATIONS", "read_scores", "write_blocks", "write_table"]
+__all__ = ["DESIGN", "DRUGS", "FUNNEL", "GENES", "POPULATIONS", "read_scores", "SCORES", "write_scores", "write_table"]
 
 _TEXT = pa.Column(str)
 _COUNT = pa.Column(int, pa.Check.ge(0), coerce=True)
@@ -66,6 +66,17 @@ DRUGS = pa.DataFrameSchema({
 ])  # fmt: skip
 
 
+#: scores/<shard>.scores.parquet; besides these, one column per method.
+SCORES = {
+    **dict.fromkeys(
+        ("dataset", "population", "signature", "reference", "compound", "compound_id", "cell_line"), "string"
+    ),
+    **dict.fromkeys(("dose_um", "time_h"), "float64"),
+    **dict.fromkeys(("n_genes", "n_up", "n_down"), "int64"),
+    **dict.fromkeys(("status", "reason"), "string"),
+}
+
+
 def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> None:
     """Check a table against its contract and write it; it appears under its name only when it is complete.
 
@@ -96,20 +107,24 @@ def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
     partial.rename(path)
 
 
-def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> None:
-    """Write a table that comes in blocks as Parquet; only one block is in memory, and the file appears when complete.
+def write_scores(blocks: Iterable[pd.DataFrame], methods: Sequence[str], path: Path) -> None:
+    """Write scores that come in blocks as Parquet; only one block is in memory, and the file appears when complete.
 
-    Every block must have the columns and types of the first.
+    Parameters
+    ----------
+    blocks
+        Parts of the table, with the columns of :data:`SCORES` and one per method; there may be none.
+    methods
+        The score columns.
+    path
+        Where to write.
     """
     partial = path.with_name(path.name + ".partial")
-    writer = None
-    for block in blocks:
-        table = pyarrow.Table.from_pandas(block, preserve_index=False)
-        writer = writer or pq.ParquetWriter(partial, table.schema)
-        writer.write_table(table.cast(writer.schema))
-    if writer is None:
-        raise ValueError(f"{path.name} would have no rows.")
-    writer.close()
+    types = SCORES | dict.fromkeys(methods, "float64")
+    schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in types.items()])
+    with pq.ParquetWriter(partial, schema) as writer:
+        for block in blocks:
+            writer.write_table(pyarrow.Table.from_pandas(block, schema=schema, preserve_index=False))
     partial.rename(path)
 
 
