@@ -45,14 +45,16 @@ def own_run(demo, make_project, run_pipeline):
         "donor",
         "counts",
     ]
-    (data / "samples.tsv").write_text("\t".join(columns) + "\n" + "\t".join(row) + "\n")
-    (data / "references.tsv").write_text("reference\tpath\tformat\trole\nlib\treference.gct\tgct\tboth\n")
+    # as spreadsheets write them: a byte order mark, Windows line ends; and a comment before the header
+    sheet = "\t".join(columns) + "\r\n" + "\t".join(row) + "\r\n"
+    (data / "samples.tsv").write_bytes(b"\xef\xbb\xbf" + sheet.encode())
+    (data / "references.csv").write_bytes(b"# mine\r\npath,reference,format,role\r\nreference.gct,lib,gct,both\r\n")
     shutil.copy(demo / "genes.tsv", data / "genes of mine.tsv")
     sheets = [
         "--input",
         data / "samples.tsv",
         "--references",
-        data / "references.tsv",
+        data / "references.csv",
         "--genes",
         data / "genes of mine.tsv",
     ]
