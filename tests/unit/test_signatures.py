@@ -161,6 +161,18 @@ def test_without_effect_few_genes_are_significant(table):
     assert np.nanmean(derived.signatures.layers["p_value"] < 0.05) < 0.1
 
 
+def test_a_gene_that_one_donor_decides_is_no_part_of_the_signature(table):
+    counts, rows = simulate(6, effect=0)
+    one = rows.index[(rows["population"] == "B") & (rows["arm"] == "case")][0]
+    counts[one, 50] = 200 * counts[rows["population"] == "B", 50].max()
+    derived = derive_signatures(
+        counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well"
+    )
+    found = derived.signatures["d|B"]
+    assert np.isnan(found.X[0, 50]) and np.isnan(found.layers["p_value"][0, 50]) and found.layers["log_fc"][0, 50] > 2
+    assert np.isnan(found.X).sum() <= 3
+
+
 def test_genes_of_one_key_are_added_and_strangers_left_out(table):
     counts, rows = simulate(3, effect=1)
     names = [f"G{n}" for n in range(300)]

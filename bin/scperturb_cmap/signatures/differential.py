@@ -32,7 +32,8 @@ def wald_contrast(counts: pd.DataFrame, design: Design, min_counts: int, threads
     Returns
     -------
     One row per gene of ``counts``: mean_count, log_fc (log2), wald_z, p_value, fdr (Benjamini-Hochberg over the tested
-    genes); missing where the gene was not tested, p_value and fdr also where DESeq2 calls the gene an outlier.
+    genes); missing where the gene was not tested. Where DESeq2 finds that one donor decides (an outlier by Cook's
+    distance), only mean_count and log_fc are given, so such a gene is no part of the signature.
 
     References
     ----------
@@ -76,4 +77,5 @@ def wald_contrast(counts: pd.DataFrame, design: Design, min_counts: int, threads
         stats.summary()
     table = stats.results_df
     result.loc[tested] = table[["baseMean", "log2FoldChange", "stat", "pvalue", "padj"]].to_numpy()
+    result.loc[result["p_value"].isna(), "wald_z"] = np.nan
     return result
