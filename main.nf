@@ -12,7 +12,7 @@ include { check_params ; code_digest ; json ; notebook ; page ; param_files ; pr
 
 workflow {
     main:
-    check_params(params, file("${projectDir}/nextflow_schema.json"))
+    check_params(params, file("${projectDir}/nextflow_schema.json"), workflow.commandLine)
     input = file(params.input, glob: false)
     references = file(params.references, glob: false)
     genes = param_files(params.genes)
@@ -72,7 +72,9 @@ workflow {
 
     // What the pages of the report show. Nothing that runs from here on may emit to the topic, or the versions would wait
     // for themselves.
-    ch_versions = channel.topic('versions').unique().map { process, tool, version -> "${process}\t${tool}\t${version}" }
+    ch_versions = channel.topic('versions')
+        .mix(channel.of(['pipeline', 'scPerturb-CMap', workflow.manifest.version], ['pipeline', 'Nextflow', workflow.nextflow.version.toString()]))
+        .map { process, tool, version -> "${process}\t${tool}\t${version}".toString() }
     ch_run = version_table(ch_versions, null)
         .mix(channel.of(pretty_json(params)).collectFile(name: 'params.json'), CHECK_INPUTS.out.manifest)
     ch_metrics = DERIVE_SIGNATURES.out.metrics
@@ -96,5 +98,6 @@ workflow {
         RANK_DRUGS.out.tables.mix(DERIVE_SIGNATURES.out.tables).map { _meta, tables -> tables }.flatten().toSortedList { file -> file.name },
         file("${projectDir}/report"),
     )
+    channel.of(pretty_json(params)).collectFile(name: 'params.json', storeDir: "${params.outdir}/pipeline_info")
     version_table(ch_versions.mix(RUN_NOTEBOOK.out.versions, BUILD_REPORT.out.versions), "${params.outdir}/pipeline_info")
 }

@@ -42,9 +42,9 @@ def build_reference(args: Namespace) -> None:
     mapping = table.map(matrix.genes)
     counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
     siginfo = read_text_table(args.siginfo, row["siginfo"]) if args.siginfo else matrix.metadata
-    metadata, funnel = reference.quality_funnel(
-        reference.harmonise_metadata(siginfo, row["siginfo"] or row["path"]), matrix.signatures, name
-    )
+    described = reference.harmonise_metadata(siginfo, row["siginfo"] or row["path"])
+    warnings = described.attrs["warnings"]
+    metadata, funnel = reference.quality_funnel(described, matrix.signatures, name)
     if metadata.empty:
         last = funnel[funnel["n_signatures"] == 0]["step"].iloc[0]
         raise InputError(Problem(
@@ -59,7 +59,7 @@ def build_reference(args: Namespace) -> None:
         n_empty += int((shard.obs["status"] == "empty").sum())
     schemas.write_table(funnel, schemas.FUNNEL, args.out / f"{name}.funnel.tsv")
     schemas.write_table(mapping, schemas.GENES, args.out / f"{name}.genes.tsv")
-    warnings = [f"{n_empty} signatures have no value."] if n_empty else []
+    warnings += [f"{n_empty} signatures have no value."] if n_empty else []
     sizes = {"n_signatures": len(metadata), "n_compounds": metadata["compound_id"].nunique(), "n_shards": number + 1}
     write_json(
         {"stage": "build_reference", "id": name, "warnings": warnings, **sizes, **counts},

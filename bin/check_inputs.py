@@ -30,7 +30,7 @@ def build_parser():
 
 def check_inputs(args: Namespace) -> None:
     from scperturb_cmap.checks import check_reference, check_sample, problems_of
-    from scperturb_cmap.io.sheets import check_sheet
+    from scperturb_cmap.io.sheets import FORMATS, check_sheet
     from scperturb_cmap.io.tables import read_gene_table, read_text_table
     from scperturb_cmap.ranking.annotation import harmonise_annotation
     from scperturb_cmap.utils.errors import InputError, Problem
@@ -47,14 +47,25 @@ def check_inputs(args: Namespace) -> None:
     problems += wrong + problems_of(read_gene_table, args.genes)
     if args.drugs:
         problems += problems_of(lambda: harmonise_annotation(read_text_table(args.drugs), args.drugs.name))
+    problems += [
+        Problem(
+            getattr(args, sheet).name,
+            f"line {line}, column '{column}'",
+            f"There is no file {row[column]!r}.",
+            "Correct the path; a relative one is relative to the sheet.",
+        )
+        for sheet, rows in (("input", samples), ("references", references))
+        for line, row in enumerate(rows, start=2)
+        for column in ("path", "siginfo", "geneinfo")
+        if row.get(column) and not place(sheet, row[column]).is_file()
+    ]
     for row in samples:
-        if row["path"]:
+        if row["path"] and place("input", row["path"]).is_file():
             problems += problems_of(check_sample, row, place("input", row["path"]))
     for row in references:
-        if row["path"] and row["format"] in ("gctx", "gct"):
-            problems += problems_of(
-                check_reference, row, *(place("references", row[c]) for c in ("path", "siginfo", "geneinfo"))
-            )
+        files = [place("references", row[column]) for column in ("path", "siginfo", "geneinfo")]
+        if row["format"] in FORMATS and files[0] and all(path is None or path.is_file() for path in files):
+            problems += problems_of(check_reference, row, *files)
     for name in {row["dataset"] for row in samples} & {row["reference"] for row in references}:
         problems.append(
             Problem(

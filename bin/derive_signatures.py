@@ -35,7 +35,7 @@ def derive_signatures(args: Namespace) -> None:
     from scperturb_cmap import genes
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.cells import Cells
-    from scperturb_cmap.io.sheets import populations_of
+    from scperturb_cmap.io.sheets import listed
     from scperturb_cmap.io.signature_set import write_signature_set
     from scperturb_cmap.io.tables import read_gene_table
     from scperturb_cmap.signatures import derive
@@ -50,10 +50,11 @@ def derive_signatures(args: Namespace) -> None:
 
     keys = {"population": "cell_type_key", "condition": "condition_key", "donor": "donor_key"}
     labels = pd.DataFrame({name: cells.column(row[key]) for name, key in keys.items()})
+    labels = labels.assign(**{name: cells.covariate(name) for name in listed(row["covariates"])})
     codes, samples = derive.sample_codes(labels, row["case"], row["control"])
     derived = derive.derive_signatures(
         cells.sum_by_group(codes, len(samples)), samples, mapping, table,
-        dataset=dataset, case=row["case"], control=row["control"], populations=populations_of(row) or None,
+        dataset=dataset, case=row["case"], control=row["control"], populations=listed(row["populations"]) or None,
         min_cells=args.min_cells, min_donors=args.min_donors, min_counts=args.min_counts, threads=args.threads,
     )  # fmt: skip
 

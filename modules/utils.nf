@@ -1,11 +1,11 @@
 // Small helpers of the entry workflow.
 
 // Stop on every missing, unknown-valued or mistyped parameter at once; what a parameter may be stands in the schema.
-def check_params(given, schema_file) {
+def check_params(given, schema_file, command_line) {
     def groups = new groovy.json.JsonSlurper().parseText(schema_file.text)['$defs'].values()
     def described = groups.collectEntries { group -> group.properties }
     def required = groups.collectMany { group -> group.required ?: [] }
-    def problems = required.findAll { name -> !given[name] }.collect { name -> "--${name} is missing: ${described[name].description}" }
+    def problems = required.findAll { name -> !given[name] }.collect { name -> "--${name} is missing: ${described[name].description} README.md shows an example." }
     problems += described.collectMany { name, about ->
         def text = given[name] == null ? '' : given[name].toString()
         def pattern = [integer: /-?\d+/, number: /-?\d+(\.\d+)?([eE]-?\d+)?/][about.type]
@@ -33,10 +33,13 @@ def check_params(given, schema_file) {
         }
         return []
     }
-    given.keySet().findAll { name -> !described.containsKey(name) && !name.contains('-') }.each { name ->
-        log.warn("--${name} is not a parameter of this pipeline (see docs/parameters.md); it is ignored.")
+    // A site's configuration may set parameters of its own; on the command line an unknown one is a slip.
+    problems += (command_line =~ /(?:^|\s)--([A-Za-z][\w-]*)/).collect { match -> match[1] }.unique().findAll { name -> !described.containsKey(name) }.collect { name ->
+        def plain = name.toLowerCase().replaceAll('[-_]', '')
+        def meant = described.keySet().find { known -> known.replace('_', '').startsWith(plain) || plain.startsWith(known.replace('_', '')) }
+        "--${name} is not a parameter of this pipeline${meant ? ": did you mean --${meant}?" : ' (see docs/parameters.md)'}"
     }
-    if (given.methods && given.headline && !(given.headline.toString() in given.methods.toString().tokenize(','))) {
+    if (given.methods && given.headline in described.headline['enum'] && !(given.headline.toString() in given.methods.toString().tokenize(','))) {
         problems += ["--headline is '${given.headline}', which is not among --methods ${given.methods}"]
     }
     if (problems) {

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+
 from scperturb_cmap.genes import harmonise_gene_table
 from scperturb_cmap.io.cells import Cells
 from scperturb_cmap.io.gctx import GeneMatrix
-from scperturb_cmap.io.sheets import populations_of
+from scperturb_cmap.io.sheets import listed
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference.metadata import harmonise_metadata
-from scperturb_cmap.signatures.derive import ALL_CELLS
+from scperturb_cmap.signatures.derive import ALL_CELLS, RESERVED, varying_covariates
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["check_reference", "check_sample", "problems_of"]
@@ -50,7 +52,9 @@ def check_sample(row: dict[str, str], path: Path) -> None:
     cells = Cells(path, row["layer"], name=row["path"])
     problems, labels = [], {}
     for key in ("cell_type_key", "condition_key", "donor_key"):
-        problems += problems_of(lambda key=key: labels.update({key: cells.column(row[key])}))
+        problems += problems_of(
+            lambda key=key: labels.update({key: cells.column(row[key], f"'{key}' in the sample sheet")})
+        )
     file = row["path"]
     if "condition_key" in labels:
         there = labels["condition_key"].unique()
@@ -73,7 +77,7 @@ def check_sample(row: dict[str, str], path: Path) -> None:
                 f"There is no population {name!r} (populations: {_some(there)}).",
                 "Correct the column 'populations' of the sample sheet.",
             )
-            for name in populations_of(row)
+            for name in listed(row["populations"])
             if name not in there
         ]
         if ALL_CELLS in there:
@@ -85,6 +89,7 @@ def check_sample(row: dict[str, str], path: Path) -> None:
                     "Rename it.",
                 )
             )
+    problems += _check_covariates(row, cells, labels)
     if "donor_key" in labels and (labels["donor_key"] == "").all():
         problems.append(
             Problem(
@@ -97,6 +102,34 @@ def check_sample(row: dict[str, str], path: Path) -> None:
     problems += problems_of(cells.check_counts)
     if problems:
         raise InputError(problems)
+
+
+def _check_covariates(row: dict[str, str], cells: Cells, labels: dict[str, pd.Series]) -> list[Problem]:
+    """Covariates must be there, have a name of their own, and one value per donor and condition."""
+    names, problems, found = listed(row["covariates"]), [], {}
+    for name in names:
+        problems += problems_of(lambda name=name: found.update({name: cells.covariate(name)}))
+    taken = [
+        name for name in names if name in (*RESERVED, row["cell_type_key"], row["condition_key"], row["donor_key"])
+    ]
+    problems += [
+        Problem(
+            row["path"], f"obs column '{name}'", "It cannot be a covariate under this name.", "Rename or leave it out."
+        )
+        for name in taken
+    ]
+    if not problems and {"condition_key", "donor_key"} <= set(labels):
+        table = pd.DataFrame({"condition": labels["condition_key"], "donor": labels["donor_key"]} | found)
+        problems += [
+            Problem(
+                row["path"],
+                f"obs column '{name}'",
+                "As a covariate it must have one value per donor and condition, but differs among a donor's cells.",
+                "Leave it out of the column 'covariates' of the sample sheet.",
+            )
+            for name in varying_covariates(table, row["case"], row["control"])
+        ]
+    return problems
 
 
 def check_reference(row: dict[str, str], path: Path, siginfo: Path | None, geneinfo: Path | None) -> None:

@@ -86,7 +86,11 @@ def write_results(
     obs.index = obs["dataset"] + "|" + obs["population"]
     tables = [_ranking(dataset, row, drugs, rng) for row in obs.to_dict("records")]
     described = obs.assign(
-        n_genes=n_genes, n_genes_shared=min(n_genes, 900), n_landmarks=min(n_genes // 2, 930), n_drugs=n_drugs
+        n_genes=n_genes,
+        n_genes_shared=min(n_genes, 900),
+        n_changed_shared=min(n_genes, 900) // 4,
+        n_landmarks=min(n_genes // 2, 930),
+        n_drugs=np.where(obs["status"] == "ok", n_drugs, 0),
     )
     donors = [f"donor {n}" for n in range(1, 7)] + (list(HOSTILE[:2]) if hostile else [])
     design = [
@@ -96,6 +100,7 @@ def write_results(
             "donor": donor,
             "arm": arm,
             "condition": "ill <x>" if arm == "case" else "healthy",
+            "covariates": "",
             "n_cells": (n := int(rng.lognormal(4.5, 1.2))),
             "n_counts": n * 900,
             "used": "yes" if n >= 10 else "no",
@@ -135,6 +140,7 @@ def _population(dataset: str, name: str, evidence: str) -> dict:
         donors * 130,
         donors * 121,
         "paired" if donors else "",
+        "",
         evidence,
         "ok" if donors else "skipped",
         "" if donors else f"Too few donors of {name}: 1 case, 0 control; 2 per arm are needed.",

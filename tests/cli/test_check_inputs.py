@@ -72,7 +72,7 @@ def test_good_input_gives_the_manifest(folder, check):
 @pytest.mark.parametrize(
     ("sheet", "column", "value", "parts"),
     [
-        ("samples.csv", "path", "lost.h5ad", ["lost.h5ad: The file does not exist"]),
+        ("samples.csv", "path", "lost.h5ad", ["samples.csv, line 2, column 'path': There is no file 'lost.h5ad'"]),
         ("samples.csv", "path", "", ["samples.csv, line 2, column 'path': The value is empty"]),
         ("samples.csv", "dataset", "my data", ["line 2, column 'dataset'", "'my data' is not a safe name"]),
         ("samples.csv", "dataset", "../up", ["'../up' is not a safe name"]),
@@ -84,15 +84,18 @@ def test_good_input_gives_the_manifest(folder, check):
         ("samples.csv", "dataset", "demo_l1000", ["'demo_l1000' is also a data set"]),
         ("samples.csv", "case", "ill", ["No cell has the case label 'ill' (labels:", "'healthy'", "Correct the column 'case'"]),
         ("samples.csv", "control", "disease", ["Case and control are both 'disease'"]),
-        ("samples.csv", "cell_type_key", "celltype", ["cells.h5ad, obs column 'celltype': It is not there (columns:"]),
+        ("samples.csv", "cell_type_key", "celltype", ["obs column 'celltype': It is not there", "Correct 'cell_type_key'"]),
         ("samples.csv", "donor_key", "patient", ["cells.h5ad, obs column 'patient': It is not there"]),
         ("samples.csv", "populations", "B cells; Hepatocytes", ["There is no population 'Hepatocytes'"]),
         ("samples.csv", "layer", "raw_counts", ["layer 'raw_counts': It is not in the file"]),
+        ("samples.csv", "covariates", "age", ["cells.h5ad, obs column 'age': It is not there"]),
+        ("samples.csv", "covariates", "donor", ["obs column 'donor': It cannot be a covariate under this name"]),
+        ("samples.csv", "covariates", "sex; cell_type", ["obs column 'cell_type': It cannot be a covariate"]),
         ("samples.csv", "organism", "mouse", ["Only human data", "one-to-one orthologs"]),
         ("references.csv", "format", "xlsx", ["'xlsx' is not known. Choose one of gctx, gct"]),
         ("references.csv", "role", "find", ["'find' is not known. Choose one of search, train, both"]),
-        ("references.csv", "path", "lost.gctx", ["lost.gctx: The file does not exist"]),
-        ("references.csv", "siginfo", "lost.txt", ["lost.txt: The file does not exist"]),
+        ("references.csv", "path", "lost.gctx", ["references.csv, line 2, column 'path': There is no file 'lost.gctx'"]),
+        ("references.csv", "siginfo", "lost.txt", ["column 'siginfo': There is no file 'lost.txt'"]),
         ("references.csv", "siginfo", "genes.tsv", ["genes.tsv, column 'sig_id': None of the columns"]),
         ("references.csv", "format", "gct", ["A GCT file begins with #1.2"]),
         ("references.csv", "siginfo", "", ["reference.gctx, column 'compound'"]),
@@ -212,6 +215,14 @@ def test_odd_h5ad_files(folder, check):
     cells.obs["cell_type"] = cells.obs["cell_type"].astype(str).replace("B cells", "all cells")
     cells.write_h5ad(path)
     refused(check(), "A population is called 'all cells'")
+
+
+def test_a_covariate_that_differs_within_a_donor(folder, check):
+    cells = ad.read_h5ad(folder / "cells.h5ad")
+    cells.obs["lane"] = np.where(np.arange(cells.n_obs) % 2, "a", "b")
+    cells.write_h5ad(folder / "cells.h5ad")
+    edit(folder / "samples.csv", "covariates", "sex; lane")
+    refused(check(), "obs column 'lane': As a covariate it must have one value per donor", "The input has 1 problem")
 
 
 def test_no_donors(folder, check):

@@ -88,6 +88,10 @@ def test_nothing_names_this_machine(root):
                 "--headline is 'wtcs', which is not among",
             ],
         ),
+        (
+            ["-profile", "test", "--min_donor", "3", "--min-cells", "5", "--colour", "red"],
+            ["3 problem(s)", "did you mean --min_donors?", "did you mean --min_cells?", "--colour is not a parameter"],
+        ),
         (["-profile", "test", "--methods", "cosine"], ["--headline is 'wtcs', which is not among"]),
         (
             ["-profile", "test", "--input", "lost.csv", "--genes", "lost.tsv"],
@@ -121,7 +125,7 @@ def test_wrong_sheets_stop_with_all_their_problems(make_project, run_pipeline):
         "The input has 3 problems",
         "is not a safe name",
         "No cell has the control label 'well'",
-        "lost.h5ad: The file does not exist",
+        "line 3, column 'path': There is no file 'lost.h5ad'",
     ):
         assert part in run.said, run.said
     assert "Traceback" not in run.said and not list(project.rglob("hacked"))

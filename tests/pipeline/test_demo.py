@@ -1,5 +1,7 @@
 """The demo run: the planted truth in the published tables, everything published, everything cached the second time."""
 
+import json
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -89,8 +91,17 @@ def test_the_funnel_counts_what_was_dropped(demo_run):
 def test_versions_of_every_process(demo_run):
     versions = pd.read_csv(demo_run.outdir / "pipeline_info" / "software_versions.tsv", sep="\t")
     assert list(versions) == ["process", "tool", "version"]
-    assert set(versions["process"]) == set(demo_run.trace["name"].str.split().str[0])
+    assert set(versions["process"]) == set(demo_run.trace["name"].str.split().str[0]) | {"pipeline"}
     assert versions["version"].str.match(r"\d+\.\d+").all()
+
+
+def test_parameters_and_inputs_are_recorded(demo_run):
+    info = demo_run.outdir / "pipeline_info"
+    assert json.loads((info / "params.json").read_text())["n_genes"] == 150
+    manifest = json.loads((info / "manifest.json").read_text())
+    assert len(manifest["code_digest"]) == 32 and {"cells", "path", "genes", "drugs"} <= {
+        i["role"] for i in manifest["inputs"]
+    }
 
 
 def test_memory_stays_small(demo_run):

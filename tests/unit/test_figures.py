@@ -156,6 +156,19 @@ def test_few_shared_genes_and_single_signatures_are_told(populations, drugs):
     assert "Every population was ranked" in figures.notices(fine, drugs)
 
 
+def test_few_changed_genes_are_told(populations, drugs):
+    weak = populations.assign(n_genes_shared=510, n_changed_shared=17)
+    assert "17 of 510" in Page(figures.notices(weak, drugs)).text
+    assert "weak signal" not in figures.notices(populations.assign(n_changed_shared=50), drugs)
+
+
+def test_a_score_of_zero_is_no_candidate(populations, drugs):
+    nothing = drugs.assign(score=drugs["score"].clip(lower=0))
+    assert "None of the" in figures.drugs.drug_table(nothing, "B cells")
+    assert figures.ranked(nothing, "B cells")["compound"].iloc[0] not in figures.population_table(populations, nothing)
+    assert "no drug reverses this signature" in figures.average_table(nothing)
+
+
 def test_only_reversal_counts_as_a_candidate(populations, drugs, signatures):
     mimics = drugs.assign(score=drugs["score"].abs())
     table = figures.top_drugs(populations, mimics)
@@ -173,7 +186,7 @@ def test_the_first_and_the_last_drugs_are_shown(drugs):
 
 
 def test_a_missing_score_is_a_dash_with_its_reason(drugs):
-    row = figures.ranked(drugs, "B cells").iloc[[0]].assign(score=np.nan, reason="too few genes in common")
+    row = figures.ranked(drugs, "B cells").iloc[[0]].assign(rank_cosine=np.nan, reason="too few genes in common")
     table = figures.drugs.drug_table(row, "B cells")
     assert '<span class="none" title="too few genes in common">–</span>' in table and "nan" not in Page(table).text
 

@@ -41,6 +41,79 @@ def test_choice_of_design(case, control, kind, evidence, used):
     assert (design.samples["reason"] != "").equals(design.samples["used"] == "no")  # nothing is dropped silently
 
 
+def with_covariates(rows: str) -> pd.DataFrame:
+    """Samples from lines of: donor arm sex age batch ("-" = missing)."""
+    table = pd.DataFrame(
+        [line.split() for line in rows.strip().splitlines()], columns=["donor", "arm", "sex", "age", "batch"]
+    )
+    table["age"] = pd.to_numeric(table["age"], errors="coerce")
+    return table.replace("-", "").assign(n_cells=50)
+
+
+UNPAIRED = """
+a case m 30 x
+b case f 40 x
+c case m 50 x
+d control f 35 y
+e control m 45 y
+f control f 55 y
+"""
+PAIRED = """
+a case m 30 x
+a control m 30 y
+b case f 40 x
+b control f 40 y
+c case m 50 y
+c control m 50 x
+d case m 50 y
+d control m 50 y
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "covariates", "kept", "reason"),
+    [
+        (UNPAIRED, ["sex"], ("sex",), ""),
+        (UNPAIRED, ["sex", "age"], ("sex", "age"), ""),
+        (UNPAIRED, ["batch"], (), "'batch' tells cases from controls completely"),
+        (UNPAIRED, ["sex", "age", "donor"], (), "'donor' tells cases from controls completely"),
+        (UNPAIRED.replace(" f ", " m "), ["sex"], (), ""),
+        (
+            UNPAIRED.replace("a case m", "a case n").replace("f control f", "f control o"),
+            ["sex", "age"],
+            (),
+            "Too few samples",
+        ),
+        (PAIRED, ["sex", "age"], (), ""),  # constant within the pairs
+        (PAIRED, ["batch"], ("batch",), ""),
+        (
+            PAIRED.replace("d case m 50 y", "d case m 50 x").replace(
+                "c case m 50 y\nc control m 50 x", "c case m 50 x\nc control m 50 y"
+            ),
+            ["batch"],
+            (),
+            "tells cases from controls completely",
+        ),
+    ],
+)
+def test_covariates_are_kept_left_out_or_refused(rows, covariates, kept, reason):
+    design = choose_design(with_covariates(rows), 10, 2, covariates)
+    assert design.covariates == kept
+    assert (reason in design.reason) and bool(design.reason) == bool(reason)
+
+
+def test_a_donor_without_a_covariate_is_left_out_with_the_reason():
+    design = choose_design(
+        with_covariates(UNPAIRED.replace("a case m", "a case -").replace("f control f 55", "f control f -")),
+        10,
+        2,
+        ["sex", "age"],
+    )
+    left = design.samples.set_index("donor")["reason"]
+    assert left["a"] == "covariate 'sex' is missing" and left["f"] == "covariate 'age' is missing"
+    assert "Too few samples" in design.reason  # 4 samples for 4 coefficients
+
+
 def cells_file(path, matrix, obs, layer=None, genes=None):
     genes = genes or [f"G{n}" for n in range(matrix.shape[1])]
     data = ad.AnnData(
@@ -159,6 +232,22 @@ def test_without_effect_few_genes_are_significant(table):
         counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well"
     )
     assert np.nanmean(derived.signatures.layers["p_value"] < 0.05) < 0.1
+
+
+def test_a_covariate_takes_its_own_effect_out_of_the_contrast(table):
+    """Sex is unbalanced over the arms and moves 20 genes: without it in the model they look like the disease."""
+    counts, rows = simulate(7, effect=1)
+    rows["sex"] = ["f" if donor[-1] in ("012" if donor.startswith("case") else "0") else "m" for donor in rows["donor"]]
+    female = (rows["sex"] == "f").to_numpy()
+    counts[np.ix_(female, range(100, 120))] *= 8
+    mapping = table.map([f"G{n}" for n in range(300)])
+    options = {"dataset": "d", "case": "ill", "control": "well"}
+    plain = derive_signatures(counts, rows.drop(columns="sex"), mapping, table, **options)
+    adjusted = derive_signatures(counts, rows, mapping, table, **options)
+    moved = [derived.signatures["d|B"].layers["log_fc"][0, 100:120].mean() for derived in (plain, adjusted)]
+    assert moved[0] > 1 and abs(moved[1]) < 0.4
+    assert adjusted.signatures.obs.loc["d|B", "covariates"] == "sex"
+    assert adjusted.samples.loc[0, "covariates"] == "sex=f" and plain.samples.loc[0, "covariates"] == ""
 
 
 def test_a_gene_that_one_donor_decides_is_no_part_of_the_signature(table):

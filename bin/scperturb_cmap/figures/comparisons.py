@@ -7,8 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from scperturb_cmap.figures.drugs import METHODS
-from scperturb_cmap.figures.results import AVERAGE, method_names, ranked, ranked_populations
-from scperturb_cmap.figures.style import DIVERGING, REVERSAL, THEME, Html, dash, decimal, plain
+from scperturb_cmap.figures.results import AVERAGE, method_names, ranked, ranked_populations, reversing
+from scperturb_cmap.figures.style import DIVERGING, MISSING, REVERSAL, STRONG, THEME, Html, dash, decimal, plain
 from scperturb_cmap.figures.tables import Column, html_table, number, text
 
 __all__ = ["agreement_table", "average_figure", "average_table", "score_matrix"]
@@ -31,14 +31,18 @@ def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figur
     >>> drugs = pd.DataFrame({"population": ["B", "B"], "rank": [1, 2], "compound": ["x", "y"],
     ...                       "compound_id": ["x", "y"], "score": [-0.5, 0.2]})
     >>> score_matrix(drugs, best=2).data[0].z.tolist()
-    [[-0.5, 0.2]]
+    [[-0.5]]
     """
     table = ranked(drugs)
     populations = ranked_populations(drugs)
     per_population = max(1, min(best, most // max(len(populations), 1)))
+    # Where nothing reverses anything, the first drugs are better than an empty picture.
+    candidates = reversing(table) if len(reversing(table)) else table
     chosen = list(
         dict.fromkeys(
-            name for population in populations for name in ranked(table, population)["compound_id"].head(per_population)
+            name
+            for population in populations
+            for name in ranked(candidates, population)["compound_id"].head(per_population)
         )
     )
     scores, ranks = (table.pivot(index="population", columns="compound_id", values=v) for v in ("score", "rank"))
@@ -57,11 +61,10 @@ def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figur
         for population in populations
     ]
     values = scores.to_numpy(dtype=float)
-    limit = np.nanmax(np.abs(values), initial=0.01)
     heat = go.Heatmap(
         z=values,
-        zmin=-limit,
-        zmax=limit,
+        zmin=-STRONG,
+        zmax=STRONG,
         colorscale=DIVERGING,
         hoverinfo="text",
         text=hover,
@@ -76,7 +79,7 @@ def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figur
             "tickfont": {"size": 12},
         },
     )
-    figure = go.Figure(heat, layout={"template": THEME, "height": 170 + 30 * len(populations)})
+    figure = go.Figure(heat, layout={"template": THEME, "height": 170 + 30 * len(populations), "plot_bgcolor": MISSING})
     figure.update_xaxes(tickangle=-45, showgrid=False, **_ticks([names[drug] for drug in chosen], 18))
     figure.update_yaxes(autorange="reversed", showgrid=False, **_ticks(populations, 28))
     return figure
@@ -92,7 +95,7 @@ def average_figure(drugs: pd.DataFrame, best: int = 5) -> go.Figure | None:
     figure = go.Figure(layout={"template": THEME, "height": 130 + 34 * len(populations)})
     figure.add_vrect(x0=0.8, x1=10, fillcolor=REVERSAL, opacity=0.07, line_width=0)
     for row, population in enumerate(populations):
-        top = ranked(drugs, population).head(best)
+        top = reversing(drugs, population).head(best)
         top = top.assign(
             there=top["compound_id"].map(average["rank"]), seen=top["compound_id"].map(average["score"]) < 0
         )
@@ -141,16 +144,19 @@ def average_table(drugs: pd.DataFrame) -> Html:
         mine = ranked(drugs, population)
         if population == AVERAGE or average.empty:
             continue
-        there = average.set_index("compound_id")["rank"].get(mine["compound_id"].iloc[0], np.nan)
-        here = mine.set_index("compound_id").reindex([average["compound_id"].iloc[0]]).iloc[0]
+        best = _first(reversing(mine))
+        bulk = _first(reversing(average))
+        there = average.set_index("compound_id")["rank"].get(best["compound_id"], np.nan)
+        here = mine.set_index("compound_id").reindex([bulk["compound_id"]]).iloc[0]
         rows.append(
             {
                 "population": population,
-                "best": mine["compound"].iloc[0],
+                "best": best["compound"],
                 "rank_there": there,
-                "bulk": average["compound"].iloc[0],
+                "bulk": bulk["compound"],
                 "rank_here": here["rank"],
                 "score_here": here["score"],
+                "reason": "no drug reverses this signature",
             }
         )
     columns = [
@@ -167,6 +173,11 @@ def average_table(drugs: pd.DataFrame) -> Html:
         "What averaging over all cells would have chosen",
         empty="The average over all cells was not ranked, so it cannot be compared.",
     )
+
+
+def _first(drugs: pd.DataFrame) -> dict:
+    """The first drug, or one without a name."""
+    return next(iter(drugs.to_dict("records")), {"compound": "", "compound_id": ""})
 
 
 def agreement_table(drugs: pd.DataFrame, best: int = 50) -> Html:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.figures.results import method_names, ranked
+from scperturb_cmap.figures.results import method_names, ranked, reversing
 from scperturb_cmap.figures.style import Html, dash, decimal
 from scperturb_cmap.figures.tables import Column, clip, html_table, number
 
@@ -25,11 +25,11 @@ def drug_table(drugs: pd.DataFrame, population: str, best: int = 50) -> Html:
     best
         How many drugs, from rank 1 down.
     """
-    mine = ranked(drugs, population)
-    caption = f"Strongest reversal of {population}: the first {min(best, len(mine))} of {len(mine)} drugs"
-    return html_table(
-        mine.head(best), _columns(drugs, mine), caption, search=True, empty=_no_ranking(drugs, population)
-    )
+    mine, found = ranked(drugs, population), reversing(drugs, population)
+    shown = f"all {len(found)}" if len(found) <= best else f"the first {best} of {len(found)}"
+    caption = f"Drugs that reverse {population}: {shown} (of {len(mine)} compared)"
+    empty = f"None of the {len(mine)} drugs reverses this signature." if len(mine) else _no_ranking(drugs, population)
+    return html_table(found.head(best), _columns(drugs, mine), caption, search=True, empty=empty)
 
 
 def mimic_table(drugs: pd.DataFrame, population: str, last: int = 10) -> Html:
@@ -110,7 +110,7 @@ def _score_bar(row: dict, low: float, high: float) -> Html:
 
 
 def _side(score: float) -> str:
-    return "reversal" if score < 0 else "mimic"
+    return "reversal" if score < 0 else "mimic" if score > 0 else "nothing"
 
 
 def _condition(row: dict) -> Html | str:

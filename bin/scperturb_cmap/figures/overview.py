@@ -11,8 +11,11 @@ from scperturb_cmap.figures.style import Html, dash, decimal, tint
 
 __all__ = ["key_numbers", "notices", "question", "remark_list", "top_drugs"]
 
-#: Fewer genes in common with the drug signatures than this are worth a warning.
+#: Fewer genes in common with the drug signatures than this are worth a warning (docs/methods.md, section 4).
 FEW_GENES = 500
+
+#: So are fewer changed genes (FDR below 5 %) among them.
+FEW_CHANGED = 50
 
 _WEAK = {
     "limited": "only two donors per arm. Their signatures are unsure, and so are their rankings: take them as hints.",
@@ -124,6 +127,16 @@ def _notices(mine: pd.DataFrame, drugs: pd.DataFrame, about: str) -> Iterator[Ht
         yield line.format(
             Html('<span class="badge limited">few genes</span>'), about, _names(few["population"]), sentence
         )
+    if len(few := mine[done & (mine["n_changed_shared"] < FEW_CHANGED)]):
+        counts = ", ".join(
+            f"{n:.0f} of {all_:.0f}" for n, all_ in zip(few["n_changed_shared"], few["n_genes_shared"], strict=True)
+        )
+        sentence = (
+            f"of the genes compared only {counts} change (FDR below 5 %); the rest of what is compared is mostly noise."
+        )
+        yield line.format(
+            Html('<span class="badge limited">weak signal</span>'), about, _names(few["population"]), sentence
+        )
     reasons = drugs.drop_duplicates("population").set_index("population")["reason"]
     lost = mine[~done]
     lost = lost.assign(reason=lost["reason"].where(lost["reason"] != "", lost["population"].map(reasons).fillna("")))
@@ -142,13 +155,13 @@ def _top_row(row: dict, scored: pd.DataFrame, best: int) -> Html:
         return Html('<tr class="{} muted">{}<td colspan="{}">{}</td></tr>').format(
             style, head, best, reason or "Not ranked."
         )
-    limit, methods = ranked(scored)["score"].abs().max(), method_names(scored)
-    cells = [_chip(drug, limit, methods) for drug in mine.to_dict("records")]
+    methods = method_names(scored)
+    cells = [_chip(drug, methods) for drug in mine.to_dict("records")]
     cells += [Html("<td>{}</td>").format(dash("no further drug"))] * (best - len(cells))
     return Html('<tr class="{}">{}{}</tr>').format(style, head, Html("").join(cells))
 
 
-def _chip(drug: dict, limit: float, methods: list[str]) -> Html:
+def _chip(drug: dict, methods: list[str]) -> Html:
     """One drug of :func:`top_drugs`: name, score, and its ranks by all scores."""
     if not drug["score"] < 0:
         return Html("<td>{}</td>").format(dash("no further drug reverses this signature"))
@@ -160,7 +173,7 @@ def _chip(drug: dict, limit: float, methods: list[str]) -> Html:
     return Html(
         '<td><span class="chip" style="background:{}" title="{}"><b>{}</b><small>{}</small></span></td>'
     ).format(
-        tint(drug["score"], limit), f"{drug['compound']}; ranks: {each}; {where}", drug["compound"],
+        tint(drug["score"]), f"{drug['compound']}; ranks: {each}; {where}", drug["compound"],
         f"{decimal(drug['score'])} · rank {span}",
     )  # fmt: skip
 

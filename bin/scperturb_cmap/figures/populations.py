@@ -6,7 +6,7 @@ import pandas as pd
 
 from scperturb_cmap.figures.drugs import drug_table, mimic_table
 from scperturb_cmap.figures.genes import FDR, gene_table, signature_genes, volcano
-from scperturb_cmap.figures.results import AVERAGE, ranked
+from scperturb_cmap.figures.results import AVERAGE, ranked, reversing
 from scperturb_cmap.figures.style import Html, dash, decimal, embed
 from scperturb_cmap.figures.tables import Column, html_table, number, text
 
@@ -36,13 +36,13 @@ def badge(evidence: str, reason: str = "") -> Html:
 
 def population_table(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
     """Table of all populations: donors, cells, evidence, genes, best drug."""
-    best = ranked(drugs).drop_duplicates("population").set_index("population")["compound"]
+    best = reversing(drugs).drop_duplicates("population").set_index("population")["compound"]
     table = populations.assign(best=populations["population"].map(best).fillna(""))
     several = populations["dataset"].nunique() > 1
     columns = [
         *([text("dataset", "Data set")] if several else []),
         text("population", "Population", style="name"),
-        Column("Evidence", lambda row: badge(row["evidence"] if row["best"] else "", row["reason"])),
+        Column("Evidence", lambda row: badge(row["evidence"] if row["n_drugs"] else "", row["reason"])),
         Column("Donors", lambda row: _pair(row, "donors"), lambda row: row["n_donors_case"], "case + control", "num"),
         Column("Cells", lambda row: _pair(row, "cells"), lambda row: row["n_cells_case"], "case + control", "num"),
         Column("Design", lambda row: row["design"] or dash(row["reason"]), help="paired: the same donors in both arms"),
@@ -55,7 +55,14 @@ def population_table(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
             "tested genes among those that L1000 measures itself (978 in all)",
             "num",
         ),
-        text("best", "Best drug"),
+        Column(
+            "Changed",
+            lambda row: f"{row['n_changed_shared']:,.0f}" if row["n_drugs"] else dash(row["reason"]),
+            lambda row: row["n_changed_shared"],
+            "of the shared genes, those that change with an FDR below 5 %: what the scores rest on",
+            "num",
+        ),
+        Column("Best drug", lambda row: row["best"] or dash(row["reason"] or "no drug reverses this signature")),
     ]
     return html_table(table, columns, "Populations and what their signatures rest on", row_class=_population_class)
 
@@ -169,7 +176,7 @@ def _pair(row: dict, what: str) -> Html | str:
 
 
 def _population_class(row: dict) -> str:
-    return "average" if row["population"] == AVERAGE else "" if row["best"] else "muted"
+    return "average" if row["population"] == AVERAGE else "" if row["n_drugs"] else "muted"
 
 
 def _cell_count(sample: object) -> float:

@@ -45,6 +45,12 @@ def ranked(drugs: pd.DataFrame, population: str | None = None) -> pd.DataFrame:
     return drugs.sort_values(["population", "rank"], kind="stable")
 
 
+def reversing(drugs: pd.DataFrame, population: str | None = None) -> pd.DataFrame:
+    """Rows of a ranking whose drug reverses the disease: ranked, with a score below 0 (see :func:`ranked`)."""
+    found = ranked(drugs, population)
+    return found[found["score"] < 0]
+
+
 def ranked_populations(drugs: pd.DataFrame) -> list[str]:
     """Populations that were ranked, in the order of the table, the average over all cells last.
 

@@ -7,7 +7,21 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-__all__ = ["DIVERGING", "MIMIC", "REVERSAL", "THEME", "Html", "dash", "decimal", "embed", "plain", "standalone", "tint"]
+__all__ = [
+    "DIVERGING",
+    "MIMIC",
+    "MISSING",
+    "REVERSAL",
+    "STRONG",
+    "THEME",
+    "Html",
+    "dash",
+    "decimal",
+    "embed",
+    "plain",
+    "standalone",
+    "tint",
+]
 
 #: Negative = reverses the disease (a gene: down in cases), positive = mimics it (up). Told apart by any colour vision.
 REVERSAL, MIMIC = "#2166ac", "#b35806"
@@ -16,6 +30,12 @@ INK, MUTED, LINE, NEUTRAL = "#1f2933", "#52606d", "#d9e0e6", "#9aa5b1"
 
 #: Colour scale of every score: reversal, nothing, mimic.
 DIVERGING = [[0, REVERSAL], [0.25, "#92c5de"], [0.5, "#f7f7f7"], [0.75, "#fdb863"], [1, MIMIC]]
+
+#: A score this far from 0 has the full colour, in every table, figure and report, so that colours can be compared.
+STRONG = 0.75
+
+#: Behind a heat map: what has no score.
+MISSING = "#c3ccd5"
 
 _AXIS = {
     "gridcolor": "#edf0f3",
@@ -104,16 +124,16 @@ def dash(reason: str = "") -> Html:
     return Html('<span class="none" title="{}">–</span>').format(reason or "no value")
 
 
-def tint(value: float, limit: float) -> str:
-    """CSS colour behind a score: the deeper, the stronger; blue reverses, orange mimics.
+def tint(value: float) -> str:
+    """CSS colour behind a score: the deeper, the stronger, up to :data:`STRONG`; blue reverses, orange mimics.
 
     Examples
     --------
-    >>> tint(-0.5, limit=1), tint(0.5, limit=1)
+    >>> tint(-0.375), tint(0.375)
     ('rgba(33,102,172,0.24)', 'rgba(179,88,6,0.24)')
     """
     rgb = "33,102,172" if value < 0 else "179,88,6"
-    return f"rgba({rgb},{0.06 + 0.36 * min(abs(value) / limit, 1) if limit else 0.06:.2f})"
+    return f"rgba({rgb},{0.06 + 0.36 * min(abs(value) / STRONG, 1):.2f})"
 
 
 def embed(figure: go.Figure, caption: str, wide: bool = False) -> Html:

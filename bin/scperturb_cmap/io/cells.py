@@ -98,7 +98,7 @@ class Cells:
                 )
             )
 
-    def column(self, key: str) -> pd.Series:
+    def column(self, key: str, named_in: str = "the sample sheet") -> pd.Series:
         """One obs column as text, missing values as ``""``.
 
         Raises
@@ -112,12 +112,20 @@ class Cells:
                     self.name,
                     f"obs column '{key}'",
                     f"It is not there (columns: {', '.join(self.columns) or 'none'}).",
-                    "Correct the sample sheet.",
+                    f"Correct {named_in}.",
                 )
             )
         with self._open() as file:
             values = pd.Series(read_elem(file["obs"][key]))
         return values.astype(object).where(values.notna(), "").astype(str)
+
+    def covariate(self, key: str) -> pd.Series:
+        """One obs column as numbers if it holds numbers, else as text (see :meth:`column`)."""
+        text = self.column(key)
+        with self._open() as file:
+            values = pd.Series(read_elem(file["obs"][key]))
+        number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        return values.astype(float) if number else text
 
     def check_counts(self) -> None:
         """Look at the first block of the matrix and refuse anything but raw counts.

@@ -30,7 +30,7 @@ def _reason_given(fine: tuple[str, ...]) -> pa.Check:
 
 #: signatures/<dataset>.design.tsv
 DESIGN = pa.DataFrameSchema({
-    "dataset": _TEXT, "population": _TEXT, "donor": _TEXT, "arm": _is("case", "control"), "condition": _TEXT,
+    "dataset": _TEXT, "population": _TEXT, "donor": _TEXT, "arm": _is("case", "control"), "condition": _TEXT, "covariates": _TEXT,
     "n_cells": _COUNT, "n_counts": _COUNT, "used": _is("yes", "no"), "reason": _TEXT,
 }, strict=True)  # fmt: skip
 
@@ -45,9 +45,9 @@ FUNNEL = pa.DataFrameSchema({
 #: ranking/<dataset>.populations.tsv
 POPULATIONS = pa.DataFrameSchema({
     "dataset": _TEXT, "population": _TEXT, "case": _TEXT, "control": _TEXT, "n_donors_case": _COUNT, "n_donors_control": _COUNT,
-    "n_cells_case": _COUNT, "n_cells_control": _COUNT, "design": _is("paired", "unpaired", ""),
+    "n_cells_case": _COUNT, "n_cells_control": _COUNT, "design": _is("paired", "unpaired", ""), "covariates": _TEXT,
     "evidence": _is("replicated", "limited", ""), "status": _is("ok", "skipped"), "reason": _TEXT, "n_genes": _COUNT,
-    "n_genes_shared": _COUNT, "n_landmarks": _COUNT, "n_drugs": _COUNT,
+    "n_genes_shared": _COUNT, "n_changed_shared": _COUNT, "n_landmarks": _COUNT, "n_drugs": _COUNT,
 }, checks=_reason_given(("ok",)), strict=True)  # fmt: skip
 
 #: ranking/<dataset>.drugs.tsv; besides these, score_<method> and rank_<method> for every chosen method.
@@ -72,7 +72,7 @@ SCORES = {
         ("dataset", "population", "signature", "reference", "compound", "compound_id", "cell_line"), "string"
     ),
     **dict.fromkeys(("dose_um", "time_h"), "float64"),
-    **dict.fromkeys(("n_genes", "n_up", "n_down"), "int64"),
+    **dict.fromkeys(("n_genes", "n_changed", "n_up", "n_down"), "int64"),
     **dict.fromkeys(("status", "reason"), "string"),
 }
 

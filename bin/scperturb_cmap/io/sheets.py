@@ -6,7 +6,7 @@ from pathlib import Path
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["FORMATS", "ROLES", "check_sheet", "populations_of"]
+__all__ = ["FORMATS", "ROLES", "check_sheet", "listed"]
 
 #: File formats of references, and what a reference is for.
 FORMATS = ("gctx", "gct")
@@ -16,7 +16,7 @@ ROLES = ("search", "train", "both")
 _SHEETS = {
     "samples": {
         "needed": ("dataset", "path", "cell_type_key", "condition_key", "case", "control", "donor_key"),
-        "optional": ("populations", "layer", "organism"),
+        "optional": ("populations", "covariates", "layer", "organism"),
         "choices": {"organism": ("", "human", "Homo sapiens")},
     },
     "references": {
@@ -124,6 +124,12 @@ def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def populations_of(row: dict[str, str]) -> list[str]:
-    """Populations chosen in a row of the sample sheet (separated by ``;``), empty = all."""
-    return [name.strip() for name in row["populations"].split(";") if name.strip()]
+def listed(cell: str) -> list[str]:
+    """Names in a cell of a sheet that holds several, separated by ``;``.
+
+    Examples
+    --------
+    >>> listed("B cells; NK cells;")
+    ['B cells', 'NK cells']
+    """
+    return [name.strip() for name in cell.split(";") if name.strip()]

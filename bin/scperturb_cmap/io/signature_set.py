@@ -19,7 +19,7 @@ __all__ = ["POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_signature_set", "
 #: What ``obs`` of a set of disease populations holds.
 POPULATION_COLUMNS = (
     "dataset", "population", "case", "control", "n_donors_case", "n_donors_control", "n_cells_case", "n_cells_control",
-    "design", "evidence", "status", "reason",
+    "design", "covariates", "evidence", "status", "reason",
 )  # fmt: skip
 
 #: What ``obs`` of a set of drug perturbations holds.

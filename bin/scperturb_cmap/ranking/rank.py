@@ -110,16 +110,17 @@ def describe_populations(signatures: ad.AnnData, scores: pd.DataFrame, drugs: pd
     Returns
     -------
     ``obs`` of the signature set with n_genes (tested), n_genes_shared (most genes in common with a reference signature),
-    n_landmarks (tested landmark genes) and n_drugs (ranked).
+    n_changed_shared (those of them with FDR below 5 %), n_landmarks (tested landmark genes) and n_drugs (ranked).
     """
     tested = ~np.isnan(np.asarray(signatures.X))
     landmark = (signatures.var["feature_space"] == "landmark").to_numpy()
     populations = signatures.obs.reset_index(drop=True).assign(
         n_genes=tested.sum(axis=1), n_landmarks=tested[:, landmark].sum(axis=1)
     )
-    shared = scores.groupby("population", observed=True)["n_genes"].max()
+    by_population = scores.groupby("population", observed=True)
+    shared, changed = by_population["n_genes"].max(), by_population["n_changed"].max()
     ranked = drugs[drugs["rank"].notna()].groupby("population").size()
-    for column, counts in (("n_genes_shared", shared), ("n_drugs", ranked)):
+    for column, counts in (("n_genes_shared", shared), ("n_changed_shared", changed), ("n_drugs", ranked)):
         populations[column] = populations["population"].astype(object).map(counts).fillna(0).astype(int)
     text = populations.select_dtypes("category").columns
     return populations.astype(dict.fromkeys(text, str))
@@ -141,7 +142,8 @@ def _rank(mine: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataF
     ranked["n_cell_lines"] = ranked["n_cell_lines"].fillna(0)
 
     # The signature that best supports the drug's score: its most extreme one in the direction of the score.
-    signed = mine[headline] * np.sign(drugs.map(ranked["score"])).replace(0, 1)
+    # A score of 0 has no direction, so nothing supports it.
+    signed = mine[headline] * np.sign(drugs.map(ranked["score"])).replace(0, np.nan)
     best = mine.loc[signed.dropna().groupby(drugs).idxmax()].set_index("compound_id")
     for column in ("reference", "cell_line", "dose_um", "time_h"):
         ranked[f"best_{column}"] = best[column]

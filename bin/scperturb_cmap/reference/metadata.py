@@ -82,7 +82,8 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
     Returns
     -------
-    Index sig_id; columns compound, compound_id, pert_id, pert_type, cell_line (text) and dose_um, time_h (NaN = missing).
+    Index sig_id; columns compound, compound_id, pert_id, pert_type, cell_line (text) and dose_um, time_h (NaN = missing);
+    ``attrs["warnings"]`` counts doses and times that are there but could not be read.
 
     Raises
     ------
@@ -110,7 +111,13 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> pd.DataFrame:
     out.insert(1, "compound_id", out["compound"].map(compound_key))
     dose = text["dose"].where(text["dose"] != "", text["dose_value"] + text["dose_unit"])
     time = text["time"].where(text["time"] != "", text["time_value"] + text["time_unit"])
-    return out.assign(dose_um=dose.map(parse_dose).to_numpy(), time_h=time.map(parse_time).to_numpy())
+    out = out.assign(dose_um=dose.map(parse_dose).to_numpy(), time_h=time.map(parse_time).to_numpy())
+    out.attrs["warnings"] = [
+        f"{len(lost)} {what}s could not be read and are missing (such as {lost.iloc[0]!r})."
+        for what, given, read in (("dose", dose, out["dose_um"]), ("time", time, out["time_h"]))
+        if len(lost := given[(given != "") & read.isna().to_numpy()])
+    ]
+    return out
 
 
 def quality_funnel(metadata: pd.DataFrame, signatures: pd.Index, reference: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -12,12 +12,15 @@ from scperturb_cmap.io.signature_set import POPULATION_COLUMNS, signature_set
 from scperturb_cmap.signatures.design import Design, choose_design
 from scperturb_cmap.signatures.differential import wald_contrast
 
-__all__ = ["ALL_CELLS", "Derived", "derive_signatures", "sample_codes"]
+__all__ = ["ALL_CELLS", "RESERVED", "Derived", "derive_signatures", "sample_codes", "varying_covariates"]
 
 log = logging.getLogger(__name__)
 
 #: The control population that shows what averaging over every cell, as bulk tissue does, would have seen.
 ALL_CELLS = "all cells"
+
+#: Columns that samples have of their own; a covariate must have another name.
+RESERVED = ("population", "donor", "arm", "condition", "n_cells", "n_counts", "used", "reason", "dataset")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ def sample_codes(cells: pd.DataFrame, case: str, control: str) -> tuple[np.ndarr
     Parameters
     ----------
     cells
-        One row per cell, text columns population, condition, donor (``""`` = missing).
+        One row per cell, text columns population, condition, donor (``""`` = missing); further columns are covariates.
     case, control
         The two conditions compared; cells of other conditions and cells without a donor belong to no sample.
 
@@ -43,7 +46,8 @@ def sample_codes(cells: pd.DataFrame, case: str, control: str) -> tuple[np.ndarr
     codes
         Sample of every cell, -1 for none; shape (n_cells,).
     samples
-        One row per sample: population, donor, arm, condition, n_cells.
+        One row per sample: population, donor, arm, condition, n_cells, and the covariates (the value of its first cell;
+        see :func:`varying_covariates`).
 
     Examples
     --------
@@ -57,8 +61,26 @@ def sample_codes(cells: pd.DataFrame, case: str, control: str) -> tuple[np.ndarr
     keys = cells.assign(arm=arm)[inside].groupby(["population", "donor", "arm", "condition"], sort=True)
     codes = np.full(len(cells), -1)
     codes[inside.to_numpy()] = keys.ngroup()
-    samples = keys.size().rename("n_cells").reset_index()
+    samples = pd.concat([keys.size().rename("n_cells"), keys[_covariates(cells)].first()], axis=1).reset_index()
     return codes, samples
+
+
+def varying_covariates(cells: pd.DataFrame, case: str, control: str) -> list[str]:
+    """Covariates that differ among the cells of one donor and condition, and so describe no pseudobulk sample.
+
+    Examples
+    --------
+    >>> cells = pd.DataFrame({"population": "B", "condition": "ill", "donor": ["1", "1"], "sex": "f", "lane": ["a", "b"]})
+    >>> varying_covariates(cells, "ill", "well")
+    ['lane']
+    """
+    inside = cells["condition"].isin([case, control]) & (cells["donor"] != "")
+    counts = cells[inside].groupby(["donor", "condition"])[_covariates(cells)].nunique(dropna=False)
+    return [name for name in counts if (counts[name] > 1).any()]
+
+
+def _covariates(table: pd.DataFrame) -> list[str]:
+    return [column for column in table if column not in RESERVED]
 
 
 def derive_signatures(
@@ -99,7 +121,9 @@ def derive_signatures(
     by_key = pd.DataFrame(counts, columns=keys).T.groupby(level=0, sort=False).sum().T
     genes = [key for key in by_key.columns if not key.startswith("unmatched:")]
 
-    average = samples.groupby(["donor", "arm", "condition"], sort=True)["n_cells"].sum().reset_index()
+    covariates = _covariates(samples)
+    by_donor = samples.groupby(["donor", "arm", "condition"], sort=True)
+    average = pd.concat([by_donor["n_cells"].sum(), by_donor[covariates].first()], axis=1).reset_index()
     average_counts = by_key.groupby([samples["donor"], samples["arm"]], sort=True).sum()
     names = sorted(set(samples["population"]) - {""}) if populations is None else populations
     contrasts = {name: (samples[samples["population"] == name], by_key) for name in names}
@@ -111,7 +135,7 @@ def derive_signatures(
     rows, tables, all_samples = [], [], []
     for number, (name, (mine, pool)) in enumerate(contrasts.items(), start=1):
         mine = mine.assign(n_counts=pool.loc[mine.index].sum(axis=1).astype(int))
-        design = choose_design(mine, min_cells, min_donors)
+        design = choose_design(mine, min_cells, min_donors, covariates)
         if not design.reason:
             log.info(
                 "%s: population %d of %d, %s: %s, %d samples",
@@ -138,8 +162,23 @@ def derive_signatures(
     obs = pd.DataFrame(rows, columns=list(POPULATION_COLUMNS))
     obs.index = obs["dataset"] + "|" + obs["population"]
     signatures = signature_set(layers.pop("wald_z"), obs, table.genes.loc[genes], "wald_z", layers)
-    columns = ["dataset", "population", "donor", "arm", "condition", "n_cells", "n_counts", "used", "reason"]
-    return Derived(signatures, pd.concat(all_samples, ignore_index=True).assign(dataset=dataset)[columns])
+    design_table = pd.concat(all_samples, ignore_index=True).assign(dataset=dataset)
+    design_table["covariates"] = [
+        "; ".join(f"{name}={row[name]}" for name in covariates) for row in design_table.to_dict("records")
+    ]
+    columns = [
+        "dataset",
+        "population",
+        "donor",
+        "arm",
+        "condition",
+        "covariates",
+        "n_cells",
+        "n_counts",
+        "used",
+        "reason",
+    ]
+    return Derived(signatures, design_table[columns])
 
 
 def _describe(design: Design, **names: str) -> dict:
@@ -149,6 +188,6 @@ def _describe(design: Design, **names: str) -> dict:
         names
         | {f"n_donors_{arm}": len(part) for arm, part in arms.items()}
         | {f"n_cells_{arm}": int(part["n_cells"].sum()) for arm, part in arms.items()}
-        | {"design": design.kind, "evidence": design.evidence}
+        | {"design": design.kind, "covariates": "; ".join(design.covariates), "evidence": design.evidence}
         | {"status": "skipped" if design.reason else "ok", "reason": design.reason}
     )

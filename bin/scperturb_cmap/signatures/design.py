@@ -1,7 +1,9 @@
 """Design guard: which pseudobulk samples of a population enter its contrast, and whether that is enough."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 __all__ = ["Design", "choose_design"]
@@ -21,12 +23,16 @@ class Design:
         "replicated" (at least 3 donors per arm), "limited" (2), or "" when the contrast is skipped.
     reason
         Why the contrast is skipped; "" when it is not.
+    covariates
+        Columns of ``samples`` that enter the model: those given, without the ones that say nothing here (one value only,
+        or constant within the pairs of a paired contrast).
     """
 
     samples: pd.DataFrame
     kind: str = ""
     evidence: str = ""
     reason: str = ""
+    covariates: tuple[str, ...] = ()
 
     @property
     def used(self) -> pd.DataFrame:
@@ -34,7 +40,7 @@ class Design:
         return self.samples[self.samples["used"] == "yes"]
 
 
-def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int) -> Design:
+def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int, covariates: Sequence[str] = ()) -> Design:
     """Choose paired or unpaired, whichever keeps more donors per arm; pairs win a tie.
 
     A donor in both arms is either one half of a pair or left out: in an unpaired contrast its two samples would not be
@@ -43,11 +49,15 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int) -> Des
     Parameters
     ----------
     samples
-        One row per donor and arm of one population: donor, arm ("case", "control"), n_cells.
+        One row per donor and arm of one population: donor, arm ("case", "control"), n_cells, and the covariates
+        (numbers are taken as such, text as levels; missing = NaN or "").
     min_cells
         Fewest cells of a sample that is used.
     min_donors
         Fewest donors per arm (at least 2: a variance needs replicates).
+    covariates
+        Columns to account for. A contrast whose arms a covariate tells apart, or with too few samples for all of them, is
+        skipped with the reason.
 
     Examples
     --------
@@ -56,11 +66,15 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int) -> Des
     >>> design = choose_design(samples, min_cells=10, min_donors=2)
     >>> design.kind, design.evidence, design.used["donor"].tolist()
     ('paired', 'limited', ['a', 'b', 'a', 'b'])
-    >>> choose_design(samples, min_cells=10, min_donors=3).reason
-    'Too few donors with at least 10 cells: 2 case, 3 control, 2 of them in both arms; 3 per arm are needed.'
+    >>> choose_design(samples, min_cells=10, min_donors=3).reason.split(";")[0]
+    'Too few donors with at least 10 cells: 2 case, 3 control, 2 of them in both arms'
     """
     samples = samples.assign(used="no", reason=f"fewer than {min_cells} cells")
     enough = samples["n_cells"] >= min_cells
+    for name in covariates:
+        missing = enough & (samples[name].isna() | (samples[name] == ""))
+        samples.loc[missing, "reason"] = f"covariate '{name}' is missing"
+        enough &= ~missing
     case = set(samples.loc[enough & (samples["arm"] == "case"), "donor"])
     control = set(samples.loc[enough & (samples["arm"] == "control"), "donor"])
     pairs = case & control
@@ -73,7 +87,7 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int) -> Des
         both = f", {len(pairs)} of them in both arms" if pairs else ""
         reason = (
             f"Too few donors with at least {min_cells} cells: {len(case)} case, {len(control)} control{both}; "
-            f"{min_donors} per arm are needed."
+            f"{min_donors} per arm are needed. In all there are {_size(samples, 'case')} and {_size(samples, 'control')}."
         )
         return Design(samples, reason=reason)
 
@@ -81,4 +95,44 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int) -> Des
     chosen = enough & (in_pair if paired else ~in_pair)
     samples.loc[enough, "reason"] = "donor in one arm only" if paired else "donor in both arms of an unpaired contrast"
     samples.loc[chosen, ["used", "reason"]] = ["yes", ""]
-    return Design(samples, "paired" if paired else "unpaired", "replicated" if n_donors >= 3 else "limited")
+    used = samples[chosen]
+    needed = [name for name in covariates if not _says_nothing(used, name, paired)]
+    if reason := _model_problem(used, needed, paired):
+        samples.loc[chosen, ["used", "reason"]] = ["no", "population skipped"]
+        return Design(samples, reason=reason)
+    kind, evidence = "paired" if paired else "unpaired", "replicated" if n_donors >= 3 else "limited"
+    return Design(samples, kind, evidence, covariates=tuple(needed))
+
+
+def _size(samples: pd.DataFrame, arm: str) -> str:
+    mine = samples[samples["arm"] == arm]
+    return f"{mine['n_cells'].sum()} {arm} cells of {len(mine)} donors"
+
+
+def _says_nothing(used: pd.DataFrame, covariate: str, paired: bool) -> bool:
+    """Whether a covariate has one value only, or one per pair, whose level the model estimates anyway."""
+    values = used.groupby("donor")[covariate].nunique() if paired else used[[covariate]].nunique()
+    return values.max() <= 1
+
+
+def _model_problem(used: pd.DataFrame, covariates: Sequence[str], paired: bool) -> str:
+    """Why the model cannot be fitted; "" if it can."""
+
+    def columns(names: Sequence[str]) -> np.ndarray:
+        parts = [np.ones((len(used), 1))]
+        for name in names:
+            numeric = pd.api.types.is_numeric_dtype(used[name])
+            coded = used[[name]].astype(float) if numeric else pd.get_dummies(used[name], drop_first=True, dtype=float)
+            parts.append(coded.to_numpy())
+        return np.hstack(parts)
+
+    rank = np.linalg.matrix_rank
+    for name in covariates:
+        if rank(columns([name, "arm"])) == rank(columns([name])):
+            return f"Covariate '{name}' tells cases from controls completely: its effect and the disease's cannot be parted."
+    model = columns([*(["donor"] if paired else []), *covariates, "arm"])
+    if covariates and len(used) <= model.shape[1]:
+        return f"Too few samples for the covariates: {len(used)} samples, {model.shape[1]} coefficients."
+    if covariates and rank(model) < model.shape[1]:
+        return f"The covariates {', '.join(covariates)} cannot be told apart from each other or from the arms."
+    return ""

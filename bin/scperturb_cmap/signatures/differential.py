@@ -13,10 +13,10 @@ __all__ = ["wald_contrast"]
 def wald_contrast(counts: pd.DataFrame, design: Design, min_counts: int, threads: int = 1) -> pd.DataFrame:
     """Case against control by a negative binomial model over donors.
 
-    The model is ``~ arm`` (unpaired) or ``~ donor + arm`` (paired), with dispersions shrunk over genes, and
-    z = log2 fold change / its standard error. Size factors are medians of ratios over the positive counts ("poscounts"),
-    since few genes are above zero in every pseudobulk sample. A gene is tested when the samples hold at least
-    ``min_counts`` of its counts and it is seen in at least as many samples as the smaller arm has.
+    The model is ``~ arm`` (unpaired) or ``~ donor + arm`` (paired), covariates before the arm, with dispersions
+    shrunk over genes, and z = log2 fold change / its standard error. Size factors are medians of ratios over the positive
+    counts ("poscounts"), since few genes are above zero in every pseudobulk sample. A gene is tested when the samples hold
+    at least ``min_counts`` of its counts and it is seen in at least as many samples as the smaller arm has.
 
     Parameters
     ----------
@@ -57,13 +57,17 @@ def wald_contrast(counts: pd.DataFrame, design: Design, min_counts: int, threads
         # Codes, not names: a donor called "1:2" must not become a formula.
         "donor": pd.Categorical("d" + pd.Series(pd.factorize(used["donor"])[0]).astype(str)),
     }, index=used.index.astype(str))  # fmt: skip
+    for number, name in enumerate(design.covariates):
+        metadata[f"covariate{number}"] = used[name].to_numpy()
+    terms = ["donor"] if design.kind == "paired" else []
+    terms += [name for name in metadata if name.startswith("covariate")]
     inference = DefaultInference(n_cpus=threads)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = DeseqDataSet(
             counts=wanted.loc[:, tested].set_axis(metadata.index),
             metadata=metadata,
-            design="~ donor + arm" if design.kind == "paired" else "~ arm",
+            design=f"~ {' + '.join([*terms, 'arm'])}",
             size_factors_fit_type="poscounts",
             refit_cooks=True,
             inference=inference,
