@@ -8,7 +8,7 @@ include { SCORE_CONNECTIVITY } from './modules/score_connectivity/main'
 include { RANK_DRUGS         } from './modules/rank_drugs/main'
 include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
-include { check_params ; code_digest ; json ; notebook ; page ; param_files ; pretty_json ; sheet_files ; staged_names ; version_table } from './modules/utils'
+include { check_params ; digest ; json ; notebook ; page ; param_files ; pretty_json ; sheet_files ; staged_names ; version_table } from './modules/utils'
 
 workflow {
     main:
@@ -29,7 +29,7 @@ workflow {
         channel.of(staged_names(named)).collectFile(name: 'staged.json').first(),
         genes,
         drugs,
-        code_digest(),
+        digest('bin/scperturb_cmap/**.py'),
     )
 
     // each emission is [[id: 'kang'], kang.sample.json, cells.h5ad]
@@ -97,6 +97,7 @@ workflow {
         RUN_NOTEBOOK.out.notebook.toSortedList { file -> file.name },
         RANK_DRUGS.out.tables.mix(DERIVE_SIGNATURES.out.tables).map { _meta, tables -> tables }.flatten().toSortedList { file -> file.name },
         file("${projectDir}/report"),
+        digest('report/**'),
     )
     channel.of(pretty_json(params)).collectFile(name: 'params.json', storeDir: "${params.outdir}/pipeline_info")
     version_table(ch_versions.mix(RUN_NOTEBOOK.out.versions, BUILD_REPORT.out.versions), "${params.outdir}/pipeline_info")

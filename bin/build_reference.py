@@ -41,7 +41,7 @@ def build_reference(args: Namespace) -> None:
     matrix = GeneMatrix(args.matrix, row["format"], name=row["path"])
     mapping = table.map(matrix.genes)
     counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
-    siginfo = read_text_table(args.siginfo, row["siginfo"]) if args.siginfo else matrix.metadata
+    siginfo = read_text_table(args.siginfo, row["siginfo"], reference.COLUMNS) if args.siginfo else matrix.metadata
     described = reference.harmonise_metadata(siginfo, row["siginfo"] or row["path"])
     warnings = described.attrs["warnings"]
     metadata, funnel = reference.quality_funnel(described, matrix.signatures, name)

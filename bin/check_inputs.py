@@ -2,6 +2,7 @@
 """Check sheets and every file they name, report all problems at once, and write the run manifest."""
 
 import json
+import logging
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -85,6 +86,9 @@ def check_inputs(args: Namespace) -> None:
         for c in ("path", "siginfo", "geneinfo")
         if row[c]
     ]
+    for _, path, name in files:
+        if path.stat().st_size > 1e9:
+            logging.getLogger("scperturb_cmap").info("checksum of %s, %.0f GB", name, path.stat().st_size / 1e9)
     inputs = [
         {"role": role, "file": name, "sha256": file_sha256(path), "bytes": path.stat().st_size}
         for role, path, name in files

@@ -47,9 +47,10 @@ def check_params(given, schema_file, command_line) {
     }
 }
 
-// Makes -resume see edits in the shared package: a task's hash holds only the script it names.
-def code_digest() {
-    return files("${projectDir}/bin/scperturb_cmap/**.py").sort().collect { source -> source.text }.join('').md5()
+// Makes -resume see edits where a task's hash does not: in the shared package (it holds only the script a command names)
+// and inside folders (it holds only their own date).
+def digest(pattern) {
+    return files("${projectDir}/${pattern}").sort().collect { source -> source.text }.join('').md5()
 }
 
 // One file or several, separated by commas; none for an empty value.

@@ -10,7 +10,7 @@ from scperturb_cmap.io.cells import Cells
 from scperturb_cmap.io.gctx import GeneMatrix
 from scperturb_cmap.io.sheets import listed
 from scperturb_cmap.io.tables import read_text_table
-from scperturb_cmap.reference.metadata import harmonise_metadata
+from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata
 from scperturb_cmap.signatures.derive import ALL_CELLS, RESERVED, varying_covariates
 from scperturb_cmap.utils.errors import InputError, Problem
 
@@ -145,7 +145,9 @@ def check_reference(row: dict[str, str], path: Path, siginfo: Path | None, genei
     metadata = []
     if siginfo is not None:
         problems += problems_of(
-            lambda: metadata.append(harmonise_metadata(read_text_table(siginfo, row["siginfo"]), row["siginfo"]))
+            lambda: metadata.append(
+                harmonise_metadata(read_text_table(siginfo, row["siginfo"], COLUMNS), row["siginfo"])
+            )
         )
     elif opened:
         problems += problems_of(lambda: metadata.append(harmonise_metadata(opened[0].metadata, row["path"])))

@@ -7,6 +7,7 @@ process BUILD_REPORT {
     path notebooks
     path tables, stageAs: 'tables/*'
     path book, stageAs: 'book'
+    val _digest
 
     output:
     path 'report/*', emit: html

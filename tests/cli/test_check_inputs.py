@@ -125,8 +125,10 @@ def test_all_problems_at_once(folder, check):
 
 def test_duplicated_names(folder, check):
     table = pd.read_csv(folder / "samples.csv", dtype=str, keep_default_na=False)
-    pd.concat([table, table.assign(dataset="DEMO")]).to_csv(folder / "samples.csv", index=False)
-    refused(check(), "lines 2, 3, column 'dataset'", "stands more than once")
+    for first, second in (("demo", "DEMO"), ("my.demo", "my_demo")):
+        twice = pd.concat([table.assign(dataset=first), table.assign(dataset=second)])
+        twice.to_csv(folder / "samples.csv", index=False)
+        refused(check(), "lines 2, 3, column 'dataset'", "stands more than once")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,14 @@ def test_schema_and_config_name_the_same_parameters(root):
         assert default == (str(about["default"]) if "default" in about else None), name
 
 
+def test_one_version(root):
+    import scperturb_cmap
+
+    config = (root / "nextflow.config").read_text()
+    tags = set(re.findall(r":([\d.]+)'", (root / "conf" / "containers.config").read_text()))
+    assert {re.search(r"version \s*= '([\d.]+)'", config)[1], *tags} == {scperturb_cmap.__version__}
+
+
 def test_the_parameter_page_is_up_to_date(root):
     done = subprocess.run([sys.executable, root / "tools" / "make_docs.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

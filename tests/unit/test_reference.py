@@ -107,6 +107,22 @@ def test_dialects_of_siginfo(columns, expected):
     np.testing.assert_equal([row["compound"], row["cell_line"], row["dose_um"], row["time_h"]], expected)
 
 
+def test_what_could_not_be_read_is_counted():
+    table = pd.DataFrame(
+        {
+            "sig_id": list("abc"),
+            "cmap_name": "D",
+            "pert_idose": ["10 uM", "much", ""],
+            "pert_time": ["6", "", "x"],
+            "pert_time_unit": "h",
+        }
+    )
+    assert harmonise_metadata(table, "siginfo").attrs["warnings"] == [
+        "1 doses could not be read and are missing (such as 'much').",
+        "1 times could not be read and are missing (such as 'xh').",
+    ]
+
+
 def test_units_that_are_none_give_no_number():
     assert np.isnan([parse_dose(text) for text in ("10 mg/kg", "1:100", "-666x", "uM", "1.2.3 uM", "10 %")]).all()
     assert np.isnan([parse_time(text) for text in ("h", "overnight", "1 week?")]).all()

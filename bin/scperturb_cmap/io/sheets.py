@@ -85,13 +85,15 @@ def check_sheet(path: Path, kind: str) -> tuple[list[dict[str, str]], list[Probl
             Problem(name, f"line {line}, column '{column}'", wrong, remedy)
             for column, wrong, remedy in _check_row(row, kind)
         ]
-    for value in table[identity][(table[identity] != "") & table[identity].str.lower().duplicated()].unique():
-        lines = ", ".join(str(n + 2) for n in table.index[table[identity].str.lower() == value.lower()])
+    # Names become file names and pages, on systems that may not tell capitals apart.
+    alike = table[identity].str.lower().str.replace(".", "_", regex=False)
+    for key in alike[(alike != "") & alike.duplicated()].unique():
+        names, lines = table[identity][alike == key], ", ".join(str(n + 2) for n in table.index[alike == key])
         problems.append(
             Problem(
                 name,
                 f"lines {lines}, column '{identity}'",
-                f"The name {value!r} stands more than once (capitals do not tell names apart).",
+                f"The name {names.iloc[0]!r} stands more than once (capitals, '.' and '_' do not tell names apart).",
                 "Give every row its own name.",
             )
         )

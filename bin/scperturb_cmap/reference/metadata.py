@@ -9,7 +9,7 @@ from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import compound_key
 
-__all__ = ["harmonise_metadata", "parse_dose", "parse_time", "quality_funnel"]
+__all__ = ["COLUMNS", "harmonise_metadata", "parse_dose", "parse_time", "quality_funnel"]
 
 #: Our columns and their names in LINCS2020 (siginfo_beta), GSE92742 / GSE70138 (sig_info), and GCTX column metadata.
 _ALIASES = {
@@ -25,6 +25,9 @@ _ALIASES = {
     "time_value": ("pert_time",),
     "time_unit": ("pert_time_unit",),
 }
+
+#: Every column that is looked at.
+COLUMNS = frozenset(name for names in _ALIASES.values() for name in names)
 
 #: Micromolar per unit.
 _DOSE_UNITS = {"m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0, "μm": 1.0, "nm": 1e-3, "pm": 1e-6}
@@ -109,8 +112,12 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> pd.DataFrame:
         )
     out = text.set_index("sig_id")[["compound", "pert_id", "pert_type", "cell_line"]]
     out.insert(1, "compound_id", out["compound"].map(compound_key))
-    dose = text["dose"].where(text["dose"] != "", text["dose_value"] + text["dose_unit"])
-    time = text["time"].where(text["time"] != "", text["time_value"] + text["time_unit"])
+    # A unit without a value is no dose.
+    joined = {
+        what: (text[f"{what}_value"] + text[f"{what}_unit"]).where(text[f"{what}_value"] != "", "")
+        for what in ("dose", "time")
+    }
+    dose, time = (text[what].where(text[what] != "", joined[what]) for what in ("dose", "time"))
     out = out.assign(dose_um=dose.map(parse_dose).to_numpy(), time_h=time.map(parse_time).to_numpy())
     out.attrs["warnings"] = [
         f"{len(lost)} {what}s could not be read and are missing (such as {lost.iloc[0]!r})."
