@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 
 def test_lint(root, nextflow):
@@ -23,6 +24,12 @@ def test_schema_and_config_name_the_same_parameters(root):
     for name, about in schema.items():
         default = None if config[name] == "null" else config[name].strip("'")
         assert default == (str(about["default"]) if "default" in about else None), name
+
+
+def test_the_example_of_a_parameter_file_names_real_parameters(root):
+    groups = json.loads((root / "nextflow_schema.json").read_text())["$defs"].values()
+    example = yaml.safe_load((root / "assets" / "params.example.yml").read_text())
+    assert set(example) <= {name for group in groups for name in group["properties"]}
 
 
 def test_one_version(root):
