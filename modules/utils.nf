@@ -33,7 +33,8 @@ def check_params(given, schema_file, command_line) {
         }
         return []
     }
-    // A site's configuration may set parameters of its own; on the command line an unknown one is a slip.
+    // A site's configuration may set parameters of its own, so they are only told; on the command line an unknown one is a slip.
+    given.keySet().findAll { name -> !described.containsKey(name) }.each { name -> log.warn("The parameter ${name} is not known to this pipeline.") }
     problems += (command_line =~ /(?:^|\s)--([A-Za-z][\w-]*)/).collect { match -> match[1] }.unique().findAll { name -> !described.containsKey(name) }.collect { name ->
         def plain = name.toLowerCase().replaceAll('[-_]', '')
         def meant = described.keySet().find { known -> known.replace('_', '').startsWith(plain) || plain.startsWith(known.replace('_', '')) }
