@@ -163,8 +163,19 @@ def check_mapping(mapping: pd.DataFrame, table: GeneTable, name: str, min_overla
     Raises
     ------
     InputError
-        Fewer than ``min_overlap`` of the identifiers are matched.
+        Fewer than ``min_overlap`` of the identifiers are matched, or they are row numbers.
     """
+    numbers = pd.to_numeric(mapping["gene"], errors="coerce")
+    if len(numbers) > 1 and (numbers.diff().iloc[1:] == 1).all():
+        # Many small numbers are Entrez ids of some gene: they would match, and every gene would be a wrong one.
+        raise InputError(
+            Problem(
+                name,
+                "gene ids",
+                f"They are row numbers ({mapping['gene'].iloc[0]}, {mapping['gene'].iloc[1]}, ...), not genes.",
+                "Give the file its gene names; they were probably lost when it was written.",
+            )
+        )
     how = mapping["matched_by"].value_counts()
     keys = mapping.loc[mapping["gene_key"] != "", "gene_key"]
     landmarks = table.genes.index[table.genes["feature_space"] == "landmark"]

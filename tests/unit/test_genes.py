@@ -63,6 +63,14 @@ def test_low_overlap_stops_with_counts_and_examples(gene_table):
     assert (counts["n_symbol"], counts["n_unmatched"], counts["n_landmarks"]) == (1, 2, 1)
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_row_numbers_are_not_taken_for_entrez_ids(gene_table, first):
+    table = GeneTable.from_tables([gene_table])
+    with pytest.raises(InputError, match="row numbers"):
+        check_mapping(table.map([str(first + n) for n in range(4)]), table, "cells.h5ad", 0)
+    check_mapping(table.map(["1", "2", "4"]), table, "cells.h5ad", 0)
+
+
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
