@@ -166,7 +166,7 @@ def check_mapping(mapping: pd.DataFrame, table: GeneTable, name: str, min_overla
         Fewer than ``min_overlap`` of the identifiers are matched, or they are row numbers.
     """
     numbers = pd.to_numeric(mapping["gene"], errors="coerce")
-    if len(numbers) > 1 and (numbers.diff().iloc[1:] == 1).all():
+    if len(numbers) > 1 and numbers.iloc[0] in (0, 1) and (numbers.diff().iloc[1:] == 1).all():
         # Many small numbers are Entrez ids of some gene: they would match, and every gene would be a wrong one.
         raise InputError(
             Problem(
