@@ -214,6 +214,17 @@ def test_agreement_is_the_correlation_of_ranks(drugs):
     assert "Only one score" in figures.agreement_table(mine.drop(columns=["rank_cosine", "rank_spearman"]))
 
 
+def test_a_few_drugs_have_no_agreement(drugs):
+    few = drugs[drugs["rank"].isna() | (drugs["rank"] <= 5)]
+    assert "too few to tell" in figures.agreement_table(few)
+
+
+def test_without_an_annotation_its_columns_are_left_out(drugs):
+    assert "Mechanism" in figures.drugs.drug_table(drugs, "B cells")
+    bare = drugs.assign(mechanism="", targets=np.nan, clinical_phase="")
+    assert "Mechanism" not in figures.drugs.drug_table(bare, "B cells")
+
+
 def test_the_volcano_draws_every_changed_gene(signatures):
     genes = figures.signature_genes(signatures, "CD14 monocytes")
     grey, down, up = figures.volcano(genes, background=50).data

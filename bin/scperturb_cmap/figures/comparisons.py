@@ -14,6 +14,10 @@ from scperturb_cmap.figures.tables import Column, html_table, number, text
 __all__ = ["agreement_table", "average_figure", "average_table", "score_matrix"]
 
 
+#: With fewer drugs than this, the agreement of two orders says nothing.
+FEW_DRUGS = 20
+
+
 def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figure:
     """Heat map of scores: every ranked population against the drugs that are among the first of any.
 
@@ -184,16 +188,21 @@ def agreement_table(drugs: pd.DataFrame, best: int = 50) -> Html:
     """Table of how alike the scores order the drugs of each population.
 
     Spearman correlation of the ranks by each two scores, and how many drugs all scores have among their first ``best``.
+    With fewer than :data:`FEW_DRUGS` drugs the order is chance, and nothing is shown.
     """
     methods = method_names(drugs)
     rows = []
     for population in ranked_populations(drugs):
         mine = ranked(drugs, population)
+        if len(mine) < FEW_DRUGS:
+            continue
         ranks = mine[[f"rank_{method}" for method in methods]].astype(float).set_axis(methods, axis=1)
         row = {"population": population, "shared": int((ranks <= best).all(axis=1).sum()), "of": min(best, len(mine))}
         rows.append(row | {f"{a}/{b}": ranks[a].corr(ranks[b], method="spearman") for a, b in combinations(methods, 2)})
     if len(methods) < 2:
         return Html('<p class="empty">{}</p>').format("Only one score was computed, so there is nothing to compare.")
+    if not rows:
+        return Html('<p class="empty">{}</p>').format(f"Fewer than {FEW_DRUGS} drugs were compared: too few to tell.")
     columns = [text("population", "Population")]
     columns += [
         _shaded(f"{a}/{b}", f"{METHODS.get(a, a)} and {METHODS.get(b, b)}") for a, b in combinations(methods, 2)

@@ -53,6 +53,11 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
         )
         for name in method_names(drugs)
     ]
+    known = mine[[name for name in ("mechanism", "targets", "clinical_phase") if name in mine]].fillna("")
+    about = [
+        Column("Mechanism, targets", _annotation, style="prose"),
+        Column("Phase", lambda row: clip(row.get("clinical_phase", ""), 2) or dash("not in the drug annotation")),
+    ]
     return [
         number("rank", "Rank"),
         Column(
@@ -74,8 +79,8 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
             help="How many signatures of this drug were compared, in how many cell lines",
         ),
         Column("Strongest in", _condition, style="nowrap", help="The signature that supports the score most"),
-        Column("Mechanism, targets", _annotation, style="prose"),
-        Column("Phase", lambda row: clip(row.get("clinical_phase", ""), 2) or dash("not in the drug annotation")),
+        # Without a drug annotation they would only hold dashes.
+        *(about if (known != "").any(axis=None) else []),
     ]
 
 
