@@ -3,12 +3,13 @@
 Also a script: ``python tests/browser/check_pages.py REPORT [PICTURES]`` prints the problems and saves a picture of every page.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path(shutil.which("chromium") or "chromium")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -94,6 +94,7 @@ def test_good_input_gives_the_manifest(folder, check):
         ("samples.csv", "organism", "mouse", ["Only human data", "one-to-one orthologs"]),
         ("references.csv", "format", "xlsx", ["'xlsx' is not known. Choose one of gctx, gct"]),
         ("references.csv", "role", "find", ["'find' is not known. Choose one of search, train, both"]),
+        ("references.csv", "role", "train", ["references.csv, column 'role': No reference is there to be searched"]),
         ("references.csv", "path", "lost.gctx", ["references.csv, line 2, column 'path': There is no file 'lost.gctx'"]),
         ("references.csv", "siginfo", "lost.txt", ["column 'siginfo': There is no file 'lost.txt'"]),
         ("references.csv", "siginfo", "genes.tsv", ["genes.tsv, column 'sig_id': None of the columns"]),

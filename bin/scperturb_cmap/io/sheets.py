@@ -85,6 +85,10 @@ def check_sheet(path: Path, kind: str) -> tuple[list[dict[str, str]], list[Probl
             Problem(name, f"line {line}, column '{column}'", wrong, remedy)
             for column, wrong, remedy in _check_row(row, kind)
         ]
+    if kind == "references" and set(table["role"]) == {"train"}:
+        problems.append(
+            Problem(name, "column 'role'", "No reference is there to be searched.", "Give one the role search or both.")
+        )
     # Names become file names and pages, on systems that may not tell capitals apart.
     alike = table[identity].str.lower().str.replace(".", "_", regex=False)
     for key in alike[(alike != "") & alike.duplicated()].unique():
