@@ -250,6 +250,18 @@ def test_a_covariate_takes_its_own_effect_out_of_the_contrast(table):
     assert adjusted.samples.loc[0, "covariates"] == "sex=f" and plain.samples.loc[0, "covariates"] == ""
 
 
+def test_the_scale_of_a_covariate_does_not_matter(table):
+    counts, rows = simulate(8, effect=1)
+    mapping = table.map([f"G{n}" for n in range(300)])
+    age = np.array([30.0, 55, 41, 62, 35, 71, 44, 58] * 2)
+    first, second = (
+        derive_signatures(counts, rows.assign(age=values), mapping, table, dataset="d", case="ill", control="well")
+        for values in (age, age * 1000 + 20000)
+    )
+    assert first.signatures.obs.loc["d|B", "covariates"] == "age"
+    np.testing.assert_allclose(first.signatures.X, second.signatures.X, rtol=1e-3, atol=1e-3)
+
+
 def test_a_gene_that_one_donor_decides_is_no_part_of_the_signature(table):
     counts, rows = simulate(6, effect=0)
     one = rows.index[(rows["population"] == "B") & (rows["arm"] == "case")][0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["Design", "choose_design"]
+__all__ = ["Design", "choose_design", "standardised"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,19 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int, covari
     return Design(samples, kind, evidence, covariates=tuple(needed))
 
 
+def standardised(values: pd.Series) -> pd.Series:
+    """Numbers with mean 0 and standard deviation 1, so that a year or a count does not upset the fit; text as it is.
+
+    Examples
+    --------
+    >>> standardised(pd.Series([1950.0, 1960.0, 1970.0])).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    if not pd.api.types.is_numeric_dtype(values):
+        return values
+    return (values - values.mean()) / (values.std() or 1.0)
+
+
 def _size(samples: pd.DataFrame, arm: str) -> str:
     mine = samples[samples["arm"] == arm]
     return f"{mine['n_cells'].sum()} {arm} cells of {len(mine)} donors"
@@ -121,8 +134,9 @@ def _model_problem(used: pd.DataFrame, covariates: Sequence[str], paired: bool) 
     def columns(names: Sequence[str]) -> np.ndarray:
         parts = [np.ones((len(used), 1))]
         for name in names:
-            numeric = pd.api.types.is_numeric_dtype(used[name])
-            coded = used[[name]].astype(float) if numeric else pd.get_dummies(used[name], drop_first=True, dtype=float)
+            values = standardised(used[name])
+            numeric = pd.api.types.is_numeric_dtype(values)
+            coded = values.to_frame() if numeric else pd.get_dummies(values, drop_first=True, dtype=float)
             parts.append(coded.to_numpy())
         return np.hstack(parts)
 

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.signatures.design import Design
+from scperturb_cmap.signatures.design import Design, standardised
 
 __all__ = ["wald_contrast"]
 
@@ -58,7 +58,7 @@ def wald_contrast(counts: pd.DataFrame, design: Design, min_counts: int, threads
         "donor": pd.Categorical("d" + pd.Series(pd.factorize(used["donor"])[0]).astype(str)),
     }, index=used.index.astype(str))  # fmt: skip
     for number, name in enumerate(design.covariates):
-        metadata[f"covariate{number}"] = used[name].to_numpy()
+        metadata[f"covariate{number}"] = standardised(used[name]).to_numpy()
     terms = ["donor"] if design.kind == "paired" else []
     terms += [name for name in metadata if name.startswith("covariate")]
     inference = DefaultInference(n_cpus=threads)
