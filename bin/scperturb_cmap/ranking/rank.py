@@ -43,7 +43,8 @@ def maxq(scores: pd.Series, drugs: pd.Series) -> pd.DataFrame:
     b  0.200      0.200       0.200
     """
     low, high = (scores.groupby(drugs.to_numpy(), sort=True).quantile(q) for q in _QUANTILES)
-    chosen = high.where(high.abs() >= low.abs(), low)
+    # Rounding must not decide the sign of a drug.
+    chosen = high.where(high.abs() >= low.abs() - 1e-12, low)
     return pd.DataFrame({"score": chosen, "score_low": low, "score_high": high})
 
 
