@@ -8,7 +8,7 @@ include { SCORE_CONNECTIVITY } from './modules/score_connectivity/main'
 include { RANK_DRUGS         } from './modules/rank_drugs/main'
 include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
-include { check_params ; digest ; json ; notebook ; page ; param_files ; pretty_json ; sheet_files ; staged_names ; version_table } from './modules/utils'
+include { check_params ; digest ; json ; notebook ; page ; param_files ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
 
 workflow {
     main:
@@ -16,10 +16,13 @@ workflow {
     input = file(params.input, glob: false)
     references = file(params.references, glob: false)
     genes = param_files(params.genes)
-    drugs = param_files(params.drugs)
+    drugs = params.drugs ? file(params.drugs, glob: false) : []
+    code = digest('bin/scperturb_cmap/**.py')
     // Every file the sheets name, as [[cell: 'input:cells.h5ad', file: /data/cells.h5ad], ...]; those that do not exist are
     // left to CHECK_INPUTS, which reports all problems at once.
-    named = sheet_files('input', input, ['path']) + sheet_files('references', references, ['path', 'siginfo', 'geneinfo'])
+    rows = [sample: sheet_rows(input), reference: sheet_rows(references)]
+    named = sheet_files('input', input, rows.sample, ['path']) +
+        sheet_files('references', references, rows.reference, ['path', 'siginfo', 'geneinfo'])
     place = named.collectEntries { entry -> [entry.cell, entry.file] }
 
     CHECK_INPUTS(
@@ -29,28 +32,29 @@ workflow {
         channel.of(staged_names(named)).collectFile(name: 'staged.json').first(),
         genes,
         drugs,
-        digest('bin/scperturb_cmap/**.py'),
+        [min_gene_overlap: params.min_gene_overlap, code: code, rows: rows],
     )
 
-    // each emission is [[id: 'kang'], kang.sample.json, cells.h5ad]
+    // each emission is [[id: 'kang'], '{"dataset": "kang", ...}', cells.h5ad]; the row travels as text, so that -resume
+    // recomputes a data set only where its own row changes
     ch_samples = CHECK_INPUTS.out.samples
         .flatten()
-        .map { row -> tuple([id: json(row).dataset], row, place["input:${json(row).path}".toString()]) }
+        .map { row -> tuple([id: json(row).dataset], one_line(row), place["input:${json(row).path}".toString()]) }
     DERIVE_SIGNATURES(
         ch_samples,
         genes,
-        [min_cells: params.min_cells, min_donors: params.min_donors, min_counts: params.min_counts, min_gene_overlap: params.min_gene_overlap],
+        params.subMap(['min_cells', 'min_donors', 'min_counts', 'exclude_genes', 'resamples', 'seed', 'min_gene_overlap']) + [code: code],
     )
 
-    // each emission is [[id: 'l1000', role: 'search'], l1000.reference.json, matrix.gctx, siginfo.txt or [], geneinfo.txt or []]
+    // each emission is [[id: 'l1000', role: 'search'], '{"reference": "l1000", ...}', matrix.gctx, siginfo.txt or [], geneinfo.txt or []]
     ch_references = CHECK_INPUTS.out.references
         .flatten()
         .map { row ->
             def about = json(row)
             def files = ['path', 'siginfo', 'geneinfo'].collect { column -> place["references:${about[column]}".toString()] ?: [] }
-            tuple([id: about.reference, role: about.role], row, files[0], files[1], files[2])
+            tuple([id: about.reference, role: about.role], one_line(row), files[0], files[1], files[2])
         }
-    BUILD_REFERENCE(ch_references, genes, [min_gene_overlap: params.min_gene_overlap, shard_size: params.shard_size])
+    BUILD_REFERENCE(ch_references, genes, [min_gene_overlap: params.min_gene_overlap, shard_size: params.shard_size, code: code])
 
     // each emission is [[id: 'l1000.shard_0000'], l1000.shard_0000.h5ad]; a reference for training only is not searched
     ch_shards = BUILD_REFERENCE.out.shards

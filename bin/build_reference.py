@@ -30,8 +30,9 @@ def build_reference(args: Namespace) -> None:
     from scperturb_cmap import genes, reference
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.gctx import GeneMatrix
+    from scperturb_cmap.io.gene_tables import read_gene_table
     from scperturb_cmap.io.signature_set import write_signature_set
-    from scperturb_cmap.io.tables import read_gene_table, read_text_table
+    from scperturb_cmap.io.tables import read_text_table
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
 
@@ -42,8 +43,7 @@ def build_reference(args: Namespace) -> None:
     mapping = table.map(matrix.genes)
     counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
     siginfo = read_text_table(args.siginfo, row["siginfo"], reference.COLUMNS) if args.siginfo else matrix.metadata
-    described = reference.harmonise_metadata(siginfo, row["siginfo"] or row["path"])
-    warnings = described.attrs["warnings"]
+    described, warnings = reference.harmonise_metadata(siginfo, row["siginfo"] or row["path"])
     metadata, funnel = reference.quality_funnel(described, matrix.signatures, name)
     if metadata.empty:
         last = funnel[funnel["n_signatures"] == 0]["step"].iloc[0]

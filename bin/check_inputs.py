@@ -17,6 +17,9 @@ def build_parser():
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument("--drugs", type=Path, help="drug annotation")
     parser.add_argument(
+        "--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table"
+    )
+    parser.add_argument(
         "--staged", type=Path, help="JSON: input:PATH or references:PATH of a sheet -> where the file lies now"
     )
     parser.add_argument("--code-digest", default="", help="digest of the library, recorded in the manifest")
@@ -30,9 +33,13 @@ def build_parser():
 
 
 def check_inputs(args: Namespace) -> None:
+    import pandas as pd
+
     from scperturb_cmap.checks import check_reference, check_sample, problems_of
+    from scperturb_cmap.genes import GeneTable
+    from scperturb_cmap.io.gene_tables import read_gene_tables
     from scperturb_cmap.io.sheets import FORMATS, check_sheet
-    from scperturb_cmap.io.tables import read_gene_table, read_text_table
+    from scperturb_cmap.io.tables import read_text_table
     from scperturb_cmap.ranking.annotation import harmonise_annotation
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import file_sha256, write_json
@@ -45,7 +52,9 @@ def check_inputs(args: Namespace) -> None:
 
     samples, problems = check_sheet(args.input, "samples")
     references, wrong = check_sheet(args.references, "references")
-    problems += wrong + problems_of(read_gene_table, args.genes)
+    tables: list[pd.DataFrame] = []
+    problems += wrong + problems_of(lambda: tables.extend(read_gene_tables(args.genes)))
+    genes = (GeneTable.from_tables(tables), args.min_gene_overlap) if tables else ()
     if args.drugs:
         problems += problems_of(lambda: harmonise_annotation(read_text_table(args.drugs), args.drugs.name))
     problems += [
@@ -62,11 +71,11 @@ def check_inputs(args: Namespace) -> None:
     ]
     for row in samples:
         if row["path"] and place("input", row["path"]).is_file():
-            problems += problems_of(check_sample, row, place("input", row["path"]))
+            problems += problems_of(check_sample, row, place("input", row["path"]), *genes)
     for row in references:
         files = [place("references", row[column]) for column in ("path", "siginfo", "geneinfo")]
         if row["format"] in FORMATS and files[0] and all(path is None or path.is_file() for path in files):
-            problems += problems_of(check_reference, row, *files)
+            problems += problems_of(check_reference, row, *files, tables or None, args.min_gene_overlap)
     for name in {row["dataset"] for row in samples} & {row["reference"] for row in references}:
         problems.append(
             Problem(

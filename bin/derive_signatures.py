@@ -17,28 +17,29 @@ def build_parser():
     parser.add_argument("--cells", type=Path, required=True, help="single cells with raw counts (h5ad)")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument("--min-cells", type=int, default=10, help="fewest cells of a donor in a population")
-    parser.add_argument("--min-donors", type=int, default=2, help="fewest donors per arm")
+    parser.add_argument("--min-donors", type=int, default=1, help="fewest donors per arm")
     parser.add_argument(
         "--min-counts", type=int, default=10, help="fewest counts of a gene over the donors of a population"
     )
     parser.add_argument(
         "--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table"
     )
+    parser.add_argument("--exclude-genes", default="", help="mitochondrial, ribosomal or both, separated by a comma")
+    parser.add_argument("--resamples", type=int, default=20, help="bootstraps over donors per population")
+    parser.add_argument("--seed", type=int, default=1, help="of the bootstraps")
     parser.add_argument("--threads", type=int, default=1, help="processes for the model")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
 
 def derive_signatures(args: Namespace) -> None:
-    import pandas as pd
-
     from scperturb_cmap import genes
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.cells import Cells
+    from scperturb_cmap.io.gene_tables import read_gene_table
     from scperturb_cmap.io.sheets import listed
     from scperturb_cmap.io.signature_set import write_signature_set
-    from scperturb_cmap.io.tables import read_gene_table
-    from scperturb_cmap.signatures import derive
+    from scperturb_cmap.signatures import derive, samples
     from scperturb_cmap.utils.provenance import write_json
 
     row = json.loads(args.sample.read_text())
@@ -48,26 +49,35 @@ def derive_signatures(args: Namespace) -> None:
     mapping = table.map(cells.genes)
     counts_of_genes = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
 
-    keys = {"population": "cell_type_key", "condition": "condition_key", "donor": "donor_key"}
-    labels = pd.DataFrame({name: cells.column(row[key]) for name, key in keys.items()})
-    labels = labels.assign(**{name: cells.covariate(name) for name in listed(row["covariates"])})
-    codes, samples = derive.sample_codes(labels, row["case"], row["control"])
+    labels = cells.labels(row, listed(row["covariates"]))
+    populations = samples.choose_populations(labels, row["case"], row["control"], listed(row["populations"]))
+    codes, rows = samples.sample_codes(labels, row["case"], row["control"])
+    settings = derive.Settings(
+        min_cells=args.min_cells, min_donors=args.min_donors, min_counts=args.min_counts,
+        exclude=[name for name in args.exclude_genes.split(",") if name], resamples=args.resamples, seed=args.seed,
+        threads=args.threads,
+    )  # fmt: skip
     derived = derive.derive_signatures(
-        cells.sum_by_group(codes, len(samples)), samples, mapping, table,
-        dataset=dataset, case=row["case"], control=row["control"], populations=listed(row["populations"]) or None,
-        min_cells=args.min_cells, min_donors=args.min_donors, min_counts=args.min_counts, threads=args.threads,
+        cells.sum_by_group(codes, len(rows)), rows, populations, mapping, table,
+        dataset=dataset, case=row["case"], control=row["control"], settings=settings,
     )  # fmt: skip
 
     write_signature_set(derived.signatures, args.out / f"{dataset}.signatures.h5ad")
+    write_signature_set(derived.resamples, args.out / f"{dataset}.resamples.h5ad")
     schemas.write_table(derived.samples, schemas.DESIGN, args.out / f"{dataset}.design.tsv")
     schemas.write_table(mapping, schemas.GENES, args.out / f"{dataset}.genes.tsv")
     obs = derived.signatures.obs
     warnings = [f"{p.population}: {p.reason}" for p in obs.itertuples() if p.reason]
-    warnings += [f"{p.population}: only 2 donors per arm." for p in obs.itertuples() if p.evidence == "limited"]
+    warnings += [
+        f"{p.population}: {p.n_donors_case} case and {p.n_donors_control} control donors, evidence is {p.evidence}."
+        for p in obs.itertuples()
+        if p.evidence in ("limited", "exploratory")
+    ]
     n_cells = {
         "n_cells": cells.n_cells,
-        "n_cells_used": int(samples["n_cells"].sum()),
+        "n_cells_used": int(rows["n_cells"].sum()),
         "n_cells_without_donor": int((labels["donor"] == "").sum()),
+        "n_resamples": derived.resamples.n_obs,
     }
     write_json(
         {"stage": "derive_signatures", "id": dataset, "warnings": warnings, **n_cells, **counts_of_genes},

@@ -10,7 +10,7 @@ def check_params(given, schema_file, command_line) {
         def text = given[name] == null ? '' : given[name].toString()
         def pattern = [integer: /-?\d+/, number: /-?\d+(\.\d+)?([eE]-?\d+)?/][about.type]
         if (text == '') {
-            return []
+            return about.default && given.containsKey(name) ? ["--${name} is empty: leave it out or give a value (${about.default} by default)"] : []
         }
         if (about['enum'] && !(text in about['enum'].collect { choice -> choice.toString() })) {
             return ["--${name} is '${text}': choose one of ${about['enum'].join(', ')}"]
@@ -18,9 +18,11 @@ def check_params(given, schema_file, command_line) {
         if (about.pattern && !(text ==~ about.pattern)) {
             return ["--${name} is '${text}': ${about.help_text ?: about.description}"]
         }
-        if (about.format == 'file-path' && param_files(text).any { path -> !path.exists() || path.isDirectory() }) {
-            def lacking = param_files(text).findAll { path -> !path.exists() || path.isDirectory() }
-            return ["--${name}: the file ${lacking.join(', ')} does not exist"]
+        if (about.format == 'file-path') {
+            // Only gene tables may be several.
+            def names = name == 'genes' ? text.tokenize(',').collect { part -> part.trim() } : [text]
+            def lacking = names.findAll { path -> !existing(path, null) }
+            return lacking || !names ? ["--${name}: the file ${lacking.join(', ') ?: text} does not exist"] : []
         }
         if (pattern && !(text ==~ pattern)) {
             return ["--${name} is '${text}': a number is needed"]
@@ -68,26 +70,50 @@ def pretty_json(content) {
     return groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(content))
 }
 
-// The files named in the given columns of a sheet; relative paths are relative to the sheet.
-def sheet_files(kind, sheet, columns) {
-    def rows = []
+// The same content on one line, as an input that -resume compares by content.
+def one_line(path) {
+    return groovy.json.JsonOutput.toJson(json(path))
+}
+
+// The rows of a sheet as maps, read as the Python side reads it: byte order mark, blank lines and comments before the
+// header are no part of the table. What does not parse gives no rows; CHECK_INPUTS will say why.
+def sheet_rows(sheet) {
     try {
-        // As the Python side reads it: byte order mark and comments before the header are no part of the table.
-        def lines = sheet.text.readLines()
-        def comments = lines.takeWhile { line -> line.startsWith('#') && !line.contains('\t') }.size()
-        def separator = lines[comments]?.contains('\t') ? '\t' : ','
-        rows = sheet.splitCsv(header: true, skip: comments, sep: separator, strip: true, quote: '"')
+        def lines = sheet.text.replace('\uFEFF', '').readLines().findAll { line -> line.trim() }
+            .dropWhile { line -> line.startsWith('!') || (line.startsWith('#') && !line.contains('\t')) }
+        // The splitter behind splitCsv, which itself takes files only, as they are.
+        return new nextflow.splitter.CsvSplitter()
+            .options(header: true, sep: lines[0].contains('\t') ? '\t' : ',', strip: true, quote: '"')
+            .target(lines.join('\n'))
+            .list()
+            .collect { row -> row.collectEntries { column, cell -> [column.replaceAll(/^#/, '').trim(), cell ?: ''] } }
     }
     catch (Exception problem) {
-        log.debug("${sheet.name} does not parse, CHECK_INPUTS will say why: ${problem.message}")
+        log.debug("${sheet.name} does not parse: ${problem.message}")
+        return []
     }
+}
+
+// The files named in the given columns of a sheet; relative paths are relative to the sheet.
+def sheet_files(kind, sheet, rows, columns) {
     return rows
-        .collect { row -> row.collectEntries { column, cell -> [column.replace('\uFEFF', '').trim(), cell] } }
         .collectMany { row -> columns.collect { column -> row[column] } }
         .findAll { cell -> cell }
         .unique()
-        .collect { cell -> [cell: "${kind}:${cell}".toString(), file: cell =~ /^(\/|[a-z0-9]+:\/\/)/ ? file(cell, glob: false) : sheet.parent.resolve(cell)] }
-        .findAll { entry -> entry.file.exists() && !entry.file.isDirectory() }
+        .collect { cell -> [cell: "${kind}:${cell}".toString(), file: existing(cell, sheet.parent)] }
+        .findAll { entry -> entry.file }
+}
+
+// The file of this name, or null where there is none or the name is none (foo://x, no access).
+def existing(name, folder) {
+    try {
+        def found = !folder || name =~ /^(\/|[a-z0-9]+:\/\/)/ ? file(name, glob: false) : folder.resolve(name)
+        return found.exists() && !found.isDirectory() ? found : null
+    }
+    catch (Exception problem) {
+        log.debug("${name} cannot be reached: ${problem.message}")
+        return null
+    }
 }
 
 // Where CHECK_INPUTS finds each file, as JSON: a task gets the n-th file as staged<n>/<name>.

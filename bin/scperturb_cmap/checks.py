@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from scperturb_cmap.genes import harmonise_gene_table
-from scperturb_cmap.io.cells import Cells
+from scperturb_cmap.genes import GeneTable, check_mapping, harmonise_gene_table
+from scperturb_cmap.io.cells import NONE, Cells
 from scperturb_cmap.io.gctx import GeneMatrix
 from scperturb_cmap.io.sheets import listed
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata
-from scperturb_cmap.signatures.derive import ALL_CELLS, RESERVED, varying_covariates
+from scperturb_cmap.signatures.derive import ALL_CELLS
+from scperturb_cmap.signatures.samples import RESERVED, choose_populations, matches, varying_covariates
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["check_reference", "check_sample", "problems_of"]
@@ -34,8 +36,8 @@ def problems_of(check: Callable, *arguments: object) -> list[Problem]:
     return []
 
 
-def check_sample(row: dict[str, str], path: Path) -> None:
-    """Check the cells of one row of the sample sheet: columns, labels, donors, and that the matrix holds raw counts.
+def check_sample(row: dict[str, str], path: Path, table: GeneTable | None = None, min_gene_overlap: float = 0) -> None:
+    """Check the cells of one row of the sample sheet: columns, labels, donors, genes, and that the matrix holds raw counts.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ def check_sample(row: dict[str, str], path: Path) -> None:
         The row.
     path
         Its file.
+    table, min_gene_overlap
+        The run's gene table, if it could be read, and how many of the file's genes must be in it.
 
     Raises
     ------
@@ -50,90 +54,98 @@ def check_sample(row: dict[str, str], path: Path) -> None:
         With every problem of this file.
     """
     cells = Cells(path, row["layer"], name=row["path"])
-    problems, labels = [], {}
+    problems, found = [], []
     for key in ("cell_type_key", "condition_key", "donor_key"):
-        problems += problems_of(
-            lambda key=key: labels.update({key: cells.column(row[key], f"'{key}' in the sample sheet")})
-        )
-    file = row["path"]
-    if "condition_key" in labels:
-        there = labels["condition_key"].unique()
-        problems += [
-            Problem(
-                file,
-                f"obs column '{row['condition_key']}'",
-                f"No cell has the {arm} label {row[arm]!r} (labels: {_some(there)}).",
-                f"Correct the column '{arm}' of the sample sheet.",
-            )
-            for arm in ("case", "control")
-            if row[arm] not in there
-        ]
-    if "cell_type_key" in labels:
-        there = labels["cell_type_key"].unique()
-        problems += [
-            Problem(
-                file,
-                f"obs column '{row['cell_type_key']}'",
-                f"There is no population {name!r} (populations: {_some(there)}).",
-                "Correct the column 'populations' of the sample sheet.",
-            )
-            for name in listed(row["populations"])
-            if name not in there
-        ]
-        if ALL_CELLS in there:
-            problems.append(
-                Problem(
-                    file,
-                    f"obs column '{row['cell_type_key']}'",
-                    f"A population is called {ALL_CELLS!r}, which is the name of the average over every cell.",
-                    "Rename it.",
-                )
-            )
-    problems += _check_covariates(row, cells, labels)
-    if "donor_key" in labels and (labels["donor_key"] == "").all():
-        problems.append(
-            Problem(
-                file,
-                f"obs column '{row['donor_key']}'",
-                "No cell has a donor.",
-                "Name the column that holds the donors.",
-            )
-        )
+        if row[key] != NONE or key == "condition_key":
+            problems += problems_of(cells.column, row[key], f"{key!r} in the sample sheet")
+    if not problems:
+        found.append(cells.labels(row))
+        problems += _check_labels(row, found[0])
+    problems += _check_covariates(row, cells, found)
+    if table is not None:
+        problems += problems_of(check_mapping, table.map(cells.genes), table, row["path"], min_gene_overlap)
     problems += problems_of(cells.check_counts)
     if problems:
         raise InputError(problems)
 
 
-def _check_covariates(row: dict[str, str], cells: Cells, labels: dict[str, pd.Series]) -> list[Problem]:
+def _check_labels(row: dict[str, str], labels: pd.DataFrame) -> list[Problem]:
+    """Both arms must have cells with donors, selected populations must be there, and ids must not be nearly the same."""
+
+    def problem(key: str, wrong: str, remedy: str) -> Problem:
+        return Problem(row["path"], f"obs column '{row[key]}'", wrong, remedy)
+
+    conditions = labels["condition"].unique()
+    absent = [arm for arm in ("case", "control") if row[arm] not in conditions]
+    problems = [
+        problem(
+            "condition_key",
+            f"No cell has the {arm} label {row[arm]!r} (labels: {_some(conditions)}).",
+            f"Correct the column '{arm}' of the sample sheet.",
+        )
+        for arm in absent
+    ]
+    inside = labels[labels["condition"].isin([row["case"], row["control"]])]
+    there = choose_populations(labels, row["case"], row["control"])
+    problems += [
+        problem(
+            "cell_type_key",
+            f"There is no population {pattern!r} (populations: {_some(there)}).",
+            "Correct the column 'populations' of the sample sheet.",
+        )
+        for pattern in listed(row["populations"])
+        if not absent and not any(matches(name, pattern, there) for name in there)
+    ]
+    if ALL_CELLS in there:
+        wrong = f"A population is called {ALL_CELLS!r}, which is the name of the average over every cell."
+        problems.append(problem("cell_type_key", wrong, "Rename it."))
+    if len(inside) and (inside["donor"] == "").all():
+        wrong = "No cell of the two arms has a donor."
+        remedy = f"Name the column that holds the donors, or write {NONE!r} where there are no replicates."
+        problems.append(problem("donor_key", wrong, remedy))
+    for column, key in (("condition", "condition_key"), ("donor", "donor_key")):
+        names = pd.Series(inside[column].unique() if column == "donor" else conditions)
+        alike = names[names.str.casefold().duplicated(keep=False)]
+        if len(alike) and row[key] != NONE:
+            wrong = f"{_some(list(alike))} differ in capitals only: one {column} or several?"
+            problems.append(problem(key, wrong, "Write the same thing in the same way."))
+    return problems
+
+
+def _check_covariates(row: dict[str, str], cells: Cells, labels: list[pd.DataFrame]) -> list[Problem]:
     """Covariates must be there, have a name of their own, and one value per donor and condition."""
     names, problems, found = listed(row["covariates"]), [], {}
     for name in names:
         problems += problems_of(lambda name=name: found.update({name: cells.covariate(name)}))
-    taken = [
-        name for name in names if name in (*RESERVED, row["cell_type_key"], row["condition_key"], row["donor_key"])
-    ]
-    problems += [
-        Problem(
-            row["path"], f"obs column '{name}'", "It cannot be a covariate under this name.", "Rename or leave it out."
-        )
-        for name in taken
-    ]
-    if not problems and {"condition_key", "donor_key"} <= set(labels):
-        table = pd.DataFrame({"condition": labels["condition_key"], "donor": labels["donor_key"]} | found)
-        problems += [
-            Problem(
-                row["path"],
-                f"obs column '{name}'",
+    wrong = dict.fromkeys(
+        {*RESERVED, row["cell_type_key"], row["condition_key"], row["donor_key"]}.intersection(names),
+        ("It cannot be a covariate under this name.", "Rename or leave it out."),
+    )
+    if not problems and not wrong and labels:
+        wrong = dict.fromkeys(
+            varying_covariates(labels[0].assign(**found), row["case"], row["control"]),
+            (
                 "As a covariate it must have one value per donor and condition, but differs among a donor's cells.",
                 "Leave it out of the column 'covariates' of the sample sheet.",
-            )
-            for name in varying_covariates(table, row["case"], row["control"])
-        ]
-    return problems
+            ),
+        )
+    return problems + [Problem(row["path"], f"obs column '{name}'", *said) for name, said in wrong.items()]
 
 
-def check_reference(row: dict[str, str], path: Path, siginfo: Path | None, geneinfo: Path | None) -> None:
-    """Check the files of one row of the reference sheet.
+def check_reference(
+    row: dict[str, str], path: Path, siginfo: Path | None, geneinfo: Path | None,
+    tables: list[pd.DataFrame] | None = None, min_gene_overlap: float = 0,
+) -> None:  # fmt: skip
+    """Check the files of one row of the reference sheet, down to the values of one signature.
+
+    Parameters
+    ----------
+    row
+        The row.
+    path, siginfo, geneinfo
+        Its files.
+    tables, min_gene_overlap
+        The run's gene tables, if they could be read, and how many of the matrix' genes must be in them.
 
     Raises
     ------
@@ -146,15 +158,21 @@ def check_reference(row: dict[str, str], path: Path, siginfo: Path | None, genei
     if siginfo is not None:
         problems += problems_of(
             lambda: metadata.append(
-                harmonise_metadata(read_text_table(siginfo, row["siginfo"], COLUMNS), row["siginfo"])
+                harmonise_metadata(read_text_table(siginfo, row["siginfo"], COLUMNS), row["siginfo"])[0]
             )
         )
     elif opened:
-        problems += problems_of(lambda: metadata.append(harmonise_metadata(opened[0].metadata, row["path"])))
+        problems += problems_of(lambda: metadata.append(harmonise_metadata(opened[0].metadata, row["path"])[0]))
+    own: list[pd.DataFrame] = []
     if geneinfo is not None:
         problems += problems_of(
-            lambda: harmonise_gene_table(read_text_table(geneinfo, row["geneinfo"]), row["geneinfo"])
+            lambda: own.append(harmonise_gene_table(read_text_table(geneinfo, row["geneinfo"]), row["geneinfo"]))
         )
+    if opened:
+        problems += problems_of(opened[0].read, np.array([0]))
+        if tables is not None and bool(own) == (geneinfo is not None):
+            table = GeneTable.from_tables([*tables, *own])
+            problems += problems_of(check_mapping, table.map(opened[0].genes), table, row["path"], min_gene_overlap)
     if opened and metadata and not opened[0].signatures.isin(metadata[0].index).any():
         problems.append(
             Problem(

@@ -48,7 +48,7 @@ def harmonise_gene_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        No column for the Entrez id or the symbol.
+        No column for the Entrez id or the symbol, or no Entrez id in any row.
 
     Examples
     --------
@@ -71,8 +71,23 @@ def harmonise_gene_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
             out.loc[table["pr_is_bing"] == "1", "feature_space"] = "best inferred"
         out.loc[table["pr_is_lm"] == "1", "feature_space"] = "landmark"
     out["synonyms"] = out["synonyms"].replace("-", "")
+    if "prev_symbol" in table:  # HGNC keeps former symbols apart; files of that time still use them
+        out["synonyms"] = (out["synonyms"] + "|" + table["prev_symbol"]).str.strip("|")
     out.loc[~out["feature_space"].isin(FEATURE_SPACES), "feature_space"] = "other"
-    return out[out["entrez_id"].str.fullmatch(r"\d+")].drop_duplicates("entrez_id")
+    given = out["entrez_id"]
+    out["entrez_id"] = given.str.replace(r"\.0+$", "", regex=True)  # a spreadsheet or pandas made numbers of the ids
+    usable = out["entrez_id"].str.fullmatch(r"\d+")
+    if not usable.any():
+        example = next((f"such as {value!r}" for value in given if value), "the column is empty")
+        raise InputError(
+            Problem(
+                name,
+                "column 'entrez_id'",
+                f"No row has an Entrez id, a whole number ({example}).",
+                "Give a gene table with the Entrez id of every gene.",
+            )
+        )
+    return out[usable].drop_duplicates("entrez_id")
 
 
 @dataclass(frozen=True)
@@ -165,9 +180,7 @@ def check_mapping(mapping: pd.DataFrame, table: GeneTable, name: str, min_overla
     InputError
         Fewer than ``min_overlap`` of the identifiers are matched, or they are row numbers.
     """
-    numbers = pd.to_numeric(mapping["gene"], errors="coerce")
-    if len(numbers) > 1 and numbers.iloc[0] in (0, 1) and (numbers.diff().iloc[1:] == 1).all():
-        # Many small numbers are Entrez ids of some gene: they would match, and every gene would be a wrong one.
+    if _are_row_numbers(mapping):
         raise InputError(
             Problem(
                 name,
@@ -209,10 +222,34 @@ def check_mapping(mapping: pd.DataFrame, table: GeneTable, name: str, min_overla
     return counts
 
 
+def _are_row_numbers(mapping: pd.DataFrame) -> bool:
+    """Whether identifiers are row numbers: many of those are Entrez ids too, and every gene would be a wrong one.
+
+    They are where they count up from 0 or 1. After a filter they have gaps; then they are 200 or more numbers that go up
+    and stay below 50 times their count: 1,000 genes kept of 36,601 reach 37 times. Real lists in order of the Entrez
+    id reach further: the L1000 landmarks 400 times, and of 21,000 panels of 20 to 800 drug targets drawn at random all
+    reached 106 times and more. Lists of the first genes of a table by Entrez id do not; but those are all known to
+    the gene table, and of the numbers below 40,000 only a third is.
+    """
+    numbers = pd.to_numeric(mapping["gene"], errors="coerce")
+    steps = numbers.diff().iloc[1:]
+    if len(numbers) > 1 and numbers.iloc[0] in (0, 1) and (steps == 1).all():
+        return True
+    whole = numbers[numbers.notna() & (numbers % 1 == 0)]
+    return bool(
+        len(whole) >= 200
+        and len(whole) >= 0.95 * len(numbers)
+        and (whole.diff().iloc[1:] > 0).mean() >= 0.95
+        and whole.max() < 50 * len(whole)
+        and (mapping["matched_by"] == "entrez_id").mean() < 0.95
+    )
+
+
 def _unambiguous(table: pd.DataFrame, column: str) -> dict[str, str]:
     """Identifier -> Entrez id; an identifier of several genes maps to the empty string."""
     pairs = table[["entrez_id", column]].assign(**{column: table[column].str.split("|")}).explode(column)
-    pairs = pairs[pairs[column].fillna("") != ""].drop_duplicates()
-    found = pd.Series(pairs["entrez_id"].to_numpy(), index=pairs[column].str.strip())
+    pairs[column] = pairs[column].fillna("").str.strip().str.replace(r"^(ENS[^.]*)\..*", r"\1", regex=True)
+    pairs = pairs[pairs[column] != ""].drop_duplicates()
+    found = pd.Series(pairs["entrez_id"].to_numpy(), index=pairs[column])
     found[found.index.duplicated(keep=False)] = ""
     return found.to_dict()

@@ -5,7 +5,7 @@ process BUILD_REFERENCE {
     label 'env_core'
 
     input:
-    tuple val(meta), path(reference), path(matrix, stageAs: 'matrix/*'), path(siginfo, stageAs: 'siginfo/*'), path(geneinfo, stageAs: 'geneinfo/*')
+    tuple val(meta), val(row), path(matrix, stageAs: 'matrix/*'), path(siginfo, stageAs: 'siginfo/*'), path(geneinfo, stageAs: 'geneinfo/*')
     path genes, stageAs: 'genes?/*'
     val opts
 
@@ -17,8 +17,12 @@ process BUILD_REFERENCE {
     tuple val("${task.process}"), val('anndata'), eval('pkg_version.py anndata'), topic: versions
 
     script:
+    // One line of JSON in a quoted heredoc: whatever a label holds, the shell does not look at it.
     """
-    build_reference.py --reference ${reference} --matrix ${matrix} --genes ${genes} \\
+    cat > reference.json <<'END_OF_ROW'
+    ${row}
+    END_OF_ROW
+    build_reference.py --reference reference.json --matrix ${matrix} --genes ${genes} \\
         ${siginfo ? "--siginfo ${siginfo}" : ''} ${geneinfo ? "--geneinfo ${geneinfo}" : ''} \\
         --min-gene-overlap ${opts.min_gene_overlap} --shard-size ${opts.shard_size} ${task.ext.args ?: ''}
     """

@@ -10,7 +10,7 @@ process CHECK_INPUTS {
     path staged
     path genes, stageAs: 'genes?/*'
     path drugs, stageAs: 'drugs/*'
-    val digest
+    val opts
 
     output:
     path '*.sample.json', emit: samples
@@ -22,13 +22,16 @@ process CHECK_INPUTS {
     script:
     """
     check_inputs.py --input ${input} --references ${references} --staged ${staged} --genes ${genes} \\
-        ${drugs ? "--drugs ${drugs}" : ''} --code-digest ${digest} ${task.ext.args ?: ''}
+        ${drugs ? "--drugs ${drugs}" : ''} --min-gene-overlap ${opts.min_gene_overlap} \\
+        --code-digest ${opts.code} ${task.ext.args ?: ''}
     """
 
     stub:
+    // Nothing has checked the sheets here, so names that could lead out of the folder are left out.
+    def rows = opts.rows.collectMany { kind, rows -> rows.findAll { row -> row[kind == 'sample' ? 'dataset' : kind] ==~ /\w[\w.-]*/ }.collect { row -> [kind, row] } }
+    def written = rows.withIndex().collect { entry, n -> "cat > row_${n}.${entry[0]}.json <<'END_OF_ROW'\n${groovy.json.JsonOutput.toJson(entry[1])}\nEND_OF_ROW" }
     """
-    sed 1d ${input} | cut -d, -f1,2 | while IFS=, read -r id path; do echo '{"dataset": "'\$id'", "path": "'\$path'"}' > \$id.sample.json; done
-    sed 1d ${references} | cut -d, -f1,2 | while IFS=, read -r id path; do echo '{"reference": "'\$id'", "path": "'\$path'", "role": "search"}' > \$id.reference.json; done
-    echo '{}' > manifest.json
+${written.join('\n')}
+echo '{}' > manifest.json
     """
 }

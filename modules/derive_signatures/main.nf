@@ -5,27 +5,33 @@ process DERIVE_SIGNATURES {
     label 'env_core'
 
     input:
-    tuple val(meta), path(sample), path(cells, stageAs: 'cells/*')
+    tuple val(meta), val(row), path(cells, stageAs: 'cells/*')
     path genes, stageAs: 'genes?/*'
     val opts
 
     output:
     tuple val(meta), path("${meta.id}.signatures.h5ad"), emit: signatures
+    path "${meta.id}.resamples.h5ad", emit: resamples
     tuple val(meta), path("${meta.id}.{design,genes}.tsv"), emit: tables
     path "${meta.id}.derive_signatures.metrics.json", emit: metrics
     tuple val("${task.process}"), val('pydeseq2'), eval('pkg_version.py pydeseq2'), topic: versions
     tuple val("${task.process}"), val('anndata'), eval('pkg_version.py anndata'), topic: versions
 
     script:
+    // One line of JSON in a quoted heredoc: whatever a label holds, the shell does not look at it.
     """
-    derive_signatures.py --sample ${sample} --cells ${cells} --genes ${genes} --threads ${task.cpus} \\
+    cat > sample.json <<'END_OF_ROW'
+    ${row}
+    END_OF_ROW
+    derive_signatures.py --sample sample.json --cells ${cells} --genes ${genes} --threads ${task.cpus} \\
         --min-cells ${opts.min_cells} --min-donors ${opts.min_donors} --min-counts ${opts.min_counts} \\
-        --min-gene-overlap ${opts.min_gene_overlap} ${task.ext.args ?: ''}
+        --min-gene-overlap ${opts.min_gene_overlap} --exclude-genes '${opts.exclude_genes ?: ''}' \\
+        --resamples ${opts.resamples} --seed ${opts.seed} ${task.ext.args ?: ''}
     """
 
     stub:
     """
-    touch ${meta.id}.signatures.h5ad ${meta.id}.{design,genes}.tsv
+    touch ${meta.id}.signatures.h5ad ${meta.id}.resamples.h5ad ${meta.id}.{design,genes}.tsv
     echo '{}' > ${meta.id}.derive_signatures.metrics.json
     """
 }

@@ -105,6 +105,10 @@ def write_results(
             "n_counts": n * 900,
             "used": "yes" if n >= 10 else "no",
             "reason": "" if n >= 10 else "fewer than 10 cells",
+            "pc1": rng.normal(8 if arm == "case" else -8, 3) if n >= 10 else np.nan,
+            "pc2": rng.normal(0, 3) if n >= 10 else np.nan,
+            "pc1_share": 0.41,
+            "pc2_share": 0.17,
         }
         for name in populations
         for donor in donors
@@ -129,7 +133,7 @@ def _names(known: tuple[str, ...], n: int, hostile: bool) -> list[str]:
 
 
 def _population(dataset: str, name: str, evidence: str) -> dict:
-    donors = {"replicated": 8, "limited": 2}.get(evidence, 0)
+    donors = {"replicated": 8, "limited": 2, "exploratory": 1}.get(evidence, 0)
     values = (
         dataset,
         name,
@@ -142,6 +146,7 @@ def _population(dataset: str, name: str, evidence: str) -> dict:
         "paired" if donors else "",
         "",
         evidence,
+        {"exploratory": "log_fc", "": ""}.get(evidence, "wald_z"),
         "ok" if donors else "skipped",
         "" if donors else f"Too few donors of {name}: 1 case, 0 control; 2 per arm are needed.",
     )
@@ -158,7 +163,7 @@ def _ranking(dataset: str, row: dict, drugs: list[str], rng: np.random.Generator
     for method in METHODS:
         table[f"score_{method}"] = np.clip(base + rng.normal(0, 0.08, n), -1, 1)
         table[f"rank_{method}"] = table[f"score_{method}"].rank().astype(int)
-    limited = row["evidence"] == "limited"
+    weak = row["evidence"] if row["evidence"] in ("limited", "exploratory") else ""
     table = table.assign(
         rank=table["rank_wtcs"],
         score=table["score_wtcs"],
@@ -173,8 +178,8 @@ def _ranking(dataset: str, row: dict, drugs: list[str], rng: np.random.Generator
         mechanism=rng.choice(["JAK inhibitor", "HDAC inhibitor|<i>x</i>", ""], n),
         targets=rng.choice(["JAK1|JAK2|JAK3|TYK2|STAT3|STAT1", "HDAC1", ""], n),
         clinical_phase=rng.choice(["Launched", "Phase 2", ""], n),
-        status="limited_evidence" if limited else "ok",
-        reason="Only 2 donors per arm: the rank is unsure." if limited else "",
+        status=f"{weak}_evidence" if weak else "ok",
+        reason="An arm has few donors: the rank is unsure." if weak else "",
     )
     table.loc[table.index[-1], ["best_dose_um", "best_time_h"]] = np.nan
     return table.sort_values("rank")

@@ -53,7 +53,7 @@ def refused(result, *parts):
 
 def test_good_input_gives_the_manifest(folder, check):
     status, said = check()
-    assert (status, said) == (0, "")
+    assert status == 0 and "WARNING" not in said and "problem" not in said
     manifest = json.loads((folder / "manifest.json").read_text())
     assert {entry["role"] for entry in manifest["inputs"]} == {
         "input",
@@ -228,11 +228,65 @@ def test_a_covariate_that_differs_within_a_donor(folder, check):
     refused(check(), "obs column 'lane': As a covariate it must have one value per donor", "The input has 1 problem")
 
 
-def test_no_donors(folder, check):
+@pytest.mark.parametrize("where", ["everywhere", "in both arms"])
+def test_no_donors(folder, check, where):
     cells = ad.read_h5ad(folder / "cells.h5ad")
-    cells.obs["donor"] = np.full(cells.n_obs, np.nan)
+    donors = cells.obs["donor"].astype(str).to_numpy()
+    if where == "everywhere":
+        donors = np.full(cells.n_obs, np.nan)
+    else:
+        other = np.arange(cells.n_obs) < 50
+        cells.obs["condition"] = np.where(other, "mild", cells.obs["condition"].astype(str))
+        donors = np.where(other, donors, "nan")
+    cells.obs["donor"] = donors
     cells.write_h5ad(folder / "cells.h5ad")
-    refused(check(), "obs column 'donor': No cell has a donor")
+    refused(check(), "obs column 'donor': No cell of the two arms has a donor", "write 'none'")
+
+
+def test_ids_that_differ_in_capitals_only(folder, check):
+    cells = ad.read_h5ad(folder / "cells.h5ad")
+    donors = cells.obs["donor"].astype(str).to_numpy()
+    first = np.flatnonzero(donors == donors[0])
+    donors[first[::2]] = donors[0].upper()
+    cells.obs["donor"] = donors
+    cells.write_h5ad(folder / "cells.h5ad")
+    assert donors[first[1]] != donors[0]
+    refused(check(), "obs column 'donor':", "differ in capitals only: one donor or several?")
+
+
+def test_conditions_may_be_called_none(folder, check):
+    cells = ad.read_h5ad(folder / "cells.h5ad")
+    cells.obs["condition"] = cells.obs["condition"].astype(str).replace({"healthy": "None", "disease": "NA"})
+    cells.write_h5ad(folder / "cells.h5ad")
+    edit(folder / "samples.csv", "case", "NA")
+    edit(folder / "samples.csv", "control", "None")
+    assert check()[0] == 0
+
+
+def test_genes_are_checked_before_any_work(folder, check):
+    """Both files against the gene table: all before a task runs."""
+    table = (folder / "genes.tsv").read_text().splitlines()
+    (folder / "genes.tsv").write_text("\n".join(table[:20]) + "\n")
+    refused(check(), "cells.h5ad, gene ids: Only 14 of", "reference.gctx, gene ids: Only 19 of")
+    (folder / "genes.tsv").write_text("entrez_id\tsymbol\nx1\tA\n")
+    refused(check(), "genes.tsv")
+
+
+def test_a_reference_whose_values_cannot_be_read(folder, check):
+    with h5py.File(folder / "reference.gctx", "a") as file:
+        shape = file["0/DATA/0/matrix"].shape
+        del file["0/DATA/0/matrix"]
+        file["0/DATA/0/matrix"] = np.full(shape, b"x")
+    refused(check(), "reference.gctx")
+
+
+@pytest.mark.parametrize(("pattern", "wrong"), [("B*; NK cells", ""), ("b*", "There is no population 'b*'")])
+def test_populations_by_pattern(folder, check, pattern, wrong):
+    edit(folder / "samples.csv", "populations", pattern)
+    if wrong:
+        refused(check(), wrong)
+    else:
+        assert check()[0] == 0
 
 
 def test_metadata_of_another_matrix(folder, check):

@@ -90,7 +90,7 @@ def test_nothing_names_this_machine(root):
                 "--min_cells",
                 "few",
                 "--min_donors",
-                "1",
+                "0",
                 "--methods",
                 "cosine,magic",
             ],
@@ -98,7 +98,7 @@ def test_nothing_names_this_machine(root):
                 "5 problem(s)",
                 "choose one of auto, cpu, gpu",
                 "--min_cells is 'few': a number is needed",
-                "--min_donors is 1: it must be at least 2",
+                "--min_donors is 0: it must be at least 1",
                 "name one or more of cosine",
                 "--headline is 'wtcs', which is not among",
             ],
@@ -112,6 +112,18 @@ def test_nothing_names_this_machine(root):
             ["-profile", "test", "--input", "lost.csv", "--genes", "lost.tsv"],
             ["--input: the file", "--genes: the file", "does not exist"],
         ),
+        (
+            ["-profile", "test", "--methods=", "--headline=", "--min_cells=", "--genes", ",", "--drugs", "a.tsv,b.tsv"],
+            [
+                "5 problem(s)",
+                "--methods is empty",
+                "--headline is empty",
+                "--min_cells is empty",
+                "--genes: the file , does not exist",
+                "--drugs: the file a.tsv,b.tsv does not exist",
+            ],
+        ),
+        (["-profile", "test", "--exclude_genes", "mito"], ["write mitochondrial, ribosomal or"]),
     ],
 )
 @pytest.mark.parametrize("parser", ["v1", "v2"])

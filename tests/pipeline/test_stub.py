@@ -49,11 +49,88 @@ def test_resume_sees_an_edit_of_the_library(make_project, run_pipeline):
     assert set(edited.trace["status"]) == {"COMPLETED"}
 
 
+def edit_sheet(project, name, change):
+    """Replace the rows of a demo sheet by ``change(header, first row)``."""
+    sheet = project / "assets" / "demo" / name
+    sheet.write_text(change(*sheet.read_text().splitlines()[:2]))
+
+
+def status(run, *names):
+    """Status of the tasks whose name begins so."""
+    return run.trace.set_index("name")["status"][lambda trace: trace.index.str.startswith(names)].to_dict()
+
+
 def test_a_reference_for_training_is_not_searched(make_project, run_pipeline):
     project = make_project()
-    sheet = project / "assets" / "demo" / "references.csv"
-    header, row = sheet.read_text().splitlines()[:2]
-    sheet.write_text("\n".join([header, row, row.replace("demo_l1000", "second").replace("search", "both")]) + "\n")
+    rows = {"first": "search", "second": "both", "third": "train"}
+    edit_sheet(
+        project,
+        "references.csv",
+        lambda header, row: "\n".join(
+            [header, *(row.replace("demo_l1000", name).replace("search", role) for name, role in rows.items())]
+        ),
+    )
     run = run_pipeline(project, "-profile", "test", "-stub-run")
     assert run.status == 0, run.said
-    assert (run.trace["name"].str.startswith("SCORE_CONNECTIVITY")).sum() == 2
+    assert set(status(run, "BUILD_REFERENCE")) == {f"BUILD_REFERENCE ({name})" for name in rows}
+    assert set(status(run, "SCORE")) == {f"SCORE_CONNECTIVITY ({name}.shard_0000)" for name in ("first", "second")}
+
+
+def test_one_more_data_set_recomputes_only_what_depends_on_it(make_project, run_pipeline):
+    project = make_project()
+    assert run_pipeline(project, "-profile", "test", "-stub-run").status == 0
+    edit_sheet(project, "samples.csv", lambda header, row: "\n".join([header, row, row.replace("demo,", "second,", 1)]))
+    run = run_pipeline(project, "-profile", "test", "-stub-run", "-resume")
+    assert run.status == 0, run.said
+    assert status(run, "DERIVE", "BUILD_REFERENCE") == {
+        "DERIVE_SIGNATURES (demo)": "CACHED",
+        "DERIVE_SIGNATURES (second)": "COMPLETED",
+        "BUILD_REFERENCE (demo_l1000)": "CACHED",
+    }
+    edit_sheet(project, "samples.csv", lambda header, row: "\n".join([header, row.replace("disease", "ill")]))
+    changed = run_pipeline(project, "-profile", "test", "-stub-run", "-resume")
+    assert status(changed, "DERIVE") == {"DERIVE_SIGNATURES (demo)": "COMPLETED"}
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        "\ufeff# mine\n{header}\n{row}\n",
+        "\n\n{header}\n\n{row}\n\n",
+        "! mine\n# mine\n\n{header}\n{row}",
+        "{header}\r\n{row}\r\n",
+    ],
+    ids=["mark and comment", "blank lines", "comments", "windows"],
+)
+def test_sheets_are_read_as_the_checks_read_them(make_project, run_pipeline, sheet):
+    """A file that only one of the two readers finds would be called missing."""
+    project = make_project()
+    edit_sheet(project, "samples.csv", lambda header, row: sheet.format(header=header, row=row))
+    run = run_pipeline(
+        project, "-profile", "test", "--methods", "cosine", "--headline", "cosine", "--min_gene_overlap", "1"
+    )
+    # Both readers agree: the only complaint is about genes, which the file itself was read for.
+    assert "cells.h5ad, gene ids" in run.said and "There is no file" not in run.said, run.said
+
+
+def test_paths_that_lead_nowhere(make_project, run_pipeline):
+    project = make_project()
+    lost = ["foo://x/cells.h5ad", "/no/such/cells.h5ad", "s3:/x"]
+    edit_sheet(
+        project,
+        "samples.csv",
+        lambda header, row: "\n".join(
+            [header, *(row.replace("demo,cells.h5ad", f"d{n},{path}") for n, path in enumerate(lost)), ""]
+        ),
+    )
+    run = run_pipeline(project, "-profile", "test")
+    assert run.status == 1 and all(f"There is no file '{path}'" in run.said for path in lost), run.said
+
+
+def test_a_hostile_name_stays_in_its_task(make_project, run_pipeline):
+    project = make_project()
+    edit_sheet(project, "samples.csv", lambda header, row: f"{header}\n{row.replace('demo,', '../x,', 1)}\n")
+    before = set(project.rglob("*x.*"))
+    run = run_pipeline(project, "-profile", "test", "-stub-run")
+    assert run.status != 0 and "Exception" not in run.said
+    assert not [path for path in set(project.rglob("*x.*")) - before if path.suffix in (".json", ".h5ad", ".tsv")]

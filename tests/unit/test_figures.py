@@ -146,7 +146,7 @@ def test_a_population_that_was_not_ranked_says_why(shown, populations):
 def test_limited_evidence_is_marked_where_the_ranking_is(shown):
     assert re.search(r'B cells</span> <span class="badge limited"', shown["top_drugs"])
     assert re.search(r'B cells <span class="badge limited"', shown["sections"])
-    assert "Only 2 donors per arm" in shown["sections"] and "only two donors per arm" in shown["notices"]
+    assert "An arm has few donors" in shown["sections"] and "only two donors in an arm" in shown["notices"]
 
 
 def test_few_shared_genes_and_single_signatures_are_told(populations, drugs):

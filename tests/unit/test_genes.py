@@ -1,5 +1,6 @@
 """Gene identifiers: order of matching, ambiguity, and the stop at low overlap."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -71,6 +72,38 @@ def test_row_numbers_are_not_taken_for_entrez_ids(gene_table, first):
     check_mapping(table.map(["1", "2", "4"]), table, "cells.h5ad", 0)
 
 
+@pytest.mark.parametrize(("n_rows", "n_kept"), [(36_601, 15_000), (36_601, 1000), (1000, 978), (20_000, 500)])
+def test_row_numbers_with_gaps_are_not_taken_for_entrez_ids(n_rows, n_kept):
+    """Real Entrez ids are dense where they are small: three numbers of four below 10,000 are genes."""
+    rng = np.random.default_rng(0)
+    known = sorted({*rng.choice(10_000, 7_500, replace=False), *rng.choice(100_000, 20_000, replace=False)} - {0})
+    table = GeneTable.from_tables([pd.DataFrame({
+        "entrez_id": list(map(str, known)), "symbol": "", "ensembl_id": "", "synonyms": "", "feature_space": "other",
+    })])  # fmt: skip
+    rows = np.sort(rng.choice(n_rows, n_kept, replace=False))
+    with pytest.raises(InputError, match="row numbers"):
+        check_mapping(table.map(map(str, rows)), table, "cells.h5ad", 0)
+    rows[::40] = rows[::40][::-1]  # mostly in order
+    with pytest.raises(InputError, match="row numbers"):
+        check_mapping(table.map(map(str, rows)), table, "cells.h5ad", 0)
+    # the first genes of a table by Entrez id are dense as well, but all of them are genes
+    check_mapping(table.map(map(str, known[:1000])), table, "cells.h5ad", 0)
+
+
+@pytest.mark.real
+def test_real_entrez_ids_in_order_are_not_taken_for_row_numbers(real_data):
+    lincs = pd.read_csv(real_data / "genes" / "lincs_gene_info_12328.tsv", sep="\t", dtype=str, keep_default_na=False)
+    table = GeneTable.from_tables([harmonise_gene_table(lincs, "lincs.tsv")])
+    everything = pd.read_csv(real_data / "genes" / "human_gene_map.tsv.gz", sep="\t", dtype=str, keep_default_na=False)
+    for ids in (lincs["entrez_id"], lincs.loc[lincs["is_landmark"] == "1", "entrez_id"], everything["entrez_id"]):
+        check_mapping(table.map(sorted(ids, key=int)), table, "cells.h5ad", 0)
+    rng = np.random.default_rng(0)
+    for n in (200, 500, 1000, 5000):
+        for _ in range(20):
+            some = sorted(rng.choice(everything["entrez_id"], n, replace=False), key=int)
+            check_mapping(table.map([*lincs["entrez_id"].head(2), *some]), table, "cells.h5ad", 0)
+
+
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
@@ -99,6 +132,33 @@ def test_layouts_of_gene_tables(columns, expected):
 def test_a_table_that_is_none_names_the_column():
     with pytest.raises(InputError, match=r"x\.tsv, column 'entrez_id'.*None of the columns"):
         harmonise_gene_table(pd.DataFrame({"gene": ["a"], "symbol": ["b"]}), "x.tsv")
+
+
+def test_entrez_ids_that_became_numbers():
+    columns = {"entrez_id": ["900001.0", "2", ""], "symbol": ["A", "B", "C"]}
+    assert harmonise_gene_table(pd.DataFrame(columns), "x.tsv")["entrez_id"].tolist() == ["900001", "2"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "example"),
+    [(["", "9e5", "1.5"], "such as '9e5'"), (["", ""], "empty"), (["ENSG1"], "such as 'ENSG1'"), ([], "")],
+)
+def test_a_table_without_entrez_ids_is_refused(ids, example):
+    table = pd.DataFrame({"entrez_id": ids, "symbol": ["A"] * len(ids)}, dtype=object)
+    with pytest.raises(InputError, match=rf"x\.tsv, column 'entrez_id': No row has an Entrez id.*{example}"):
+        harmonise_gene_table(table, "x.tsv")
+
+
+def test_former_symbols_of_hgnc_and_versions_of_ensembl_are_found():
+    hgnc = pd.DataFrame({
+        "entrez_id": ["3627", "5720", "9"], "symbol": ["CXCL10", "PSME1", "NAT1"],
+        "alias_symbol": ["IP10| IP10", "", "AAC1"], "prev_symbol": ["SCYB10|INP10", "PA28", ""],
+        "ensembl_gene_id": ["ENSG00000169245.6", "ENSG00000092010", "ENSG00000171428.15_PAR_Y| ENSG00000171428.2"],
+    })  # fmt: skip
+    table = GeneTable.from_tables([harmonise_gene_table(hgnc, "hgnc.txt")])
+    found = ["IP10", "SCYB10", "PA28", "AAC1", "ENSG00000169245", "ENSG00000092010.3", "ENSG00000171428.1"]
+    assert table.map(found)["gene_key"].tolist() == ["3627", "3627", "5720", "9", "3627", "5720", "9"]
+    assert table.map(["ip10", ""])["matched_by"].tolist() == ["unmatched", "unmatched"]
 
 
 def test_duplicated_rows_keep_the_best_match(gene_table):

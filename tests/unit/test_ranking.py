@@ -80,9 +80,21 @@ def test_a_population_without_ranking_has_one_row_and_a_reason(about, table, rea
     schemas.DRUGS.validate(ranked)
 
 
+def test_only_scored_signatures_count_as_cell_lines():
+    ranked = rank_drugs(scores({"x": [0.1, np.nan, np.nan], "y": [0.2, 0.3]}), populations(), ["wtcs"], "wtcs")
+    counts = ranked.set_index("compound")[["n_signatures", "n_cell_lines"]]
+    assert counts.loc["x"].tolist() == [1, 1] and counts.loc["y"].tolist() == [2, 2]
+
+
+def test_exploratory_evidence_is_marked_on_every_drug():
+    ranked = rank_drugs(scores({"x": [0.1], "y": [0.2]}), populations(evidence="exploratory"), ["wtcs"], "wtcs")
+    assert (ranked["status"] == "exploratory_evidence").all()
+    assert ranked["reason"].str.contains("only 1 donor: effect sizes without replicates").all()
+
+
 def test_limited_evidence_is_marked_on_every_drug():
     ranked = rank_drugs(scores({"x": [0.1], "y": [0.2]}), populations(evidence="limited"), ["wtcs"], "wtcs")
-    assert (ranked["status"] == "limited_evidence").all() and ranked["reason"].str.contains("2 donors per arm").all()
+    assert (ranked["status"] == "limited_evidence").all() and ranked["reason"].str.contains("only 2 donors").all()
 
 
 def test_annotation_joins_without_multiplying_drugs():

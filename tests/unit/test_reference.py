@@ -103,7 +103,7 @@ def test_a_matrix_of_the_wrong_shape_is_refused(tmp_path, matrix):
     ],
 )
 def test_dialects_of_siginfo(columns, expected):
-    row = harmonise_metadata(pd.DataFrame(columns), "siginfo").loc["a"]
+    row = harmonise_metadata(pd.DataFrame(columns), "siginfo")[0].loc["a"]
     np.testing.assert_equal([row["compound"], row["cell_line"], row["dose_um"], row["time_h"]], expected)
 
 
@@ -117,7 +117,7 @@ def test_what_could_not_be_read_is_counted():
             "pert_time_unit": "h",
         }
     )
-    assert harmonise_metadata(table, "siginfo").attrs["warnings"] == [
+    assert harmonise_metadata(table, "siginfo")[1] == [
         "1 doses could not be read and are missing (such as 'much').",
         "1 times could not be read and are missing (such as 'xh').",
     ]
@@ -153,7 +153,7 @@ def test_shards_hold_every_kept_signature_once(matrix):
             "pert_type": ["trt_cp"] * 6 + ["ctl_vehicle", "trt_cp"],
         }
     )
-    kept, funnel = quality_funnel(harmonise_metadata(info, "siginfo"), pd.Index(signatures), "ref")
+    kept, funnel = quality_funnel(harmonise_metadata(info, "siginfo")[0], pd.Index(signatures), "ref")
     assert funnel["n_signatures"].tolist() == [7, 7, 6, 6]
     positions = pd.Index(signatures).get_indexer(kept.index)
     shards = list(build_shards(lambda at: values[at], positions, kept, table.map(genes), table, "ref", 4))

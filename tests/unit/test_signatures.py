@@ -5,18 +5,27 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from simulate import simulate
 
 from scperturb_cmap.genes import GeneTable
 from scperturb_cmap.io.cells import Cells
 from scperturb_cmap.signatures import ALL_CELLS
-from scperturb_cmap.signatures.derive import derive_signatures, sample_codes
+from scperturb_cmap.signatures.derive import Settings
+from scperturb_cmap.signatures.derive import derive_signatures as derive
 from scperturb_cmap.signatures.design import choose_design
+from scperturb_cmap.signatures.samples import sample_codes
 from scperturb_cmap.utils.errors import InputError
 
 
 def samples(case: dict, control: dict) -> pd.DataFrame:
     rows = [(donor, "case", n) for donor, n in case.items()] + [(donor, "control", n) for donor, n in control.items()]
-    return pd.DataFrame(rows, columns=["donor", "arm", "n_cells"])
+    return pd.DataFrame(rows, columns=["donor", "arm", "n_cells"]).assign(n_counts=1000)
+
+
+def derive_signatures(counts, rows, mapping, table, **names):
+    """Without resamples, of every population."""
+    populations = sorted(set(rows["population"]) - {""})
+    return derive(counts, rows, populations, mapping, table, settings=Settings(resamples=0), **names)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +39,13 @@ def samples(case: dict, control: dict) -> pd.DataFrame:
         # pairs win where they are as many
         ({"a": 50, "x": 50, "y": 50}, {"d": 50, "x": 50, "y": 50}, "paired", "limited", "xxyy"),
         ({"a": 50, "b": 9, "c": 50}, {"d": 50, "e": 50, "f": 50}, "unpaired", "limited", "acdef"),
-        ({"a": 50, "b": 9}, {"d": 50, "e": 50}, "", "", ""),
+        ({"a": 50, "b": 9}, {"d": 50, "e": 50}, "unpaired", "exploratory", "ade"),
+        ({"a": 50}, {"a": 50}, "paired", "exploratory", "aa"),
         ({}, {"d": 50, "e": 50}, "", "", ""),
     ],
 )
 def test_choice_of_design(case, control, kind, evidence, used):
-    design = choose_design(samples(case, control), min_cells=10, min_donors=2)
+    design = choose_design(samples(case, control), min_cells=10, min_donors=1)
     assert (design.kind, design.evidence, "".join(sorted(design.used["donor"]))) == (kind, evidence, used)
     assert bool(design.reason) == (kind == "")
     assert (design.samples["reason"] != "").equals(design.samples["used"] == "no")  # nothing is dropped silently
@@ -47,7 +57,7 @@ def with_covariates(rows: str) -> pd.DataFrame:
         [line.split() for line in rows.strip().splitlines()], columns=["donor", "arm", "sex", "age", "batch"]
     )
     table["age"] = pd.to_numeric(table["age"], errors="coerce")
-    return table.replace("-", "").assign(n_cells=50)
+    return table.replace("-", "").assign(n_cells=50, n_counts=1000)
 
 
 UNPAIRED = """
@@ -166,26 +176,6 @@ def test_what_is_no_count_is_refused(tmp_path, small_cells, change, message):
         cells.check_counts()
     with pytest.raises(InputError, match=message):
         cells.sum_by_group(np.zeros(60, int), 1)
-
-
-def simulate(seed: int, effect: float, n_donors: int = 4, n_genes: int = 300, paired: bool = False):
-    """Pseudobulk counts of two populations; the first 20 genes of B rise in cases, the next 20 fall."""
-    rng = np.random.default_rng(seed)
-    level = rng.lognormal(3, 1, n_genes)
-    rows, counts = [], []
-    for population in "BT":
-        donor_effects = rng.normal(0, 0.2, (n_donors, n_genes))
-        for arm in ("case", "control"):
-            for n in range(n_donors):
-                shift = donor_effects[n].copy() if paired else rng.normal(0, 0.2, n_genes)
-                if arm == "case" and population == "B":
-                    shift[:20] += effect
-                    shift[20:40] -= effect
-                donor = f"{n}" if paired else f"{arm}{n}"
-                rows.append((population, donor, arm, "ill" if arm == "case" else "well", 50))
-                counts.append(rng.negative_binomial(10, 10 / (10 + level * np.exp(shift) * rng.uniform(0.5, 2))))
-    table = pd.DataFrame(rows, columns=["population", "donor", "arm", "condition", "n_cells"])
-    return np.array(counts, dtype=float), table
 
 
 @pytest.fixture
@@ -345,3 +335,86 @@ def test_wald_z_agrees_with_an_independent_model(table):
             fit.params[1] / np.log(2), rel=1e-3, abs=1e-3
         )
         assert derived.signatures["d|B"].X[0, gene] == pytest.approx(fit.params[1] / fit.bse[1], rel=2e-2, abs=2e-2)
+
+
+def exploratory(table, change=lambda counts, rows: None):
+    """One donor per arm of population B, two of T."""
+    counts, rows = simulate(9, effect=3)
+    keep = rows["donor"].str[-1].isin(["0", "1"]) & ~((rows["population"] == "B") & (rows["donor"].str[-1] == "1"))
+    counts, rows = counts[keep.to_numpy()], rows[keep].reset_index(drop=True)
+    change(counts, rows)
+    mapping = table.map([f"G{n}" for n in range(300)])
+    return derive_signatures(counts, rows, mapping, table, dataset="d", case="ill", control="well")
+
+
+def test_one_donor_per_arm_gives_effects_without_p_values(table):
+    found = exploratory(table).signatures
+    obs = found.obs.loc["d|B"]
+    assert (obs["evidence"], obs["effect"], obs["status"]) == ("exploratory", "log_fc", "ok") and found.uns[
+        "effect"
+    ] == "mixed"
+    assert np.isnan(found["d|B"].layers["p_value"]).all() and np.isnan(found["d|B"].layers["fdr"]).all()
+    change = pd.Series(found["d|B"].X[0], index=found.var["symbol"])
+    assert set(change.nlargest(10).index) <= {f"G{n}" for n in range(20)}
+    assert np.array_equal(found["d|B"].X, found["d|B"].layers["log_fc"], equal_nan=True)
+    assert found.obs.loc["d|T", "evidence"] == "limited" and not np.isnan(found["d|T"].layers["p_value"]).all()
+
+
+def test_a_donor_without_counts_is_left_out_with_the_reason(table):
+    counts, rows = simulate(10, effect=1)
+    counts[rows.index[(rows["population"] == "B") & (rows["donor"] == "case2")]] = 0
+    mapping = table.map([f"G{n}" for n in range(300)])
+    derived = derive_signatures(counts, rows, mapping, table, dataset="d", case="ill", control="well")
+    left = derived.samples.query("population == 'B' and used == 'no'")
+    assert left[["donor", "reason"]].values.tolist() == [["case2", "no counts"]]
+    assert derived.signatures.obs.loc["d|B", "n_donors_case"] == 3
+
+
+def test_a_model_that_fails_skips_its_population_only(table, monkeypatch):
+    from scperturb_cmap.signatures import derive as module
+
+    real = module.wald_contrast
+
+    def fails_for_b(counts, design, *options):
+        if set(design.used["population"]) == {"B"}:
+            raise ValueError("Input y contains\nNaN.")
+        return real(counts, design, *options)
+
+    monkeypatch.setattr(module, "wald_contrast", fails_for_b)
+    counts, rows = simulate(10, effect=1)
+    mapping = table.map([f"G{n}" for n in range(300)])
+    derived = derive_signatures(counts, rows, mapping, table, dataset="d", case="ill", control="well")
+    assert derived.signatures.obs["status"].to_dict() == {"d|B": "skipped", "d|T": "ok", "d|all cells": "ok"}
+    assert "cannot be fitted to it (Input y contains NaN.)" in derived.signatures.obs.loc["d|B", "reason"]
+
+
+def test_a_population_whose_cells_have_no_donor_is_listed(table):
+    counts, rows = simulate(10, effect=1)
+    mapping = table.map([f"G{n}" for n in range(300)])
+    options = {"dataset": "d", "case": "ill", "control": "well", "settings": Settings(resamples=0)}
+    derived = derive(counts, rows, ["B", "pDC"], mapping, table, **options)
+    assert derived.signatures.obs.loc["d|pDC", "reason"] == "None of its cells has a donor."
+
+
+def test_excluded_genes_stay_in_the_model_only():
+    counts, rows = simulate(13, effect=1)
+    names = [f"G{n}" for n in range(296)] + ["MT-CO1", "RPS6KA1", "RPL13A", "MTOR"]
+    genes = {"entrez_id": [str(n + 1) for n in range(300)], "symbol": names, "ensembl_id": "", "synonyms": ""}
+    table = GeneTable.from_tables([pd.DataFrame(genes | {"feature_space": "other"})])
+    about = {"dataset": "d", "case": "ill", "control": "well"}
+    plain, excluded = (
+        derive(counts, rows, ["B"], table.map(names), table, settings=Settings(resamples=0, exclude=exclude), **about)
+        for exclude in ((), ("mitochondrial", "ribosomal"))
+    )
+    left = excluded.signatures.var["symbol"]
+    assert set(plain.signatures.var["symbol"]) - set(left) == {"MT-CO1", "RPL13A"}
+    np.testing.assert_array_equal(plain.signatures[:, left.index].X, excluded.signatures.X)
+
+
+def test_samples_that_differ_by_arm_lie_apart_in_the_first_component(table):
+    counts, rows = simulate(14, effect=3)
+    mapping = table.map([f"G{n}" for n in range(300)])
+    samples = derive_signatures(counts, rows, mapping, table, dataset="d", case="ill", control="well").samples
+    mine = samples[samples["population"] == "B"].groupby("arm")["pc1"]
+    assert mine.min()["case"] > mine.max()["control"]
+    assert samples["pc1_share"].between(0, 1).all() and (samples["pc1_share"] >= samples["pc2_share"]).all()

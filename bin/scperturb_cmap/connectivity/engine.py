@@ -10,13 +10,11 @@ import torch
 
 from scperturb_cmap.connectivity.profiles import Profiles, choose_device, make_query
 from scperturb_cmap.connectivity.registry import SCORES
+from scperturb_cmap.utils.names import FDR
 
 __all__ = ["score_signatures"]
 
 log = logging.getLogger(__name__)
-
-#: A gene with a lower false discovery rate counts as changed.
-FDR = 0.05
 
 #: Reference signatures compared at once: 0.2 GB of float64 at 12,328 genes.
 _BLOCK = 2048
@@ -79,15 +77,16 @@ def score_signatures(
 
     for start in range(0, reference.n_obs, _BLOCK):
         block = reference[start : start + _BLOCK]
+        measured = np.asarray(block.X)
         tables = []
-        for rows, genes in _by_measured_genes(np.asarray(block.X)):
-            profiles = Profiles(torch.as_tensor(np.asarray(block.X)[np.ix_(rows, genes)], device=place))
+        for rows, genes in _by_measured_genes(measured):
+            profiles = Profiles(torch.as_tensor(measured[np.ix_(rows, genes)], device=place))
+            known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
             for number, obs in enumerate(usable.obs.itertuples()):
                 query_values = values[number, genes]
                 scores = _score(query_values, profiles, methods, n_genes, min_tags)
                 names = {"dataset": obs.dataset, "population": obs.population, "signature": block.obs_names[rows]}
-                known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
-                known |= {"n_changed": int(changed[number, genes].sum())}
+                names["n_changed"] = int(changed[number, genes].sum())
                 tables.append(pd.DataFrame(names | known | scores))
         log.info("scored %d of %d reference signatures", min(start + _BLOCK, reference.n_obs), reference.n_obs)
         if tables:

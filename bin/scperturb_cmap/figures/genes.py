@@ -7,11 +7,9 @@ import plotly.graph_objects as go
 
 from scperturb_cmap.figures.style import MIMIC, REVERSAL, THEME, Html, decimal, plain
 from scperturb_cmap.figures.tables import html_table, number, text
+from scperturb_cmap.utils.names import FDR
 
-__all__ = ["FDR", "gene_table", "signature_genes", "volcano"]
-
-#: A gene counts as changed below this false discovery rate.
-FDR = 0.05
+__all__ = ["gene_table", "signature_genes", "volcano"]
 
 
 def signature_genes(signatures: ad.AnnData, population: str) -> pd.DataFrame:
@@ -108,7 +106,9 @@ def most_changed(genes: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataF
     """
     significant = genes[genes["fdr"] < FDR]
     chosen, key, how = significant, "log_fc", "by fold change, among genes with FDR below 5 %"
-    if significant.empty:
+    if genes["fdr"].isna().all():
+        chosen, how = genes, "by fold change; without replicates there is no z and no FDR"
+    elif significant.empty:
         chosen, key, how = genes, "z", "by z, since no gene has an FDR below 5 %"
     ordered = chosen.sort_values(key, ascending=False, kind="stable")
     return ordered[ordered[key] > 0].head(most), ordered[ordered[key] < 0].tail(most).iloc[::-1], how

@@ -18,8 +18,9 @@ FEW_GENES = 500
 FEW_CHANGED = 50
 
 _WEAK = {
-    "limited": "only two donors per arm. Their signatures are unsure, and so are their rankings: take them as hints.",
-    "exploratory": "no independent donors. Their rankings say nothing about other patients.",
+    "limited": "only two donors in an arm. Their signatures are unsure, and so are their rankings: take them as hints.",
+    "exploratory": "one donor in an arm. Their rankings rest on effect sizes without replicates, carry no p-value, and say "
+    "nothing about other donors.",
 }
 
 
@@ -127,7 +128,8 @@ def _notices(mine: pd.DataFrame, drugs: pd.DataFrame, about: str) -> Iterator[Ht
         yield line.format(
             Html('<span class="badge limited">few genes</span>'), about, _names(few["population"]), sentence
         )
-    if len(few := mine[done & (mine["n_changed_shared"] < FEW_CHANGED)]):
+    tested = mine["evidence"].isin(["replicated", "limited"])
+    if len(few := mine[done & tested & (mine["n_changed_shared"] < FEW_CHANGED)]):
         counts = ", ".join(
             f"{n:.0f} of {all_:.0f}" for n, all_ in zip(few["n_changed_shared"], few["n_genes_shared"], strict=True)
         )

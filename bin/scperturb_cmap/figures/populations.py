@@ -5,17 +5,18 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.figures.drugs import drug_table, mimic_table
-from scperturb_cmap.figures.genes import FDR, gene_table, signature_genes, volcano
+from scperturb_cmap.figures.genes import gene_table, signature_genes, volcano
 from scperturb_cmap.figures.results import AVERAGE, ranked, reversing
 from scperturb_cmap.figures.style import Html, dash, decimal, embed
 from scperturb_cmap.figures.tables import Column, html_table, number, text
+from scperturb_cmap.utils.names import FDR
 
 __all__ = ["badge", "donor_table", "population_links", "population_section", "population_table"]
 
 _BADGES = {
     "replicated": "at least 3 donors per arm",
-    "limited": "2 donors per arm: the signature, and with it the ranking, is unsure",
-    "exploratory": "no independent donors: a hint, no more",
+    "limited": "2 donors in an arm: the signature, and with it the ranking, is unsure",
+    "exploratory": "1 donor in an arm: effect sizes without replicates, a hint and no more",
     "not ranked": "no ranking, for the reason given",
 }
 
@@ -26,7 +27,7 @@ def badge(evidence: str, reason: str = "") -> Html:
     Examples
     --------
     >>> badge("limited")
-    Html('<span class="badge limited" title="2 donors per arm: the signature, ... is unsure">limited</span>')
+    Html('<span class="badge limited" title="2 donors in an arm: the signature, ... is unsure">limited</span>')
     """
     evidence = evidence or "not ranked"
     return Html('<span class="badge {}" title="{}">{}</span>').format(
@@ -156,7 +157,9 @@ def _summary(row: pd.Series, genes: pd.DataFrame, mine: pd.DataFrame) -> str:
     sentences = [
         f"{donors}, {row['n_cells_case']:,.0f} case and {row['n_cells_control']:,.0f} control cells.",
         f"{len(changed):,} of {len(genes):,} genes change (FDR below {FDR:.0%}): "
-        f"{(changed['z'] > 0).sum():,} up and {(changed['z'] < 0).sum():,} down in cases.",
+        f"{(changed['z'] > 0).sum():,} up and {(changed['z'] < 0).sum():,} down in cases."
+        if genes["fdr"].notna().any()
+        else f"{len(genes):,} genes were measured; without replicates no p-value can be given.",
     ]
     if len(mine):
         sentences.append(f"{len(mine):,} drugs were compared over {row['n_genes_shared']:,.0f} shared genes.")

@@ -1,7 +1,7 @@
 """Single-cell h5ad files: what they hold, and sums of raw counts by group, without loading the matrix."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import pandas as pd
 from anndata.io import read_elem, sparse_dataset
 from scipy.sparse import csr_matrix, issparse
 
-from scperturb_cmap.io.tables import require_data
+from scperturb_cmap.io.hdf5 import open_hdf5
+from scperturb_cmap.io.tables import MISSING, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["Cells"]
+__all__ = ["NONE", "Cells"]
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,15 @@ _BLOCK_VALUES = 50_000_000
 
 #: How far a count may lie from a whole number (some tools store rounded sums of fractions).
 _INTEGER_TOLERANCE = 1e-3
+
+#: No cell has as many molecules; beyond, sums are no longer exact.
+_LARGEST_COUNT = 1e9
+
+#: In a sheet: there is no such obs column.
+NONE = "none"
+
+#: What tools write for a missing label when they turn a column into text.
+_NO_LABEL = ("", "nan", "NaN", "<NA>")
 
 
 class Cells:
@@ -51,6 +61,8 @@ class Cells:
         self._matrix_key = {"": "X", "raw": "raw/X"}.get(layer, f"layers/{layer}")
         with self._open() as file:
             missing = [key for key in ("obs", "var", self._matrix_key) if key not in file]
+            if "/" in layer:
+                missing.append(self._matrix_key)
             if "obs" in missing or "var" in missing:
                 raise InputError(
                     Problem(
@@ -81,11 +93,10 @@ class Cells:
                 )
             #: Names of the obs columns.
             self.columns = [str(key) for key in file["obs"].attrs.get("column-order", [])]
-            var = file["raw/var"] if layer == "raw" else file["var"]
             #: Gene names, in the order of the matrix' columns.
-            self.genes = np.asarray(read_elem(var[var.attrs.get("_index", "_index")])).astype(str)
+            self.genes = _index(file["raw/var"] if layer == "raw" else file["var"])
             #: Number of cells.
-            self.n_cells = len(file["obs"][file["obs"].attrs.get("_index", "_index")])
+            self.n_cells = len(_index(file["obs"]))
             matrix = file[self._matrix_key]
             shape = tuple(matrix.shape if isinstance(matrix, h5py.Dataset) else matrix.attrs["shape"])
         if shape != (self.n_cells, len(self.genes)) or 0 in shape:
@@ -93,19 +104,83 @@ class Cells:
                 Problem(
                     self.name,
                     f"layer '{layer}'" if layer else "X",
-                    f"Its shape is {shape[0]} x {shape[1]}, with {self.n_cells} cells and {len(self.genes)} genes named.",
+                    f"Its shape is {' x '.join(map(str, shape))}, with {self.n_cells} cells and {len(self.genes)} genes named.",
                     "Give a file with cells and genes, and a matrix that fits them.",
                 )
             )
 
     def column(self, key: str, named_in: str = "the sample sheet") -> pd.Series:
-        """One obs column as text, missing values as ``""``.
+        """One obs column as text: spaces around labels cut, whole numbers without decimals, missing values as ``""``.
 
         Raises
         ------
         InputError
             There is no such column.
         """
+        values = self._values(key, named_in)
+        if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
+            values = values.astype("Int64")  # ids that became 1.0, 2.0 because one is missing
+        text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
+        return text.where(~text.isin(_NO_LABEL), "")
+
+    def labels(self, row: dict[str, str], covariates: Sequence[str] = ()) -> pd.DataFrame:
+        """Population, condition and donor of every cell, as a row of the sample sheet names their obs columns.
+
+        Where the populations are the conditions, two populations are compared within the donors: all cells are one
+        population, named by the case. Where donors are "none", the cells of a condition stand for one.
+
+        Parameters
+        ----------
+        row
+            Row of the sample sheet: cell_type_key, condition_key, donor_key, case.
+        covariates
+            Further obs columns.
+
+        Returns
+        -------
+        Text columns population, condition, donor (``""`` = missing), and the covariates.
+
+        Raises
+        ------
+        InputError
+            A column is missing.
+        """
+        condition = self.column(row["condition_key"], "'condition_key' in the sample sheet")
+        if row["cell_type_key"] == row["condition_key"]:
+            population = pd.Series(row["case"], index=condition.index)
+        elif row["cell_type_key"] == NONE:
+            population = pd.Series("", index=condition.index)
+        else:
+            population = self.column(row["cell_type_key"], "'cell_type_key' in the sample sheet")
+        if row["donor_key"] == NONE:
+            donor = condition
+        else:
+            donor = self.column(row["donor_key"], "'donor_key' in the sample sheet")
+            donor = donor.where(~donor.isin(MISSING), "")
+        labels = pd.DataFrame({"population": population, "condition": condition, "donor": donor})
+        return labels.assign(**{name: self.covariate(name) for name in covariates})
+
+    def covariate(self, key: str) -> pd.Series:
+        """One obs column as numbers if it holds numbers, else as text (see :meth:`column`).
+
+        Raises
+        ------
+        InputError
+            There is no such column, or it holds an infinite number.
+        """
+        values = self._values(key, "'covariates' in the sample sheet")
+        if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+            return self.column(key)
+        values = values.astype(float)
+        if np.isinf(values).any():
+            raise InputError(
+                Problem(
+                    self.name, f"obs column '{key}'", "It holds an infinite number.", "Correct or remove the value."
+                )
+            )
+        return values
+
+    def _values(self, key: str, named_in: str) -> pd.Series:
         if key not in self.columns:
             raise InputError(
                 Problem(
@@ -116,16 +191,13 @@ class Cells:
                 )
             )
         with self._open() as file:
-            values = pd.Series(read_elem(file["obs"][key]))
-        return values.astype(object).where(values.notna(), "").astype(str)
-
-    def covariate(self, key: str) -> pd.Series:
-        """One obs column as numbers if it holds numbers, else as text (see :meth:`column`)."""
-        text = self.column(key)
-        with self._open() as file:
-            values = pd.Series(read_elem(file["obs"][key]))
-        number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-        return values.astype(float) if number else text
+            stored = file["obs"][key]
+            values = read_elem(stored)
+            if "categories" in stored.attrs and isinstance(stored, h5py.Dataset):
+                # anndata 0.7 kept codes here and the labels elsewhere; read_elem gives the bare codes.
+                labels = read_elem(file[stored.attrs["categories"]])
+                values = pd.Categorical.from_codes(values, labels)
+        return pd.Series(values)
 
     def check_counts(self) -> None:
         """Look at the first block of the matrix and refuse anything but raw counts.
@@ -187,7 +259,7 @@ class Cells:
     def _check_block(self, block: np.ndarray) -> None:
         values = block.data if issparse(block) else block
         if not np.issubdtype(values.dtype, np.number):
-            wrong = "text"
+            wrong = "true and false" if values.dtype == bool else "text"
         elif np.isnan(values).any() or np.isinf(values).any():
             wrong = "missing or infinite values"
         elif (values < 0).any():
@@ -195,6 +267,8 @@ class Cells:
         elif (np.abs(values - np.rint(values)) > _INTEGER_TOLERANCE).any():
             example = values[np.abs(values - np.rint(values)) > _INTEGER_TOLERANCE][0]
             wrong = f"values that are no whole numbers (such as {example:.4g}), as normalised data have"
+        elif (values > _LARGEST_COUNT).any():
+            wrong = f"values no cell can have (such as {values.max():.3g})"
         else:
             return
         raise InputError(
@@ -208,21 +282,10 @@ class Cells:
 
     @contextmanager
     def _open(self) -> Iterator[h5py.File]:
-        try:
-            file = h5py.File(self.path, "r")
-        except OSError:
-            raise InputError(
-                Problem(
-                    self.name,
-                    "",
-                    "It is no HDF5 file, or it is damaged.",
-                    "Give an h5ad file; copy or download it again if it is one.",
-                )
-            ) from None
-        with file:
+        with open_hdf5(self.path, self.name, "Give an h5ad file; copy or download it again if it is one.") as file:
             try:
                 yield file
-            except (KeyError, OSError, ValueError, TypeError, AttributeError) as error:
+            except (KeyError, OSError, ValueError, TypeError, AttributeError, IndexError) as error:
                 detail = " ".join(str(error).split())[:200]
                 raise InputError(
                     Problem(
@@ -232,6 +295,11 @@ class Cells:
                         "Read it with a current anndata and write it again.",
                     )
                 ) from None
+
+
+def _index(table: h5py.Group) -> np.ndarray:
+    """Names of the rows of a stored obs or var."""
+    return np.asarray(read_elem(table[table.attrs.get("_index", "_index")])).astype(str)
 
 
 def _dense(matrix: np.ndarray) -> np.ndarray:

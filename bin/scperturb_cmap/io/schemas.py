@@ -32,6 +32,7 @@ def _reason_given(fine: tuple[str, ...]) -> pa.Check:
 DESIGN = pa.DataFrameSchema({
     "dataset": _TEXT, "population": _TEXT, "donor": _TEXT, "arm": _is("case", "control"), "condition": _TEXT, "covariates": _TEXT,
     "n_cells": _COUNT, "n_counts": _COUNT, "used": _is("yes", "no"), "reason": _TEXT,
+    **dict.fromkeys(("pc1", "pc2", "pc1_share", "pc2_share"), _MAYBE_NUMBER),
 }, strict=True)  # fmt: skip
 
 #: <dataset or reference>.genes.tsv
@@ -46,7 +47,8 @@ FUNNEL = pa.DataFrameSchema({
 POPULATIONS = pa.DataFrameSchema({
     "dataset": _TEXT, "population": _TEXT, "case": _TEXT, "control": _TEXT, "n_donors_case": _COUNT, "n_donors_control": _COUNT,
     "n_cells_case": _COUNT, "n_cells_control": _COUNT, "design": _is("paired", "unpaired", ""), "covariates": _TEXT,
-    "evidence": _is("replicated", "limited", ""), "status": _is("ok", "skipped"), "reason": _TEXT, "n_genes": _COUNT,
+    "evidence": _is("replicated", "limited", "exploratory", ""), "effect": _TEXT,
+    "status": _is("ok", "skipped"), "reason": _TEXT, "n_genes": _COUNT,
     "n_genes_shared": _COUNT, "n_changed_shared": _COUNT, "n_landmarks": _COUNT, "n_drugs": _COUNT,
 }, checks=_reason_given(("ok",)), strict=True)  # fmt: skip
 
@@ -56,7 +58,8 @@ DRUGS = pa.DataFrameSchema({
     "compound_id": _MAYBE_TEXT, "score": _MAYBE_NUMBER, "method": _TEXT, "score_low": _MAYBE_NUMBER, "score_high": _MAYBE_NUMBER,
     "n_signatures": _MAYBE_COUNT, "n_cell_lines": _MAYBE_COUNT, "best_reference": _MAYBE_TEXT, "best_cell_line": _MAYBE_TEXT,
     "best_dose_um": _MAYBE_NUMBER, "best_time_h": _MAYBE_NUMBER, "mechanism": _MAYBE_TEXT, "targets": _MAYBE_TEXT,
-    "clinical_phase": _MAYBE_TEXT, "status": _is("ok", "limited_evidence", "not_ranked"), "reason": _TEXT,
+    "clinical_phase": _MAYBE_TEXT,
+    "status": _is("ok", "limited_evidence", "exploratory_evidence", "not_ranked"), "reason": _TEXT,
 }, checks=[
     _reason_given(("ok",)),
     pa.Check(

@@ -6,7 +6,7 @@ from pathlib import Path
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["FORMATS", "ROLES", "check_sheet", "listed"]
+__all__ = ["FORMATS", "ROLES", "Row", "check_sheet", "listed"]
 
 #: File formats of references, and what a reference is for.
 FORMATS = ("gctx", "gct")
@@ -30,7 +30,26 @@ _SHEETS = {
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def check_sheet(path: Path, kind: str) -> tuple[list[dict[str, str]], list[Problem]]:
+#: Columns that name files.
+_FILES = ("path", "siginfo", "geneinfo")
+
+
+class Row(dict):
+    """One row of a sheet: a dictionary that knows its line of the file.
+
+    Examples
+    --------
+    >>> row = Row({"case": "ill"}, line=4)
+    >>> row["case"], row.line
+    ('ill', 4)
+    """
+
+    def __init__(self, cells: dict[str, str], line: int):
+        super().__init__(cells)
+        self.line = line
+
+
+def check_sheet(path: Path, kind: str) -> tuple[list[Row], list[Problem]]:
     """Read a sheet and list everything that is wrong with its cells (not with the files it names).
 
     Parameters
@@ -43,13 +62,15 @@ def check_sheet(path: Path, kind: str) -> tuple[list[dict[str, str]], list[Probl
     Returns
     -------
     rows
-        One dictionary per row, all known columns present, optional ones ``""`` where not given.
+        One dictionary per row, all known columns present, optional ones ``""`` where not given; its attribute ``line`` is
+        the line of the file.
     problems
         What is wrong, with the line of the file.
     """
     name, layout = Path(path).name, _SHEETS[kind]
     try:
-        table = read_text_table(path)
+        # People call conditions "None" or "NA": only an empty cell is empty.
+        table = read_text_table(path, missing=("",), row_names=False)
     except InputError as error:
         return [], error.problems
     known = (*layout["needed"], *layout["optional"])
@@ -80,9 +101,10 @@ def check_sheet(path: Path, kind: str) -> tuple[list[dict[str, str]], list[Probl
 
     table = table.reindex(columns=list(known), fill_value="")
     identity = known[0]
-    for line, row in enumerate(table.to_dict("records"), start=2):
+    rows = [Row(cells, line) for line, cells in zip(table.index, table.to_dict("records"), strict=True)]
+    for row in rows:
         problems += [
-            Problem(name, f"line {line}, column '{column}'", wrong, remedy)
+            Problem(name, f"line {row.line}, column '{column}'", wrong, remedy)
             for column, wrong, remedy in _check_row(row, kind)
         ]
     if kind == "references" and set(table["role"]) == {"train"}:
@@ -92,7 +114,7 @@ def check_sheet(path: Path, kind: str) -> tuple[list[dict[str, str]], list[Probl
     # Names become file names and pages, on systems that may not tell capitals apart.
     alike = table[identity].str.lower().str.replace(".", "_", regex=False)
     for key in alike[(alike != "") & alike.duplicated()].unique():
-        names, lines = table[identity][alike == key], ", ".join(str(n + 2) for n in table.index[alike == key])
+        names, lines = table[identity][alike == key], ", ".join(map(str, table.index[alike == key]))
         problems.append(
             Problem(
                 name,
@@ -101,7 +123,7 @@ def check_sheet(path: Path, kind: str) -> tuple[list[dict[str, str]], list[Probl
                 "Give every row its own name.",
             )
         )
-    return table.to_dict("records"), problems
+    return rows, problems
 
 
 def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
@@ -111,6 +133,11 @@ def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
     for column in layout["needed"]:
         if not row[column]:
             found.append((column, "The value is empty.", "Fill it in."))
+    for column, value in row.items():
+        if len(value.splitlines()) > 1:
+            found.append((column, "The value has a line break.", "Write it on one line; a quote may be missing."))
+        elif column in _FILES and '"' in value:
+            found.append((column, f"The path {value!r} holds a double quote.", "Rename the file, or correct the path."))
     if row[identity] and not _NAME.fullmatch(row[identity]):
         found.append(
             (

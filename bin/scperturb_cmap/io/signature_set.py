@@ -19,7 +19,7 @@ __all__ = ["POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_signature_set", "
 #: What ``obs`` of a set of disease populations holds.
 POPULATION_COLUMNS = (
     "dataset", "population", "case", "control", "n_donors_case", "n_donors_control", "n_cells_case", "n_cells_control",
-    "design", "covariates", "evidence", "status", "reason",
+    "design", "covariates", "evidence", "effect", "status", "reason",
 )  # fmt: skip
 
 #: What ``obs`` of a set of drug perturbations holds.
@@ -42,7 +42,7 @@ def signature_set(
     var
         One row per gene: index = gene key, columns symbol and feature_space.
     effect
-        What the values are: wald_z, modz, level4_z, rank, set.
+        What the values are: wald_z, log_fc, modz, level4_z, rank, set; "mixed" where ``obs["effect"]`` differs.
     layers
         Further matrices of the same shape, such as log_fc.
 

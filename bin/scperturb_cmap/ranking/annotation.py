@@ -11,12 +11,12 @@ __all__ = ["annotate", "harmonise_annotation"]
 
 log = logging.getLogger(__name__)
 
-#: Our columns and their names in the Repurposing Hub, DrugBank and CLUE exports.
+#: Our columns and their names in the Repurposing Hub (its files and its web export), DrugBank and CLUE exports.
 _ALIASES = {
     "compound": ("pert_iname", "compound", "name", "drug", "Name", "Common name"),
-    "mechanism": ("moa", "mechanism", "mechanism_of_action"),
-    "targets": ("target", "targets", "gene_symbol"),
-    "clinical_phase": ("clinical_phase", "phase", "groups", "Drug Groups"),
+    "mechanism": ("moa", "MOA", "mechanism", "mechanism_of_action"),
+    "targets": ("target", "targets", "Target", "gene_symbol"),
+    "clinical_phase": ("clinical_phase", "phase", "Phase", "groups", "Drug Groups"),
 }
 
 

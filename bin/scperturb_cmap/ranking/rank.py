@@ -10,7 +10,11 @@ __all__ = ["describe_populations", "maxq", "rank_drugs"]
 
 _QUANTILES = (0.33, 0.67)
 
-_LIMITED = "Only 2 donors per arm: the signature, and with it the rank, is unsure."
+#: What weak evidence means for a rank; it stands beside each.
+_WEAK = {
+    "limited": "An arm has only 2 donors: the signature, and with it the rank, is unsure.",
+    "exploratory": "An arm has only 1 donor: effect sizes without replicates, so the rank says nothing about other donors.",
+}
 
 
 def maxq(scores: pd.Series, drugs: pd.Series) -> pd.DataFrame:
@@ -80,8 +84,11 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
             ranked = _not_ranked(f"No score could be computed ({why}).")
         else:
             ranked = _rank(mine, methods, headline)
-            if obs.evidence == "limited":
-                ranked.loc[ranked["status"] == "ok", ["status", "reason"]] = ["limited_evidence", _LIMITED]
+            if obs.evidence in _WEAK:
+                ranked.loc[ranked["status"] == "ok", ["status", "reason"]] = [
+                    f"{obs.evidence}_evidence",
+                    _WEAK[obs.evidence],
+                ]
         tables.append(ranked.assign(**names, method=headline))
     per_method = [f"{what}_{method}" for method in methods for what in ("score", "rank")]
     columns = [
@@ -139,7 +146,8 @@ def _rank(mine: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataF
     ranked["rank"] = ranked[f"rank_{headline}"]
     ranked["compound"] = by_drug["compound"].first()
     ranked["n_signatures"] = by_drug[headline].count()
-    ranked["n_cell_lines"] = mine[mine["cell_line"] != ""].groupby("compound_id", observed=True)["cell_line"].nunique()
+    scored = mine[mine[headline].notna() & (mine["cell_line"] != "")]
+    ranked["n_cell_lines"] = scored.groupby("compound_id", observed=True)["cell_line"].nunique()
     ranked["n_cell_lines"] = ranked["n_cell_lines"].fillna(0)
 
     # The signature that best supports the drug's score: its most extreme one in the direction of the score.

@@ -73,7 +73,7 @@ def parse_time(text: str) -> float:
     return _parse(text, _TIME_UNITS)
 
 
-def harmonise_metadata(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
     """Bring one table of signature metadata into this project's columns.
 
     Parameters
@@ -85,8 +85,11 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
     Returns
     -------
-    Index sig_id; columns compound, compound_id, pert_id, pert_type, cell_line (text) and dose_um, time_h (NaN = missing);
-    ``attrs["warnings"]`` counts doses and times that are there but could not be read.
+    metadata
+        Index sig_id; columns compound, compound_id, pert_id, pert_type, cell_line (text) and dose_um, time_h (NaN =
+        missing).
+    warnings
+        How many doses and times are there but could not be read.
 
     Raises
     ------
@@ -96,8 +99,9 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> pd.DataFrame:
     Examples
     --------
     >>> table = pd.DataFrame({"sig_id": ["a"], "pert_iname": ["Drug A"], "cell_id": ["MCF7"], "pert_idose": ["10 uM"]})
-    >>> harmonise_metadata(table, "sig_info.txt").loc["a"].astype(str).tolist()
-    ['Drug A', 'drug-a', '', '', 'MCF7', '10.0', 'nan']
+    >>> metadata, warnings = harmonise_metadata(table, "sig_info.txt")
+    >>> metadata.loc["a"].astype(str).tolist(), warnings
+    (['Drug A', 'drug-a', '', '', 'MCF7', '10.0', 'nan'], [])
     """
     remedy = "Give the siginfo table that belongs to the matrix."
     text = pick_columns(table, _ALIASES, ["sig_id", "compound"], name, remedy).astype(str)
@@ -119,12 +123,12 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> pd.DataFrame:
     }
     dose, time = (text[what].where(text[what] != "", joined[what]) for what in ("dose", "time"))
     out = out.assign(dose_um=dose.map(parse_dose).to_numpy(), time_h=time.map(parse_time).to_numpy())
-    out.attrs["warnings"] = [
+    warnings = [
         f"{len(lost)} {what}s could not be read and are missing (such as {lost.iloc[0]!r})."
         for what, given, read in (("dose", dose, out["dose_um"]), ("time", time, out["time_h"]))
         if len(lost := given[(given != "") & read.isna().to_numpy()])
     ]
-    return out
+    return out, warnings
 
 
 def quality_funnel(metadata: pd.DataFrame, signatures: pd.Index, reference: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -133,7 +137,7 @@ def quality_funnel(metadata: pd.DataFrame, signatures: pd.Index, reference: str)
     Parameters
     ----------
     metadata
-        As :func:`harmonise_metadata` gives it.
+        As :func:`harmonise_metadata` gives them.
     signatures
         Signature ids of the matrix, in its order.
     reference
@@ -149,7 +153,8 @@ def quality_funnel(metadata: pd.DataFrame, signatures: pd.Index, reference: str)
     Examples
     --------
     >>> table = pd.DataFrame({"sig_id": ["a", "b"], "cmap_name": ["x", "DMSO"], "pert_type": ["trt_cp", "ctl_vehicle"]})
-    >>> kept, funnel = quality_funnel(harmonise_metadata(table, "siginfo"), pd.Index(["a", "b", "c"]), "demo")
+    >>> metadata, _ = harmonise_metadata(table, "siginfo")
+    >>> kept, funnel = quality_funnel(metadata, pd.Index(["a", "b", "c"]), "demo")
     >>> funnel[["step", "n_signatures"]].values.tolist()
     [['in the matrix', 3], ['with metadata', 2], ['compound treatments', 1], ['with a compound name', 1]]
     """

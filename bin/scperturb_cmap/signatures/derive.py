@@ -1,7 +1,9 @@
-"""From cells to a signature set: pseudobulk per population and donor, design, contrast, gene keys."""
+"""From cells to a signature set: pseudobulk per population and donor, design, contrast, gene keys, resamples."""
 
 import logging
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import anndata as ad
 import numpy as np
@@ -10,83 +12,83 @@ import pandas as pd
 from scperturb_cmap.genes import GeneTable
 from scperturb_cmap.io.signature_set import POPULATION_COLUMNS, signature_set
 from scperturb_cmap.signatures.design import Design, choose_design
-from scperturb_cmap.signatures.differential import wald_contrast
+from scperturb_cmap.signatures.differential import COLUMNS, Fit, effect_sizes, log_cpm, wald_contrast
+from scperturb_cmap.signatures.resample import donor_weights, weighted_wald
+from scperturb_cmap.signatures.samples import covariates_of
 
-__all__ = ["ALL_CELLS", "RESERVED", "Derived", "derive_signatures", "sample_codes", "varying_covariates"]
+__all__ = ["ALL_CELLS", "EXCLUDABLE", "Derived", "Settings", "derive_signatures"]
 
 log = logging.getLogger(__name__)
 
 #: The control population that shows what averaging over every cell, as bulk tissue does, would have seen.
 ALL_CELLS = "all cells"
 
-#: Columns that samples have of their own; a covariate must have another name.
-RESERVED = ("population", "donor", "arm", "condition", "n_cells", "n_counts", "used", "reason", "dataset")
+#: Genes that can be left out of signatures, by their symbol (HGNC); RPS6KA1 and the like are kinases.
+EXCLUDABLE = {"mitochondrial": r"MT-.+", "ribosomal": r"RP(SA|LP\d|[LS]\d+[AXYL]?\d?)"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How signatures are derived.
+
+    Parameters
+    ----------
+    min_cells, min_donors
+        See :func:`~scperturb_cmap.signatures.design.choose_design`.
+    min_counts
+        See :func:`~scperturb_cmap.signatures.differential.wald_contrast`.
+    exclude
+        Names of :data:`EXCLUDABLE` genes that stay in the model but not in the signature.
+    resamples
+        Bootstraps over donors per population (each donor is also left out once); 0 = no resamples at all.
+    seed
+        Of the bootstraps.
+    threads
+        Processes for the fit.
+    """
+
+    min_cells: int = 10
+    min_donors: int = 1
+    min_counts: int = 10
+    exclude: Sequence[str] = ()
+    resamples: int = 20
+    seed: int = 1
+    threads: int = 1
 
 
 @dataclass(frozen=True)
 class Derived:
-    """What one data set gives: the signature set and the samples behind it (see docs/output.md)."""
-
-    signatures: ad.AnnData
-    samples: pd.DataFrame
-
-
-def sample_codes(cells: pd.DataFrame, case: str, control: str) -> tuple[np.ndarray, pd.DataFrame]:
-    """Group cells into pseudobulk samples: one per population, donor and arm.
+    """What one data set gives (see docs/output.md).
 
     Parameters
     ----------
-    cells
-        One row per cell, text columns population, condition, donor (``""`` = missing); further columns are covariates.
-    case, control
-        The two conditions compared; cells of other conditions and cells without a donor belong to no sample.
-
-    Returns
-    -------
-    codes
-        Sample of every cell, -1 for none; shape (n_cells,).
+    signatures
+        The signature set: X = Wald z, or log fold changes where evidence is exploratory (``obs["effect"]``).
     samples
-        One row per sample: population, donor, arm, condition, n_cells, and the covariates (the value of its first cell;
-        see :func:`varying_covariates`).
-
-    Examples
-    --------
-    >>> cells = pd.DataFrame({"population": ["B", "B", "T"], "condition": ["ill", "ill", "mild"], "donor": ["1", "1", "2"]})
-    >>> codes, samples = sample_codes(cells, "ill", "healthy")
-    >>> codes.tolist(), samples.astype(str).iloc[0].tolist()
-    ([0, 0, -1], ['B', '1', 'case', 'ill', '2'])
+        The pseudobulk samples behind it, with ``used``, ``reason`` and principal components.
+    resamples
+        Signature set of the same populations with other donors: ``obs["resample"]`` says which; same genes.
     """
-    arm = cells["condition"].map({case: "case", control: "control"})
-    inside = arm.notna() & (cells["donor"] != "")
-    keys = cells.assign(arm=arm)[inside].groupby(["population", "donor", "arm", "condition"], sort=True)
-    codes = np.full(len(cells), -1)
-    codes[inside.to_numpy()] = keys.ngroup()
-    samples = pd.concat([keys.size().rename("n_cells"), keys[_covariates(cells)].first()], axis=1).reset_index()
-    return codes, samples
+
+    signatures: ad.AnnData
+    samples: pd.DataFrame
+    resamples: ad.AnnData
 
 
-def varying_covariates(cells: pd.DataFrame, case: str, control: str) -> list[str]:
-    """Covariates that differ among the cells of one donor and condition, and so describe no pseudobulk sample.
+@dataclass
+class _Population:
+    """One population on its way through :func:`derive_signatures`."""
 
-    Examples
-    --------
-    >>> cells = pd.DataFrame({"population": "B", "condition": "ill", "donor": ["1", "1"], "sex": "f", "lane": ["a", "b"]})
-    >>> varying_covariates(cells, "ill", "well")
-    ['lane']
-    """
-    inside = cells["condition"].isin([case, control]) & (cells["donor"] != "")
-    counts = cells[inside].groupby(["donor", "condition"])[_covariates(cells)].nunique(dropna=False)
-    return [name for name in counts if (counts[name] > 1).any()]
-
-
-def _covariates(table: pd.DataFrame) -> list[str]:
-    return [column for column in table if column not in RESERVED]
+    name: str
+    design: Design
+    result: pd.DataFrame
+    effect: str = ""
+    fit: Fit | None = field(default=None, repr=False)
 
 
 def derive_signatures(
-    counts: np.ndarray, samples: pd.DataFrame, mapping: pd.DataFrame, table: GeneTable, *, dataset: str, case: str,
-    control: str, populations: list[str] | None = None, min_cells: int = 10, min_donors: int = 2, min_counts: int = 10,
-    threads: int = 1,
+    counts: np.ndarray, samples: pd.DataFrame, populations: Sequence[str], mapping: pd.DataFrame, table: GeneTable, *,
+    dataset: str, case: str, control: str, settings: Settings | None = None,
 ) -> Derived:  # fmt: skip
     """Derive one disease signature per population, and one of all cells together.
 
@@ -95,7 +97,9 @@ def derive_signatures(
     counts
         Sums of raw counts, shape (n_samples, n_genes).
     samples
-        One row per sample, as :func:`sample_codes` gives them.
+        One row per sample, as :func:`~scperturb_cmap.signatures.samples.sample_codes` gives them.
+    populations
+        Which populations to derive; "all cells" is always added and counts every sample.
     mapping
         Gene key of every column of ``counts`` (:meth:`GeneTable.map`). Counts of one key are added up; genes without a
         key stay in the model, where they help to estimate size factors and dispersions, but not in the signature.
@@ -103,69 +107,157 @@ def derive_signatures(
         The run's gene table.
     dataset, case, control
         Names for ``obs``.
-    populations
-        Which populations to derive; all by default. "all cells" always counts every population.
-    min_cells, min_donors
-        See :func:`~scperturb_cmap.signatures.design.choose_design`.
-    min_counts
-        See :func:`~scperturb_cmap.signatures.differential.wald_contrast`.
-    threads
-        Processes for the fit.
+    settings
+        Thresholds.
 
     Returns
     -------
-    Signature set (effect ``wald_z``, layers log_fc, p_value, fdr; skipped populations are rows of NaN with a reason) and
-    the table of samples with ``used`` and ``reason``.
+    See :class:`Derived`; skipped populations are rows of NaN with a reason.
     """
+    settings = settings or Settings()
     keys = mapping["gene_key"].where(mapping["gene_key"] != "", "unmatched:" + mapping["gene"]).to_numpy()
     by_key = pd.DataFrame(counts, columns=keys).T.groupby(level=0, sort=False).sum().T
-    genes = [key for key in by_key.columns if not key.startswith("unmatched:")]
+    genes = signature_genes(by_key.columns, table, settings.exclude)
+    covariates = covariates_of(samples)
+    contrasts = list(_contrasts(samples, by_key, populations, covariates))
+    done, tables = [], []
+    for number, (name, mine, pool) in enumerate(contrasts, start=1):
+        mine = mine.assign(n_counts=pool.loc[mine.index].sum(axis=1).astype(int))
+        log.info("%s: population %d of %d, %s", dataset, number, len(contrasts), name)
+        found = _derive(name, mine, pool, covariates, settings)
+        if found.design.reason:
+            log.warning("%s: %s is skipped. %s", dataset, name, found.design.reason)
+        done.append(found)
+        tables.append(found.design.samples.assign(**_components(pool, found.design)))
 
-    covariates = _covariates(samples)
+    layers = {column: np.stack([found.result.loc[genes, column] for found in done]) for column in COLUMNS}
+    obs = pd.DataFrame(
+        [_describe(found, dataset=dataset, case=case, control=control) for found in done],
+        columns=list(POPULATION_COLUMNS),
+    )
+    obs.index = obs["dataset"] + "|" + obs["population"]
+    var = table.genes.loc[genes]
+    effects = set(obs["effect"]) - {""}
+    effect = effects.pop() if len(effects) == 1 else "mixed"
+    signatures = signature_set(layers.pop("value"), obs, var, effect, layers)
+    resamples = _resample(done, obs, var, by_key.columns.get_indexer(genes), settings)
+    return Derived(signatures, _design_table(tables, dataset, covariates), resamples)
+
+
+def signature_genes(keys: Sequence[str], table: GeneTable, exclude: Sequence[str]) -> list[str]:
+    """Keys that are genes of the table and not excluded by their symbol.
+
+    Examples
+    --------
+    >>> genes = pd.DataFrame({"entrez_id": ["6205", "6195"], "symbol": ["RPS11", "RPS6KA1"], "ensembl_id": "",
+    ...                       "synonyms": "", "feature_space": "other"})
+    >>> signature_genes(["6205", "6195", "unmatched:x"], GeneTable.from_tables([genes]), ["ribosomal"])
+    ['6195']
+    """
+    unwanted = re.compile("|".join(EXCLUDABLE[name] for name in exclude) or r"(?!)")
+    symbols = table.genes["symbol"]
+    return [key for key in keys if not key.startswith("unmatched:") and not unwanted.fullmatch(symbols[key])]
+
+
+def _contrasts(
+    samples: pd.DataFrame, counts: pd.DataFrame, populations: Sequence[str], covariates: list[str]
+) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """(name, its samples, counts that have their rows) of every population, and of all cells together if that is more."""
+    for name in populations:
+        yield name, samples[samples["population"] == name], counts
+    if set(samples["population"]) <= set(populations[:1]):
+        return
     by_donor = samples.groupby(["donor", "arm", "condition"], sort=True)
     average = pd.concat([by_donor["n_cells"].sum(), by_donor[covariates].first()], axis=1).reset_index()
-    average_counts = by_key.groupby([samples["donor"], samples["arm"]], sort=True).sum()
-    names = sorted(set(samples["population"]) - {""}) if populations is None else populations
-    contrasts = {name: (samples[samples["population"] == name], by_key) for name in names}
-    contrasts[ALL_CELLS] = (
-        average.assign(population=ALL_CELLS),
-        average_counts.loc[pd.MultiIndex.from_frame(average[["donor", "arm"]])].reset_index(drop=True),
+    sums = counts.groupby([samples["donor"], samples["arm"]], sort=True).sum()
+    pool = sums.loc[pd.MultiIndex.from_frame(average[["donor", "arm"]])].reset_index(drop=True)
+    yield ALL_CELLS, average.assign(population=ALL_CELLS), pool
+
+
+def _derive(
+    name: str, samples: pd.DataFrame, counts: pd.DataFrame, covariates: list[str], settings: Settings
+) -> _Population:
+    """Design and contrast of one population."""
+    empty = pd.DataFrame(np.nan, index=counts.columns, columns=list(COLUMNS))
+    if samples.empty:
+        return _Population(
+            name, Design(samples.assign(used="no", reason=""), reason="None of its cells has a donor."), empty
+        )
+    design = choose_design(samples, settings.min_cells, settings.min_donors, covariates)
+    if design.reason:
+        return _Population(name, design, empty)
+    problem, fit, effect = "", None, "wald_z"
+    if design.evidence == "exploratory":
+        result, effect = effect_sizes(counts, design, settings.min_counts), "log_fc"
+    else:
+        try:
+            result, fit = wald_contrast(counts, design, settings.min_counts, settings.threads)
+        except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+            result, problem = empty, f"DESeq2's model cannot be fitted to it ({' '.join(str(error).split())[:200]})."
+    if not problem and result["value"].isna().all():
+        problem = f"Fewer than 10 genes have at least {settings.min_counts} counts over the donors: too shallow for a signature."
+    if problem:
+        skipped = design.samples.assign(
+            used="no", reason=lambda s: s["reason"].where(s["reason"] != "", "population skipped")
+        )
+        return _Population(name, Design(skipped, reason=problem), empty)
+    return _Population(name, design, result, effect, fit)
+
+
+def _resample(
+    done: list[_Population], obs: pd.DataFrame, var: pd.DataFrame, positions: np.ndarray, settings: Settings
+) -> ad.AnnData:
+    """Signatures of every population with other donors; ``positions`` are those of the signature's genes."""
+    rows, values = [], []
+    for found, about in zip(done, obs.to_dict("records"), strict=True):
+        if found.fit is None or not settings.resamples:
+            continue
+        for name, weights in donor_weights(found.design, settings.resamples, settings.seed):
+            z = np.full(len(found.fit.tested), np.nan)
+            z[found.fit.tested] = weighted_wald(found.fit, weights)
+            values.append(z[positions].astype(np.float32))
+            rows.append(about | {"resample": name})
+        log.info("%s: %d resamples in all after %s", about["dataset"], len(rows), found.name)
+    table = pd.DataFrame(rows, columns=[*POPULATION_COLUMNS, "resample"])
+    table.index = table["dataset"] + "|" + table["population"] + "|" + table["resample"]
+    return signature_set(np.array(values).reshape(len(rows), len(var)), table, var, "wald_z")
+
+
+def _components(counts: pd.DataFrame, design: Design, most: int = 500) -> dict[str, object]:
+    """First two principal components of the samples used, over the genes that vary most; missing for the others."""
+    used = design.used
+    rows = design.samples.index.get_indexer(used.index)
+    columns = {"pc1": np.full(len(design.samples), np.nan), "pc2": np.full(len(design.samples), np.nan)}
+    shares = [np.nan, np.nan]
+    if len(used) >= 3:
+        values = log_cpm(counts.loc[used.index].to_numpy())
+        chosen = np.sort(np.argsort(-values.var(axis=0), kind="stable")[:most])
+        u, s, _ = np.linalg.svd(values[:, chosen] - values[:, chosen].mean(axis=0), full_matrices=False)
+        # A component's sign is arbitrary: cases to the right.
+        side = np.where((used["arm"] == "case").to_numpy(), 1, -1)
+        for n, name in enumerate(columns):
+            columns[name][rows] = u[:, n] * s[n] * (np.sign(u[:, n] @ side) or 1)
+            shares[n] = s[n] ** 2 / max((s**2).sum(), 1e-12)
+    return columns | {"pc1_share": shares[0], "pc2_share": shares[1]}
+
+
+def _describe(found: _Population, **names: str) -> dict:
+    """The obs row of one population."""
+    design = found.design
+    arms = {arm: design.used[design.used["arm"] == arm] for arm in ("case", "control")}
+    return (
+        names
+        | {"population": found.name, "effect": found.effect}
+        | {f"n_donors_{arm}": len(part) for arm, part in arms.items()}
+        | {f"n_cells_{arm}": int(part["n_cells"].sum()) for arm, part in arms.items()}
+        | {"design": design.kind, "covariates": "; ".join(design.covariates), "evidence": design.evidence}
+        | {"status": "skipped" if design.reason else "ok", "reason": design.reason}
     )
 
-    rows, tables, all_samples = [], [], []
-    for number, (name, (mine, pool)) in enumerate(contrasts.items(), start=1):
-        mine = mine.assign(n_counts=pool.loc[mine.index].sum(axis=1).astype(int))
-        design = choose_design(mine, min_cells, min_donors, covariates)
-        if not design.reason:
-            log.info(
-                "%s: population %d of %d, %s: %s, %d samples",
-                dataset,
-                number,
-                len(contrasts),
-                name,
-                design.kind,
-                len(design.used),
-            )
-            result = wald_contrast(pool, design, min_counts, threads).loc[genes]
-            if result["wald_z"].isna().all():
-                design = Design(design.samples.assign(used="no", reason="population skipped"), reason=(
-                    f"Fewer than 10 genes have at least {min_counts} counts over the donors: too shallow for a signature."
-                ))  # fmt: skip
-        if design.reason:
-            log.warning("%s: %s is skipped. %s", dataset, name, design.reason)
-            result = pd.DataFrame(np.nan, index=genes, columns=["log_fc", "wald_z", "p_value", "fdr"])
-        rows.append(_describe(design, dataset=dataset, population=name, case=case, control=control))
-        tables.append(result)
-        all_samples.append(design.samples)
 
-    layers = {name: np.stack([table[name] for table in tables]) for name in ("wald_z", "log_fc", "p_value", "fdr")}
-    obs = pd.DataFrame(rows, columns=list(POPULATION_COLUMNS))
-    obs.index = obs["dataset"] + "|" + obs["population"]
-    signatures = signature_set(layers.pop("wald_z"), obs, table.genes.loc[genes], "wald_z", layers)
-    design_table = pd.concat(all_samples, ignore_index=True).assign(dataset=dataset)
-    design_table["covariates"] = [
-        "; ".join(f"{name}={row[name]}" for name in covariates) for row in design_table.to_dict("records")
-    ]
+def _design_table(tables: list[pd.DataFrame], dataset: str, covariates: list[str]) -> pd.DataFrame:
+    table = pd.concat([part for part in tables if len(part)] or tables, ignore_index=True).assign(dataset=dataset)
+    table["covariates"] = ["; ".join(f"{name}={row[name]}" for name in covariates) for row in table.to_dict("records")]
     columns = [
         "dataset",
         "population",
@@ -178,16 +270,4 @@ def derive_signatures(
         "used",
         "reason",
     ]
-    return Derived(signatures, design_table[columns])
-
-
-def _describe(design: Design, **names: str) -> dict:
-    """The obs row of one population."""
-    arms = {arm: design.used[design.used["arm"] == arm] for arm in ("case", "control")}
-    return (
-        names
-        | {f"n_donors_{arm}": len(part) for arm, part in arms.items()}
-        | {f"n_cells_{arm}": int(part["n_cells"].sum()) for arm, part in arms.items()}
-        | {"design": design.kind, "covariates": "; ".join(design.covariates), "evidence": design.evidence}
-        | {"status": "skipped" if design.reason else "ok", "reason": design.reason}
-    )
+    return table[[*columns, "pc1", "pc2", "pc1_share", "pc2_share"]]

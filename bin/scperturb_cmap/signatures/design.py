@@ -20,7 +20,8 @@ class Design:
     kind
         "paired" (every donor in both arms), "unpaired", or "" when the contrast is skipped.
     evidence
-        "replicated" (at least 3 donors per arm), "limited" (2), or "" when the contrast is skipped.
+        "replicated" (at least 3 donors per arm), "limited" (2), "exploratory" (1: an effect
+        without a variance, so no p-value), or "" when the contrast is skipped.
     reason
         Why the contrast is skipped; "" when it is not.
     covariates
@@ -43,26 +44,26 @@ class Design:
 def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int, covariates: Sequence[str] = ()) -> Design:
     """Choose paired or unpaired, whichever keeps more donors per arm; pairs win a tie.
 
-    A donor in both arms is either one half of a pair or left out: in an unpaired contrast its two samples would not be
-    independent.
+    A sample without counts is left out, and one that lacks a covariate. So is a donor in both arms who is not one half of a
+    pair: in an unpaired contrast its two samples would not be independent.
 
     Parameters
     ----------
     samples
-        One row per donor and arm of one population: donor, arm ("case", "control"), n_cells, and the covariates
+        One row per donor and arm of one population: donor, arm ("case", "control"), n_cells, n_counts, and the covariates
         (numbers are taken as such, text as levels; missing = NaN or "").
     min_cells
         Fewest cells of a sample that is used.
     min_donors
-        Fewest donors per arm (at least 2: a variance needs replicates).
+        Fewest donors per arm.
     covariates
-        Columns to account for. A contrast whose arms a covariate tells apart, or with too few samples for all of them, is
-        skipped with the reason.
+        Columns to account for; an exploratory contrast leaves them aside. A contrast whose arms a covariate tells apart, or
+        with too few samples for all of them, is skipped with the reason.
 
     Examples
     --------
     >>> samples = pd.DataFrame({"donor": ["a", "b", "c", "a", "b", "d"], "arm": ["case"] * 3 + ["control"] * 3,
-    ...                         "n_cells": [50, 40, 3, 60, 70, 20]})
+    ...                         "n_cells": [50, 40, 3, 60, 70, 20], "n_counts": 9000})
     >>> design = choose_design(samples, min_cells=10, min_donors=2)
     >>> design.kind, design.evidence, design.used["donor"].tolist()
     ('paired', 'limited', ['a', 'b', 'a', 'b'])
@@ -70,7 +71,8 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int, covari
     'Too few donors with at least 10 cells: 2 case, 3 control, 2 of them in both arms'
     """
     samples = samples.assign(used="no", reason=f"fewer than {min_cells} cells")
-    enough = samples["n_cells"] >= min_cells
+    enough = (samples["n_cells"] >= min_cells) & (samples["n_counts"] > 0)
+    samples.loc[samples["n_counts"] <= 0, "reason"] = "no counts"
     for name in covariates:
         missing = enough & (samples[name].isna() | (samples[name] == ""))
         samples.loc[missing, "reason"] = f"covariate '{name}' is missing"
@@ -82,12 +84,13 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int, covari
 
     paired = bool(pairs) and len(pairs) >= n_unpaired
     n_donors = len(pairs) if paired else n_unpaired
-    if n_donors < min_donors:
+    if n_donors < max(min_donors, 1):
         samples.loc[enough, "reason"] = "population skipped"
         both = f", {len(pairs)} of them in both arms" if pairs else ""
         reason = (
             f"Too few donors with at least {min_cells} cells: {len(case)} case, {len(control)} control{both}; "
-            f"{min_donors} per arm are needed. In all there are {_size(samples, 'case')} and {_size(samples, 'control')}."
+            f"{max(min_donors, 1)} per arm are needed. In all there are {_size(samples, 'case')} "
+            f"and {_size(samples, 'control')}."
         )
         return Design(samples, reason=reason)
 
@@ -96,12 +99,14 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int, covari
     samples.loc[enough, "reason"] = "donor in one arm only" if paired else "donor in both arms of an unpaired contrast"
     samples.loc[chosen, ["used", "reason"]] = ["yes", ""]
     used = samples[chosen]
+    kind = "paired" if paired else "unpaired"
+    if n_donors == 1:
+        return Design(samples, kind, "exploratory")
     needed = [name for name in covariates if not _says_nothing(used, name, paired)]
     if reason := _model_problem(used, needed, paired):
         samples.loc[chosen, ["used", "reason"]] = ["no", "population skipped"]
         return Design(samples, reason=reason)
-    kind, evidence = "paired" if paired else "unpaired", "replicated" if n_donors >= 3 else "limited"
-    return Design(samples, kind, evidence, covariates=tuple(needed))
+    return Design(samples, kind, "replicated" if n_donors >= 3 else "limited", covariates=tuple(needed))
 
 
 def standardised(values: pd.Series) -> pd.Series:

@@ -1,16 +1,53 @@
-"""Donor-level differential expression by DESeq2's model (pydeseq2), the Wald statistic as signed evidence."""
+"""Donor-level differential expression by DESeq2's model (pydeseq2); effect sizes alone where there are no replicates."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from scperturb_cmap.signatures.design import Design, standardised
 
-__all__ = ["wald_contrast"]
+__all__ = ["COLUMNS", "Fit", "effect_sizes", "log_cpm", "wald_contrast"]
+
+#: What a contrast gives for every gene; ``value`` is the signed evidence that becomes ``X`` of the signature set.
+COLUMNS = ("value", "mean_count", "log_fc", "p_value", "fdr")
+
+#: Counts added to every gene before a logarithm, for an average library (edgeR's prior.count).
+_PRIOR = 2.0
+
+#: Fewer genes do not give a dispersion trend.
+_FEWEST_GENES = 10
 
 
-def wald_contrast(counts: pd.DataFrame, design: Design, min_counts: int, threads: int = 1) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Fit:
+    """What :mod:`~scperturb_cmap.signatures.resample` needs to fit the same model to other donors.
+
+    Parameters
+    ----------
+    counts
+        Counts of the tested genes, shape (n_samples, n_tested).
+    model
+        Design matrix, shape (n_samples, n_coefficients); the last coefficient is case against control.
+    size_factors
+        Shape (n_samples,).
+    dispersions
+        Shape (n_tested,).
+    tested
+        Which genes were tested, shape (n_genes,); False also where DESeq2 gave no p-value.
+    """
+
+    counts: np.ndarray
+    model: np.ndarray
+    size_factors: np.ndarray
+    dispersions: np.ndarray
+    tested: np.ndarray
+
+
+def wald_contrast(
+    counts: pd.DataFrame, design: Design, min_counts: int, threads: int = 1
+) -> tuple[pd.DataFrame, Fit | None]:
     """Case against control by a negative binomial model over donors.
 
     The model is ``~ arm`` (unpaired) or ``~ donor + arm`` (paired), covariates before the arm, with dispersions
@@ -31,9 +68,13 @@ def wald_contrast(counts: pd.DataFrame, design: Design, min_counts: int, threads
 
     Returns
     -------
-    One row per gene of ``counts``: mean_count, log_fc (log2), wald_z, p_value, fdr (Benjamini-Hochberg over the tested
-    genes); missing where the gene was not tested. Where DESeq2 finds that one donor decides (an outlier by Cook's
-    distance), only mean_count and log_fc are given, so such a gene is no part of the signature.
+    table
+        One row per gene of ``counts``, columns :data:`COLUMNS`: Wald z, mean normalised count, log2 fold change, p, FDR
+        (Benjamini-Hochberg over the tested genes); missing where the gene was not tested. Where DESeq2 finds that one
+        donor decides (an outlier by Cook's distance), only mean_count and log_fc are given, so such a gene is no part of
+        the signature.
+    fit
+        The model, or None where too few genes can be tested.
 
     References
     ----------
@@ -45,12 +86,10 @@ def wald_contrast(counts: pd.DataFrame, design: Design, min_counts: int, threads
 
     used = design.used
     wanted = counts.loc[used.index].round().astype(int)
-    smaller_arm = used["arm"].value_counts().min()
-    tested = (wanted.sum() >= min_counts) & ((wanted > 0).sum() >= smaller_arm)
-    columns = ["mean_count", "log_fc", "wald_z", "p_value", "fdr"]
-    result = pd.DataFrame(np.nan, index=counts.columns, columns=columns)
-    if tested.sum() < 10:  # too few genes for a dispersion trend
-        return result
+    tested = _tested(wanted, used["arm"], min_counts)
+    result = pd.DataFrame(np.nan, index=counts.columns, columns=list(COLUMNS))
+    if tested.sum() < _FEWEST_GENES:
+        return result, None
 
     metadata = pd.DataFrame({
         "arm": pd.Categorical(used["arm"], ["control", "case"]),
@@ -79,7 +118,73 @@ def wald_contrast(counts: pd.DataFrame, design: Design, min_counts: int, threads
         )
         stats.run_wald_test()
         stats.summary()
-    table = stats.results_df
-    result.loc[tested] = table[["baseMean", "log2FoldChange", "stat", "pvalue", "padj"]].to_numpy()
-    result.loc[result["p_value"].isna(), "wald_z"] = np.nan
+    table = stats.results_df[["stat", "baseMean", "log2FoldChange", "pvalue", "padj"]]
+    result.loc[tested] = table.to_numpy()
+    result.loc[result["p_value"].isna(), "value"] = np.nan
+    kept = table["pvalue"].notna().to_numpy()
+    tested[tested] = kept
+    fit = Fit(
+        wanted.loc[:, tested].to_numpy(float),
+        data.obsm["design_matrix"].to_numpy(float),
+        data.obs["size_factors"].to_numpy(float),
+        data.var["dispersions"].to_numpy(float)[kept],
+        tested.to_numpy(),
+    )
+    return result, fit
+
+
+def effect_sizes(counts: pd.DataFrame, design: Design, min_counts: int) -> pd.DataFrame:
+    """Case against control without replicates: differences of mean log2 counts per million, no p-value.
+
+    Two counts are added to every gene of an average library before the logarithm (edgeR's ``cpm(log = TRUE)``), so that
+    genes with few counts do not come first by chance.
+
+    Parameters
+    ----------
+    counts, design, min_counts
+        As for :func:`wald_contrast`.
+
+    Returns
+    -------
+    One row per gene, columns :data:`COLUMNS`: value and log_fc are the difference, p_value and fdr are missing.
+
+    References
+    ----------
+    Robinson et al. 2010 (edgeR), doi:10.1093/bioinformatics/btp616.
+
+    Examples
+    --------
+    >>> from scperturb_cmap.signatures.design import choose_design
+    >>> samples = pd.DataFrame({"donor": ["a", "b"], "arm": ["case", "control"], "n_cells": 90, "n_counts": 9000})
+    >>> counts = pd.DataFrame([[400, 30, 0], [100, 330, 0]], columns=["up", "down", "never seen"])
+    >>> effect_sizes(counts, choose_design(samples, 10, 1), 10)["log_fc"].round(2).tolist()
+    [1.98, -3.38, nan]
+    """
+    used = design.used
+    wanted = counts.loc[used.index]
+    tested = _tested(wanted, used["arm"], min_counts)
+    values = log_cpm(wanted.to_numpy())
+    case = (used["arm"] == "case").to_numpy()
+    result = pd.DataFrame(np.nan, index=counts.columns, columns=list(COLUMNS))
+    result["log_fc"] = result["value"] = values[case].mean(axis=0) - values[~case].mean(axis=0)
+    result["mean_count"] = wanted.mean()
+    result[~tested.to_numpy()] = np.nan
     return result
+
+
+def log_cpm(counts: np.ndarray) -> np.ndarray:
+    """Log2 counts per million, two counts added in proportion to the library; shape of ``counts`` (samples x genes).
+
+    Examples
+    --------
+    >>> log_cpm(np.array([[0, 10], [0, 10]])).round(2)
+    array([[17.12, 19.71],
+           [17.12, 19.71]])
+    """
+    library = counts.sum(axis=1, keepdims=True)
+    prior = _PRIOR * library / library.mean()
+    return np.log2((counts + prior) / (library + 2 * prior) * 1e6)
+
+
+def _tested(counts: pd.DataFrame, arms: pd.Series, min_counts: int) -> pd.Series:
+    return (counts.sum() >= min_counts) & ((counts > 0).sum() >= arms.value_counts().min())

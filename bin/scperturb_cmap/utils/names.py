@@ -1,8 +1,11 @@
-"""Names that identify things."""
+"""Names that identify things, and thresholds that several stages share."""
 
 import re
 
-__all__ = ["compound_key"]
+__all__ = ["FDR", "compound_key"]
+
+#: A gene with a lower false discovery rate counts as changed.
+FDR = 0.05
 
 
 def compound_key(name: str) -> str:
