@@ -72,7 +72,7 @@ def test_signature_sets_hold_their_contract(demo_run):
             and signatures.uns["gene_key"] == "entrez_id"
         )
         assert signatures.var_names.str.fullmatch(r"\d+").all() and {"symbol", "feature_space"} <= set(signatures.var)
-    assert set(ill.layers) == {"log_fc", "p_value", "fdr"} and "all cells" in set(ill.obs["population"])
+    assert set(ill.layers) == {"log_fc", "mean_count", "p_value", "fdr"} and "all cells" in set(ill.obs["population"])
     assert (
         (drugs.obs["pert_type"] == "trt_cp").all()
         and set(drugs.obs["dose_um"]) >= {1.0, 10.0}

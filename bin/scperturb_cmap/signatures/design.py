@@ -124,7 +124,7 @@ def standardised(values: pd.Series) -> pd.Series:
 
 def _size(samples: pd.DataFrame, arm: str) -> str:
     mine = samples[samples["arm"] == arm]
-    return f"{mine['n_cells'].sum()} {arm} cells of {len(mine)} donors"
+    return f"{mine['n_cells'].sum()} {arm} cells of {len(mine)} donor{'' if len(mine) == 1 else 's'}"
 
 
 def _says_nothing(used: pd.DataFrame, covariate: str, paired: bool) -> bool:
