@@ -17,6 +17,7 @@ workflow {
     references = file(params.references, glob: false)
     genes = param_files(params.genes)
     drugs = params.drugs ? file(params.drugs, glob: false) : []
+    orthologs = params.orthologs ? file(params.orthologs, glob: false) : []
     code = digest('bin/scperturb_cmap/**.py')
     // Every file the sheets name, as [[cell: 'input:cells.h5ad', file: /data/cells.h5ad], ...]; those that do not exist are
     // left to CHECK_INPUTS, which reports all problems at once.
@@ -32,6 +33,7 @@ workflow {
         channel.of(staged_names(named)).collectFile(name: 'staged.json').first(),
         genes,
         drugs,
+        orthologs,
         [min_gene_overlap: params.min_gene_overlap, code: code, rows: rows],
     )
 
@@ -43,6 +45,7 @@ workflow {
     DERIVE_SIGNATURES(
         ch_samples,
         genes,
+        orthologs,
         params.subMap(['min_cells', 'min_donors', 'min_counts', 'exclude_genes', 'resamples', 'seed', 'min_gene_overlap']) + [code: code],
     )
 

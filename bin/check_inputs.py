@@ -16,6 +16,7 @@ def build_parser():
     parser.add_argument("--references", type=Path, required=True, help="reference sheet (docs/usage.md)")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument("--drugs", type=Path, help="drug annotation")
+    parser.add_argument("--orthologs", type=Path, help="one-to-one orthologs of another species")
     parser.add_argument(
         "--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table"
     )
@@ -54,18 +55,18 @@ def check_inputs(args: Namespace) -> None:
     references, wrong = check_sheet(args.references, "references")
     tables: list[pd.DataFrame] = []
     problems += wrong + problems_of(lambda: tables.extend(read_gene_tables(args.genes)))
-    genes = (GeneTable.from_tables(tables), args.min_gene_overlap) if tables else ()
+    genes = (GeneTable.from_tables(tables), args.min_gene_overlap, args.orthologs) if tables else ()
     if args.drugs:
         problems += problems_of(lambda: harmonise_annotation(read_text_table(args.drugs), args.drugs.name))
     problems += [
         Problem(
             getattr(args, sheet).name,
-            f"line {line}, column '{column}'",
+            f"line {row.line}, column '{column}'",
             f"There is no file {row[column]!r}.",
             "Correct the path; a relative one is relative to the sheet.",
         )
         for sheet, rows in (("input", samples), ("references", references))
-        for line, row in enumerate(rows, start=2)
+        for row in rows
         for column in ("path", "siginfo", "geneinfo")
         if row.get(column) and not place(sheet, row[column]).is_file()
     ]
@@ -87,7 +88,7 @@ def check_inputs(args: Namespace) -> None:
 
     files = [("input", args.input, args.input.name), ("references", args.references, args.references.name)]
     files += [("genes", path, path.name) for path in args.genes]
-    files += [("drugs", args.drugs, args.drugs.name)] if args.drugs else []
+    files += [(role, path, path.name) for role in ("drugs", "orthologs") if (path := getattr(args, role))]
     files += [("cells", place("input", row["path"]), row["path"]) for row in samples]
     files += [
         (c, place("references", row[c]), row[c])

@@ -16,6 +16,7 @@ def build_parser():
     )
     parser.add_argument("--cells", type=Path, required=True, help="single cells with raw counts (h5ad)")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
+    parser.add_argument("--orthologs", type=Path, help="one-to-one orthologs of another species")
     parser.add_argument("--min-cells", type=int, default=10, help="fewest cells of a donor in a population")
     parser.add_argument("--min-donors", type=int, default=1, help="fewest donors per arm")
     parser.add_argument(
@@ -36,7 +37,7 @@ def derive_signatures(args: Namespace) -> None:
     from scperturb_cmap import genes
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.cells import Cells
-    from scperturb_cmap.io.gene_tables import read_gene_table
+    from scperturb_cmap.io.gene_tables import map_genes, read_gene_table
     from scperturb_cmap.io.sheets import listed
     from scperturb_cmap.io.signature_set import write_signature_set
     from scperturb_cmap.signatures import derive, samples
@@ -46,7 +47,7 @@ def derive_signatures(args: Namespace) -> None:
     dataset = row["dataset"]
     table = read_gene_table(args.genes)
     cells = Cells(args.cells, row["layer"], name=row["path"])
-    mapping = table.map(cells.genes)
+    mapping = map_genes(cells.genes, row, table, args.orthologs)
     counts_of_genes = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
 
     labels = cells.labels(row, listed(row["covariates"]))

@@ -9,6 +9,7 @@ import pandas as pd
 from scperturb_cmap.genes import GeneTable, check_mapping, harmonise_gene_table
 from scperturb_cmap.io.cells import NONE, Cells
 from scperturb_cmap.io.gctx import GeneMatrix
+from scperturb_cmap.io.gene_tables import map_genes
 from scperturb_cmap.io.sheets import listed
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata
@@ -36,7 +37,13 @@ def problems_of(check: Callable, *arguments: object) -> list[Problem]:
     return []
 
 
-def check_sample(row: dict[str, str], path: Path, table: GeneTable | None = None, min_gene_overlap: float = 0) -> None:
+def check_sample(
+    row: dict[str, str],
+    path: Path,
+    table: GeneTable | None = None,
+    min_gene_overlap: float = 0,
+    orthologs: Path | None = None,
+) -> None:
     """Check the cells of one row of the sample sheet: columns, labels, donors, genes, and that the matrix holds raw counts.
 
     Parameters
@@ -47,6 +54,8 @@ def check_sample(row: dict[str, str], path: Path, table: GeneTable | None = None
         Its file.
     table, min_gene_overlap
         The run's gene table, if it could be read, and how many of the file's genes must be in it.
+    orthologs
+        The run's ortholog table, if there is one.
 
     Raises
     ------
@@ -63,7 +72,9 @@ def check_sample(row: dict[str, str], path: Path, table: GeneTable | None = None
         problems += _check_labels(row, found[0])
     problems += _check_covariates(row, cells, found)
     if table is not None:
-        problems += problems_of(check_mapping, table.map(cells.genes), table, row["path"], min_gene_overlap)
+        problems += problems_of(
+            lambda: check_mapping(map_genes(cells.genes, row, table, orthologs), table, row["path"], min_gene_overlap)
+        )
     problems += problems_of(cells.check_counts)
     if problems:
         raise InputError(problems)

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 FEATURE_SPACES = ("landmark", "best inferred", "inferred", "other")
 
 #: Ways in which an identifier finds its gene, the most trustworthy first.
-MATCHED = ("entrez_id", "ensembl_id", "symbol", "current_symbol", "synonym")
+MATCHED = ("entrez_id", "ensembl_id", "symbol", "current_symbol", "synonym", "ortholog")
 
 #: Column names of the layouts that are recognised: ours, LINCS geneinfo (both generations), NCBI gene_info, HGNC.
 _ALIASES = {
@@ -151,7 +151,7 @@ class GeneTable:
         if name.startswith("ENS"):
             name = name.split(".")[0]
         for how in MATCHED:
-            key = self.lookup[how].get(name)
+            key = self.lookup.get(how, {}).get(name)
             if key is not None:  # an ambiguous symbol is not looked up again as a synonym of some third gene
                 return (key, how) if key else ("", "ambiguous")
         return "", "unmatched"
@@ -215,8 +215,8 @@ def check_mapping(mapping: pd.DataFrame, table: GeneTable, name: str, min_overla
                 "gene ids",
                 f"Only {len(keys)} of {len(mapping)} are found in the gene table (not found: {example}, ...); "
                 f"--min_gene_overlap asks for {min_overlap:.0%}.",
-                "Give human Entrez ids, Ensembl ids or symbols, or a gene table (--genes) that has these ids. Genes of another "
-                "species must first be translated to their human one-to-one orthologs.",
+                "Give human Entrez ids, Ensembl ids or symbols, or a gene table (--genes) that has these ids. For another "
+                "species, name it in the column 'organism' and give a table of one-to-one orthologs (--orthologs).",
             )
         )
     return counts

@@ -10,6 +10,7 @@ process CHECK_INPUTS {
     path staged
     path genes, stageAs: 'genes?/*'
     path drugs, stageAs: 'drugs/*'
+    path orthologs, stageAs: 'orthologs/*'
     val opts
 
     output:
@@ -22,7 +23,7 @@ process CHECK_INPUTS {
     script:
     """
     check_inputs.py --input ${input} --references ${references} --staged ${staged} --genes ${genes} \\
-        ${drugs ? "--drugs ${drugs}" : ''} --min-gene-overlap ${opts.min_gene_overlap} \\
+        ${drugs ? "--drugs ${drugs}" : ''} ${orthologs ? "--orthologs ${orthologs}" : ''} --min-gene-overlap ${opts.min_gene_overlap} \\
         --code-digest ${opts.code} ${task.ext.args ?: ''}
     """
 

@@ -7,6 +7,7 @@ process DERIVE_SIGNATURES {
     input:
     tuple val(meta), val(row), path(cells, stageAs: 'cells/*')
     path genes, stageAs: 'genes?/*'
+    path orthologs, stageAs: 'orthologs/*'
     val opts
 
     output:
@@ -23,7 +24,7 @@ process DERIVE_SIGNATURES {
     cat > sample.json <<'END_OF_ROW'
     ${row}
     END_OF_ROW
-    derive_signatures.py --sample sample.json --cells ${cells} --genes ${genes} --threads ${task.cpus} \\
+    derive_signatures.py --sample sample.json --cells ${cells} --genes ${genes} ${orthologs ? "--orthologs ${orthologs}" : ''} --threads ${task.cpus} \\
         --min-cells ${opts.min_cells} --min-donors ${opts.min_donors} --min-counts ${opts.min_counts} \\
         --min-gene-overlap ${opts.min_gene_overlap} --exclude-genes '${opts.exclude_genes ?: ''}' \\
         --resamples ${opts.resamples} --seed ${opts.seed} ${task.ext.args ?: ''}

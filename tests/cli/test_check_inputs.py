@@ -91,7 +91,7 @@ def test_good_input_gives_the_manifest(folder, check):
         ("samples.csv", "covariates", "age", ["cells.h5ad, obs column 'age': It is not there"]),
         ("samples.csv", "covariates", "donor", ["obs column 'donor': It cannot be a covariate under this name"]),
         ("samples.csv", "covariates", "sex; cell_type", ["obs column 'cell_type': It cannot be a covariate"]),
-        ("samples.csv", "organism", "mouse", ["Only human data", "one-to-one orthologs"]),
+        ("samples.csv", "organism", "mouse", ["cells.h5ad, column 'organism' of the sample sheet: It is 'mouse'", "--orthologs"]),
         ("references.csv", "format", "xlsx", ["'xlsx' is not known. Choose one of gctx, gct"]),
         ("references.csv", "role", "find", ["'find' is not known. Choose one of search, train, both"]),
         ("references.csv", "role", "train", ["references.csv, column 'role': No reference is there to be searched"]),

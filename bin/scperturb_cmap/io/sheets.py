@@ -17,7 +17,7 @@ _SHEETS = {
     "samples": {
         "needed": ("dataset", "path", "cell_type_key", "condition_key", "case", "control", "donor_key"),
         "optional": ("populations", "covariates", "layer", "organism"),
-        "choices": {"organism": ("", "human", "Homo sapiens")},
+        "choices": {},
     },
     "references": {
         "needed": ("reference", "path", "format", "role"),
@@ -149,8 +149,6 @@ def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
     for column, choices in layout["choices"].items():
         if row[column] and row[column] not in choices:
             remedy = f"Choose one of {', '.join(choice for choice in choices if choice)}."
-            if column == "organism":
-                remedy = "Only human data can be used in this version; translate genes to their human one-to-one orthologs first."
             found.append((column, f"{row[column]!r} is not known.", remedy))
     if kind == "samples" and row["case"] and row["case"] == row["control"]:
         found.append(("control", f"Case and control are both {row['case']!r}.", "Name two different conditions."))
