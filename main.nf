@@ -22,7 +22,7 @@ workflow {
     // Every file the sheets name, as [[cell: 'input:cells.h5ad', file: /data/cells.h5ad], ...]; those that do not exist are
     // left to CHECK_INPUTS, which reports all problems at once.
     rows = [sample: sheet_rows(input), reference: sheet_rows(references)]
-    named = sheet_files('input', input, rows.sample, ['path']) +
+    named = sheet_files('input', input, rows.sample, ['path', 'path_down']) +
         sheet_files('references', references, rows.reference, ['path', 'siginfo', 'geneinfo'])
     place = named.collectEntries { entry -> [entry.cell, entry.file] }
 
@@ -37,11 +37,14 @@ workflow {
         [min_gene_overlap: params.min_gene_overlap, code: code, rows: rows],
     )
 
-    // each emission is [[id: 'kang'], '{"dataset": "kang", ...}', cells.h5ad]; the row travels as text, so that -resume
+    // each emission is [[id: 'kang'], '{"dataset": "kang", ...}', cells.h5ad, down set or []]; the row travels as text, so that -resume
     // recomputes a data set only where its own row changes
     ch_samples = CHECK_INPUTS.out.samples
         .flatten()
-        .map { row -> tuple([id: json(row).dataset], one_line(row), place["input:${json(row).path}".toString()]) }
+        .map { row ->
+            def about = json(row)
+            tuple([id: about.dataset], one_line(row), place["input:${about.path}".toString()], place["input:${about.path_down}".toString()] ?: [])
+        }
     DERIVE_SIGNATURES(
         ch_samples,
         genes,

@@ -36,9 +36,10 @@ def build_parser():
 def check_inputs(args: Namespace) -> None:
     import pandas as pd
 
-    from scperturb_cmap.checks import check_reference, check_sample, problems_of
+    from scperturb_cmap.checks import check_query, check_reference, check_sample, problems_of
     from scperturb_cmap.genes import GeneTable
     from scperturb_cmap.io.gene_tables import read_gene_tables
+    from scperturb_cmap.io.queries import is_cells
     from scperturb_cmap.io.sheets import FORMATS, check_sheet
     from scperturb_cmap.io.tables import read_text_table
     from scperturb_cmap.ranking.annotation import harmonise_annotation
@@ -67,12 +68,16 @@ def check_inputs(args: Namespace) -> None:
         )
         for sheet, rows in (("input", samples), ("references", references))
         for row in rows
-        for column in ("path", "siginfo", "geneinfo")
+        for column in ("path", "path_down", "siginfo", "geneinfo")
         if row.get(column) and not place(sheet, row[column]).is_file()
     ]
     for row in samples:
-        if row["path"] and place("input", row["path"]).is_file():
-            problems += problems_of(check_sample, row, place("input", row["path"]), *genes)
+        files = [place("input", row[column]) for column in ("path", "path_down")]
+        if files[0] and all(path is None or path.is_file() for path in files):
+            if is_cells(row["path"]):
+                problems += problems_of(check_sample, row, files[0], *genes)
+            else:
+                problems += problems_of(check_query, row, *files, *genes)
     for row in references:
         files = [place("references", row[column]) for column in ("path", "siginfo", "geneinfo")]
         if row["format"] in FORMATS and files[0] and all(path is None or path.is_file() for path in files):
@@ -89,7 +94,12 @@ def check_inputs(args: Namespace) -> None:
     files = [("input", args.input, args.input.name), ("references", args.references, args.references.name)]
     files += [("genes", path, path.name) for path in args.genes]
     files += [(role, path, path.name) for role in ("drugs", "orthologs") if (path := getattr(args, role))]
-    files += [("cells", place("input", row["path"]), row["path"]) for row in samples]
+    files += [
+        ("cells" if is_cells(row["path"]) else "signature", place("input", row[c]), row[c])
+        for row in samples
+        for c in ("path", "path_down")
+        if row[c]
+    ]
     files += [
         (c, place("references", row[c]), row[c])
         for row in references

@@ -14,7 +14,10 @@ def build_parser():
     parser.add_argument(
         "--sample", type=Path, required=True, help="row of the sample sheet, as CHECK_INPUTS wrote it (JSON)"
     )
-    parser.add_argument("--cells", type=Path, required=True, help="single cells with raw counts (h5ad)")
+    parser.add_argument(
+        "--cells", type=Path, required=True, help="single cells with raw counts (h5ad), or a ready-made signature"
+    )
+    parser.add_argument("--cells-down", type=Path, help="down set that belongs to an up set")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument("--orthologs", type=Path, help="one-to-one orthologs of another species")
     parser.add_argument("--min-cells", type=int, default=10, help="fewest cells of a donor in a population")
@@ -34,35 +37,16 @@ def build_parser():
 
 
 def derive_signatures(args: Namespace) -> None:
-    from scperturb_cmap import genes
     from scperturb_cmap.io import schemas
-    from scperturb_cmap.io.cells import Cells
-    from scperturb_cmap.io.gene_tables import map_genes, read_gene_table
-    from scperturb_cmap.io.sheets import listed
+    from scperturb_cmap.io.gene_tables import read_gene_table
+    from scperturb_cmap.io.queries import is_cells
     from scperturb_cmap.io.signature_set import write_signature_set
-    from scperturb_cmap.signatures import derive, samples
     from scperturb_cmap.utils.provenance import write_json
 
     row = json.loads(args.sample.read_text())
     dataset = row["dataset"]
-    table = read_gene_table(args.genes)
-    cells = Cells(args.cells, row["layer"], name=row["path"])
-    mapping = map_genes(cells.genes, row, table, args.orthologs)
-    counts_of_genes = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
-
-    labels = cells.labels(row, listed(row["covariates"]))
-    populations = samples.choose_populations(labels, row["case"], row["control"], listed(row["populations"]))
-    codes, rows = samples.sample_codes(labels, row["case"], row["control"])
-    settings = derive.Settings(
-        min_cells=args.min_cells, min_donors=args.min_donors, min_counts=args.min_counts,
-        exclude=[name for name in args.exclude_genes.split(",") if name], resamples=args.resamples, seed=args.seed,
-        threads=args.threads,
-    )  # fmt: skip
-    derived = derive.derive_signatures(
-        cells.sum_by_group(codes, len(rows)), rows, populations, mapping, table,
-        dataset=dataset, case=row["case"], control=row["control"], settings=settings,
-    )  # fmt: skip
-
+    derive = from_cells if is_cells(row["path"]) else from_queries
+    derived, mapping, counts = derive(args, row, read_gene_table(args.genes))
     write_signature_set(derived.signatures, args.out / f"{dataset}.signatures.h5ad")
     write_signature_set(derived.resamples, args.out / f"{dataset}.resamples.h5ad")
     schemas.write_table(derived.samples, schemas.DESIGN, args.out / f"{dataset}.design.tsv")
@@ -74,16 +58,63 @@ def derive_signatures(args: Namespace) -> None:
         for p in obs.itertuples()
         if p.evidence in ("limited", "exploratory")
     ]
-    n_cells = {
+    write_json(
+        {"stage": "derive_signatures", "id": dataset, "warnings": warnings, **counts},
+        args.out / f"{dataset}.derive_signatures.metrics.json",
+    )
+
+
+def from_cells(args: Namespace, row: dict, table: "GeneTable") -> tuple["Derived", "pd.DataFrame", dict]:  # noqa: F821
+    """Signatures of single cells, the mapping of their genes, and counts for the metrics."""
+    from scperturb_cmap import genes
+    from scperturb_cmap.io.cells import Cells
+    from scperturb_cmap.io.gene_tables import map_genes
+    from scperturb_cmap.io.sheets import listed
+    from scperturb_cmap.signatures import derive, samples
+
+    cells = Cells(args.cells, row["layer"], name=row["path"])
+    mapping = map_genes(cells.genes, row, table, args.orthologs)
+    counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
+    labels = cells.labels(row, listed(row["covariates"]))
+    populations = samples.choose_populations(labels, row["case"], row["control"], listed(row["populations"]))
+    codes, rows = samples.sample_codes(labels, row["case"], row["control"])
+    settings = derive.Settings(
+        min_cells=args.min_cells, min_donors=args.min_donors, min_counts=args.min_counts,
+        exclude=_names(args.exclude_genes), resamples=args.resamples, seed=args.seed, threads=args.threads,
+    )  # fmt: skip
+    derived = derive.derive_signatures(
+        cells.sum_by_group(codes, len(rows)), rows, populations, mapping, table,
+        dataset=row["dataset"], case=row["case"], control=row["control"], settings=settings,
+    )  # fmt: skip
+    counts |= {
         "n_cells": cells.n_cells,
         "n_cells_used": int(rows["n_cells"].sum()),
         "n_cells_without_donor": int((labels["donor"] == "").sum()),
         "n_resamples": derived.resamples.n_obs,
     }
-    write_json(
-        {"stage": "derive_signatures", "id": dataset, "warnings": warnings, **n_cells, **counts_of_genes},
-        args.out / f"{dataset}.derive_signatures.metrics.json",
-    )
+    return derived, mapping, counts
+
+
+def from_queries(args: Namespace, row: dict, table: "GeneTable") -> tuple["Derived", "pd.DataFrame", dict]:  # noqa: F821
+    """Ready-made signatures, the mapping of their genes, and counts for the metrics."""
+    import pandas as pd
+
+    from scperturb_cmap import genes
+    from scperturb_cmap.io.gene_tables import map_genes
+    from scperturb_cmap.io.queries import read_queries
+    from scperturb_cmap.signatures import ready_made
+
+    queries = read_queries(args.cells, args.cells_down, row["path"])
+    mappings = [map_genes(query.table["gene"], row, table, args.orthologs) for query in queries]
+    mapping = pd.concat(mappings).drop_duplicates("gene", ignore_index=True)
+    counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
+    names = {column: row[column] for column in ("dataset", "case", "control")}
+    derived = ready_made.query_signatures(queries, mappings, table, exclude=_names(args.exclude_genes), **names)
+    return derived, mapping, counts
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from scperturb_cmap.genes import GeneTable, check_mapping, harmonise_gene_table
 from scperturb_cmap.io.cells import NONE, Cells
 from scperturb_cmap.io.gctx import GeneMatrix
 from scperturb_cmap.io.gene_tables import map_genes
+from scperturb_cmap.io.queries import read_queries
 from scperturb_cmap.io.sheets import listed
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata
@@ -17,7 +18,7 @@ from scperturb_cmap.signatures.derive import ALL_CELLS
 from scperturb_cmap.signatures.samples import RESERVED, choose_populations, matches, varying_covariates
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["check_reference", "check_sample", "problems_of"]
+__all__ = ["check_query", "check_reference", "check_sample", "problems_of"]
 
 
 def problems_of(check: Callable, *arguments: object) -> list[Problem]:
@@ -76,6 +77,43 @@ def check_sample(
             lambda: check_mapping(map_genes(cells.genes, row, table, orthologs), table, row["path"], min_gene_overlap)
         )
     problems += problems_of(cells.check_counts)
+    if problems:
+        raise InputError(problems)
+
+
+def check_query(
+    row: dict[str, str],
+    path: Path,
+    down: Path | None,
+    table: GeneTable | None = None,
+    min_gene_overlap: float = 0,
+    orthologs: Path | None = None,
+) -> None:
+    """Check a ready-made signature: that it can be read, and its genes.
+
+    Parameters
+    ----------
+    row
+        Row of the sample sheet.
+    path, down
+        Its file, and the one with the down set, if there is one.
+    table, min_gene_overlap, orthologs
+        As for :func:`check_sample`.
+
+    Raises
+    ------
+    InputError
+        With every problem of these files.
+    """
+    problems = []
+    for query in read_queries(path, down, row["path"]):
+        if table is not None:
+            name = f"{row['path']}, {query.population}" if query.population else row["path"]
+            problems += problems_of(
+                lambda genes=query.table["gene"], name=name: check_mapping(
+                    map_genes(genes, row, table, orthologs), table, name, min_gene_overlap
+                )
+            )
     if problems:
         raise InputError(problems)
 

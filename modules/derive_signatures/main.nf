@@ -5,7 +5,7 @@ process DERIVE_SIGNATURES {
     label 'env_core'
 
     input:
-    tuple val(meta), val(row), path(cells, stageAs: 'cells/*')
+    tuple val(meta), val(row), path(cells, stageAs: 'cells/*'), path(down, stageAs: 'down/*')
     path genes, stageAs: 'genes?/*'
     path orthologs, stageAs: 'orthologs/*'
     val opts
@@ -24,7 +24,7 @@ process DERIVE_SIGNATURES {
     cat > sample.json <<'END_OF_ROW'
     ${row}
     END_OF_ROW
-    derive_signatures.py --sample sample.json --cells ${cells} --genes ${genes} ${orthologs ? "--orthologs ${orthologs}" : ''} --threads ${task.cpus} \\
+    derive_signatures.py --sample sample.json --cells ${cells} ${down ? "--cells-down ${down}" : ''} --genes ${genes} ${orthologs ? "--orthologs ${orthologs}" : ''} --threads ${task.cpus} \\
         --min-cells ${opts.min_cells} --min-donors ${opts.min_donors} --min-counts ${opts.min_counts} \\
         --min-gene-overlap ${opts.min_gene_overlap} --exclude-genes '${opts.exclude_genes ?: ''}' \\
         --resamples ${opts.resamples} --seed ${opts.seed} ${task.ext.args ?: ''}

@@ -40,7 +40,7 @@ def score_signatures(
     methods
         Names of :data:`~scperturb_cmap.connectivity.registry.SCORES`.
     n_genes
-        Size of the query's up and down sets.
+        Size of the query's up and down sets; a query that is a pair of sets keeps its own.
     min_tags
         Fewest genes in each set (for scores of sets) and in common (for scores of profiles): below, the score is missing.
     device
@@ -83,8 +83,9 @@ def score_signatures(
             profiles = Profiles(torch.as_tensor(measured[np.ix_(rows, genes)], device=place))
             known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
             for number, obs in enumerate(usable.obs.itertuples()):
-                query_values = values[number, genes]
-                scores = _score(query_values, profiles, methods, n_genes, min_tags)
+                # A gene set has the size it has.
+                most = len(genes) if getattr(obs, "effect", "") == "set" else n_genes
+                scores = _score(values[number, genes], profiles, methods, most, min_tags)
                 names = {"dataset": obs.dataset, "population": obs.population, "signature": block.obs_names[rows]}
                 names["n_changed"] = int(changed[number, genes].sum())
                 tables.append(pd.DataFrame(names | known | scores))

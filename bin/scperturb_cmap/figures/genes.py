@@ -107,7 +107,9 @@ def most_changed(genes: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataF
     significant = genes[genes["fdr"] < FDR]
     chosen, key, how = significant, "log_fc", "by fold change, among genes with FDR below 5 %"
     if genes["fdr"].isna().all():
-        chosen, how = genes, "by fold change; without replicates there is no z and no FDR"
+        known = genes["log_fc"].notna().any()
+        chosen, key = genes, "log_fc" if known else "z"
+        how = "by fold change; there is no FDR" if known else "by the value given; there is no fold change"
     elif significant.empty:
         chosen, key, how = genes, "z", "by z, since no gene has an FDR below 5 %"
     ordered = chosen.sort_values(key, ascending=False, kind="stable")

@@ -19,6 +19,7 @@ FEW_CHANGED = 50
 
 _WEAK = {
     "limited": "only two donors in an arm. Their signatures are unsure, and so are their rankings: take them as hints.",
+    "given": "ready-made signatures. Their donors and design are not known here, so neither is how sure they are.",
     "exploratory": "one donor in an arm. Their rankings rest on effect sizes without replicates, carry no p-value, and say "
     "nothing about other donors.",
 }
@@ -31,7 +32,8 @@ def question(populations: pd.DataFrame) -> Html:
     for dataset, mine in populations.groupby("dataset", sort=False):
         about = Html("<b>{}</b>: ").format(dataset) if several else ""
         first, n = mine.iloc[0], int((mine["population"] != AVERAGE).sum())
-        what = f"{first['case']} against {first['control']}, in {n} cell population{'' if n == 1 else 's'}"
+        named = f"{first['case']} against {first['control']}" if first["case"] else "a ready-made signature"
+        what = f"{named}, in {n} cell population{'' if n == 1 else 's'}"
         lines.append(Html("<li>{}{}</li>").format(about, what))
     return Html('<ul class="question">{}</ul>').format(Html("").join(lines))
 
@@ -45,7 +47,7 @@ def key_numbers(populations: pd.DataFrame, drugs: pd.DataFrame, funnel: pd.DataF
     tiles = {
         "data sets": f"{populations['dataset'].nunique()}",
         "populations ranked": f"{len(done)} of {len(real)}",
-        "of these with limited evidence": f"{(done['evidence'] != 'replicated').sum()}",
+        "of these with weaker evidence": f"{(done['evidence'] != 'replicated').sum()}",
         "drugs compared": f"{ranked(drugs)['compound_id'].nunique():,}",
         "drug signatures": f"{int(last['n_signatures'].sum()):,}",
     }
@@ -128,7 +130,7 @@ def _notices(mine: pd.DataFrame, drugs: pd.DataFrame, about: str) -> Iterator[Ht
         yield line.format(
             Html('<span class="badge limited">few genes</span>'), about, _names(few["population"]), sentence
         )
-    tested = mine["evidence"].isin(["replicated", "limited"])
+    tested = mine["evidence"].isin(["replicated", "limited"])  # the others have no FDR of ours
     if len(few := mine[done & tested & (mine["n_changed_shared"] < FEW_CHANGED)]):
         counts = ", ".join(
             f"{n:.0f} of {all_:.0f}" for n, all_ in zip(few["n_changed_shared"], few["n_genes_shared"], strict=True)

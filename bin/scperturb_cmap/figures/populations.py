@@ -17,6 +17,7 @@ _BADGES = {
     "replicated": "at least 3 donors per arm",
     "limited": "2 donors in an arm: the signature, and with it the ranking, is unsure",
     "exploratory": "1 donor in an arm: effect sizes without replicates, a hint and no more",
+    "given": "a ready-made signature: its donors and design are not known here",
     "not ranked": "no ranking, for the reason given",
 }
 
@@ -126,7 +127,9 @@ def population_section(population: str, populations: pd.DataFrame, drugs: pd.Dat
     ]
     if reasons:
         parts.append(Html('<p class="notice">{}{}</p>').format("" if len(mine) else "Not ranked. ", reasons[0]))
-    if len(genes):
+    if len(genes) and genes["log_fc"].isna().all():
+        parts.append(gene_table(genes))
+    elif len(genes):
         caption = (
             f"Each point is a gene: right = higher in cases, top = surer. Coloured: changed (FDR below {FDR:.0%}); "
             "of the unchanged genes (grey) an even selection is drawn."
@@ -149,17 +152,18 @@ def _summary(row: pd.Series, genes: pd.DataFrame, mine: pd.DataFrame) -> str:
     if genes.empty:
         return "There is no signature for this population."
     changed = genes[genes["fdr"] < FDR]
+    n_cells = f"{row['n_cells_case']:,.0f} case and {row['n_cells_control']:,.0f} control cells"
     donors = (
         f"{row['n_donors_case']:.0f} donors in both arms"
         if row["design"] == "paired"
         else f"{row['n_donors_case']:.0f} case and {row['n_donors_control']:.0f} control donors"
     )
     sentences = [
-        f"{donors}, {row['n_cells_case']:,.0f} case and {row['n_cells_control']:,.0f} control cells.",
+        "A signature that was made elsewhere." if row["evidence"] == "given" else f"{donors}, {n_cells}.",
         f"{len(changed):,} of {len(genes):,} genes change (FDR below {FDR:.0%}): "
         f"{(changed['z'] > 0).sum():,} up and {(changed['z'] < 0).sum():,} down in cases."
         if genes["fdr"].notna().any()
-        else f"{len(genes):,} genes were measured; without replicates no p-value can be given.",
+        else f"{len(genes):,} genes are in the signature, without p-values.",
     ]
     if len(mine):
         sentences.append(f"{len(mine):,} drugs were compared over {row['n_genes_shared']:,.0f} shared genes.")

@@ -47,7 +47,7 @@ FUNNEL = pa.DataFrameSchema({
 POPULATIONS = pa.DataFrameSchema({
     "dataset": _TEXT, "population": _TEXT, "case": _TEXT, "control": _TEXT, "n_donors_case": _COUNT, "n_donors_control": _COUNT,
     "n_cells_case": _COUNT, "n_cells_control": _COUNT, "design": _is("paired", "unpaired", ""), "covariates": _TEXT,
-    "evidence": _is("replicated", "limited", "exploratory", ""), "effect": _TEXT,
+    "evidence": _is("replicated", "limited", "exploratory", "given", ""), "effect": _TEXT,
     "status": _is("ok", "skipped"), "reason": _TEXT, "n_genes": _COUNT,
     "n_genes_shared": _COUNT, "n_changed_shared": _COUNT, "n_landmarks": _COUNT, "n_drugs": _COUNT,
 }, checks=_reason_given(("ok",)), strict=True)  # fmt: skip

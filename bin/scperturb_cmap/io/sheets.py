@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+import pandas as pd
+
+from scperturb_cmap.io.queries import is_cells
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
 
@@ -12,11 +15,14 @@ __all__ = ["FORMATS", "ROLES", "Row", "check_sheet", "listed"]
 FORMATS = ("gctx", "gct")
 ROLES = ("search", "train", "both")
 
+#: Columns that only data sets of single cells need; a ready-made signature does without.
+CELL_COLUMNS = ("cell_type_key", "condition_key", "case", "control", "donor_key")
+
 #: Columns of each kind of sheet: needed ones, optional ones, those with a fixed choice.
 _SHEETS = {
     "samples": {
-        "needed": ("dataset", "path", "cell_type_key", "condition_key", "case", "control", "donor_key"),
-        "optional": ("populations", "covariates", "layer", "organism"),
+        "needed": ("dataset", "path", *CELL_COLUMNS),
+        "optional": ("path_down", "populations", "covariates", "layer", "organism"),
         "choices": {},
     },
     "references": {
@@ -31,7 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 #: Columns that name files.
-_FILES = ("path", "siginfo", "geneinfo")
+_FILES = ("path", "path_down", "siginfo", "geneinfo")
 
 
 class Row(dict):
@@ -82,7 +88,7 @@ def check_sheet(path: Path, kind: str) -> tuple[list[Row], list[Problem]]:
             f"Add it; a {kind} sheet needs {', '.join(layout['needed'])}.",
         )
         for column in layout["needed"]
-        if column not in table
+        if column not in table and (column not in CELL_COLUMNS or _any_cells(table))
     ]
     problems += [
         Problem(
@@ -126,12 +132,16 @@ def check_sheet(path: Path, kind: str) -> tuple[list[Row], list[Problem]]:
     return rows, problems
 
 
+def _any_cells(table: pd.DataFrame) -> bool:
+    return "path" not in table or table["path"].map(is_cells).any() or table.empty
+
+
 def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
     """(column, what is wrong, remedy) for one row."""
     layout, found = _SHEETS[kind], []
     identity = layout["needed"][0]
     for column in layout["needed"]:
-        if not row[column]:
+        if not row[column] and (column not in CELL_COLUMNS or is_cells(row["path"])):
             found.append((column, "The value is empty.", "Fill it in."))
     for column, value in row.items():
         if len(value.splitlines()) > 1:

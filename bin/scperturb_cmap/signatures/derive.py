@@ -23,6 +23,12 @@ log = logging.getLogger(__name__)
 #: The control population that shows what averaging over every cell, as bulk tissue does, would have seen.
 ALL_CELLS = "all cells"
 
+#: Columns of the table of samples.
+DESIGN_COLUMNS = (
+    "dataset", "population", "donor", "arm", "condition", "covariates", "n_cells", "n_counts", "used", "reason", "pc1", "pc2",
+    "pc1_share", "pc2_share",
+)  # fmt: skip
+
 #: Genes that can be left out of signatures, by their symbol (HGNC); RPS6KA1 and the like are kinases.
 EXCLUDABLE = {"mitochondrial": r"MT-.+", "ribosomal": r"RP(SA|LP\d|[LS]\d+[AXYL]?\d?)"}
 
@@ -258,16 +264,4 @@ def _describe(found: _Population, **names: str) -> dict:
 def _design_table(tables: list[pd.DataFrame], dataset: str, covariates: list[str]) -> pd.DataFrame:
     table = pd.concat([part for part in tables if len(part)] or tables, ignore_index=True).assign(dataset=dataset)
     table["covariates"] = ["; ".join(f"{name}={row[name]}" for name in covariates) for row in table.to_dict("records")]
-    columns = [
-        "dataset",
-        "population",
-        "donor",
-        "arm",
-        "condition",
-        "covariates",
-        "n_cells",
-        "n_counts",
-        "used",
-        "reason",
-    ]
-    return table[[*columns, "pc1", "pc2", "pc1_share", "pc2_share"]]
+    return table[list(DESIGN_COLUMNS)]
