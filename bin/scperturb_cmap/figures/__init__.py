@@ -1,6 +1,7 @@
 """Every figure and table the notebooks show: tables in, plotly figures or safe HTML out."""
 
 from scperturb_cmap.figures.comparisons import agreement_table, average_figure, average_table, score_matrix
+from scperturb_cmap.figures.diagnostics import components_figure, ma_plot
 from scperturb_cmap.figures.drugs import drug_table, mimic_table
 from scperturb_cmap.figures.genes import gene_table, signature_genes, volcano
 from scperturb_cmap.figures.overview import key_numbers, notices, question, remark_list, top_drugs
@@ -33,6 +34,7 @@ __all__ = [
     "average_figure",
     "average_table",
     "badge",
+    "components_figure",
     "donor_table",
     "drug_table",
     "embed",
@@ -42,6 +44,7 @@ __all__ = [
     "html_table",
     "input_table",
     "key_numbers",
+    "ma_plot",
     "mimic_table",
     "notices",
     "parameter_table",

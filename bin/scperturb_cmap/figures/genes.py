@@ -13,7 +13,7 @@ __all__ = ["gene_table", "signature_genes", "volcano"]
 
 
 def signature_genes(signatures: ad.AnnData, population: str) -> pd.DataFrame:
-    """Collect the tested genes of one population: symbol, z, log_fc, fdr; most up first."""
+    """Collect the tested genes of one population: symbol, z, log_fc, fdr, mean_count; most up first."""
     row = signatures[signatures.obs["population"] == population]
     z = np.asarray(row.X, dtype=float).ravel()
     genes = pd.DataFrame(
@@ -22,6 +22,10 @@ def signature_genes(signatures: ad.AnnData, population: str) -> pd.DataFrame:
             "z": z,
             "log_fc": np.asarray(row.layers["log_fc"], dtype=float).ravel(),
             "fdr": np.asarray(row.layers["fdr"], dtype=float).ravel(),
+            # ready-made signatures have none
+            "mean_count": np.asarray(row.layers["mean_count"], dtype=float).ravel()
+            if "mean_count" in row.layers
+            else np.nan,
         }
     )
     return genes[genes["z"].notna()].sort_values("z", ascending=False, kind="stable")
@@ -116,21 +120,20 @@ def most_changed(genes: pd.DataFrame, most: int) -> tuple[pd.DataFrame, pd.DataF
     return ordered[ordered[key] > 0].head(most), ordered[ordered[key] < 0].tail(most).iloc[::-1], how
 
 
-def gene_table(genes: pd.DataFrame, most: int = 10) -> Html:
-    """Table of the genes most up and most down, side by side (see :func:`most_changed`)."""
+def gene_table(genes: pd.DataFrame, most: int = 10, value: str = "z") -> Html:
+    """Table of the genes most up and most down, side by side (see :func:`most_changed`); ``value`` says what z is."""
     up, down, how = most_changed(genes, most)
     both = (
         up.reset_index(drop=True).add_prefix("up_").join(down.reset_index(drop=True).add_prefix("down_"), how="outer")
     )
     both = both.assign(reason="fewer genes on this side").fillna({"up_symbol": "", "down_symbol": ""})
-    columns = [
-        text("up_symbol", "Up in cases", style="up"),
-        number("up_log_fc", "log2", 1),
-        number("up_z", "z", 1),
-        text("down_symbol", "Down in cases", style="down"),
-        number("down_log_fc", "log2", 1),
-        number("down_z", "z", 1),
-    ]
+    columns = []
+    for side in ("up", "down"):
+        columns.append(text(f"{side}_symbol", f"{side.title()} in cases", style=side))
+        if genes["log_fc"].notna().any():
+            columns.append(number(f"{side}_log_fc", "log2", 1))
+        if not genes["z"].equals(genes["log_fc"]):  # without replicates there is only the change
+            columns.append(number(f"{side}_z", value, 1))
     return html_table(both, columns, f"Genes that change most ({how})", sort=False, empty="No gene was tested.")
 
 

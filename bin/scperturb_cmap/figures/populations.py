@@ -4,6 +4,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from scperturb_cmap.figures.diagnostics import ma_plot
 from scperturb_cmap.figures.drugs import drug_table, mimic_table
 from scperturb_cmap.figures.genes import gene_table, signature_genes, volcano
 from scperturb_cmap.figures.results import AVERAGE, ranked, reversing
@@ -59,7 +60,9 @@ def population_table(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
         ),
         Column(
             "Changed",
-            lambda row: f"{row['n_changed_shared']:,.0f}" if row["n_drugs"] else dash(row["reason"]),
+            lambda row: (
+                f"{row['n_changed_shared']:,.0f}" if _has_fdr(row) else dash(row["reason"] or "there is no FDR")
+            ),
             lambda row: row["n_changed_shared"],
             "of the shared genes, those that change with an FDR below 5 %: what the scores rest on",
             "num",
@@ -127,14 +130,7 @@ def population_section(population: str, populations: pd.DataFrame, drugs: pd.Dat
     ]
     if reasons:
         parts.append(Html('<p class="notice">{}{}</p>').format("" if len(mine) else "Not ranked. ", reasons[0]))
-    if len(genes) and genes["log_fc"].isna().all():
-        parts.append(gene_table(genes))
-    elif len(genes):
-        caption = (
-            f"Each point is a gene: right = higher in cases, top = surer. Coloured: changed (FDR below {FDR:.0%}); "
-            "of the unchanged genes (grey) an even selection is drawn."
-        )
-        parts.append(Html('<div class="pair">{}{}</div>').format(embed(volcano(genes), caption), gene_table(genes)))
+    parts += _gene_parts(row, genes)
     if len(mine):
         parts += [
             drug_table(drugs, population),
@@ -145,6 +141,33 @@ def population_section(population: str, populations: pd.DataFrame, drugs: pd.Dat
     return Html('<section class="population" id="{}">{}</section>').format(
         _anchor(populations, population), Html("").join(parts)
     )
+
+
+def _gene_parts(row: pd.Series, genes: pd.DataFrame) -> list[Html]:
+    """What there is to show of a signature's genes."""
+    if genes.empty:
+        return []
+    if genes["log_fc"].isna().all():
+        return [gene_table(genes, value="value")]
+    if row["evidence"] == "exploratory":
+        caption = (
+            "Each point is a gene: top = higher in cases, right = more counts. There are no replicates to say how sure a "
+            "change is."
+        )
+        return [Html('<div class="pair">{}{}</div>').format(embed(ma_plot(genes), caption), gene_table(genes))]
+    caption = (
+        f"Each point is a gene: right = higher in cases, top = surer. Coloured: changed (FDR below {FDR:.0%}); "
+        "of the unchanged genes (grey) an even selection is drawn."
+    )
+    parts = [Html('<div class="pair">{}{}</div>').format(embed(volcano(genes), caption), gene_table(genes))]
+    if genes["mean_count"].notna().any():
+        caption = "The same genes by their level: changes should scatter around 0 at every level."
+        parts.append(
+            Html("<details><summary>Change against level (MA plot)</summary>{}</details>").format(
+                embed(ma_plot(genes), caption)
+            )
+        )
+    return parts
 
 
 def _summary(row: pd.Series, genes: pd.DataFrame, mine: pd.DataFrame) -> str:
@@ -180,6 +203,10 @@ def _anchor(populations: pd.DataFrame, population: str) -> str:
 def _pair(row: dict, what: str) -> Html | str:
     case, control = row[f"n_{what}_case"], row[f"n_{what}_control"]
     return f"{decimal(case, 0)} + {decimal(control, 0)}" if case or control else dash(row["reason"])
+
+
+def _has_fdr(row: dict) -> bool:
+    return bool(row["n_drugs"]) and (row["effect"] in ("wald_z", "signed_z", "statistic"))
 
 
 def _population_class(row: dict) -> str:

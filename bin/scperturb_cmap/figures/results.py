@@ -15,7 +15,7 @@ __all__ = ["AVERAGE", "Results", "method_names", "numbers", "ranked", "ranked_po
 #: The population that is the average over every cell, for comparison.
 AVERAGE = "all cells"
 
-_NUMBERS = ("rank", "score", "n_", "best_dose", "best_time", "bytes")
+_NUMBERS = ("rank", "score", "n_", "best_dose", "best_time", "bytes", "pc1", "pc2")
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +123,9 @@ class Results:
 
     def table(self, name: str) -> pd.DataFrame:
         """Read a table by its file name; its numbers are numbers."""
-        return numbers(read_text_table(self.file(name), name))
+        # In our own tables only an empty field is missing: a population may be called "NA".
+        table = read_text_table(self.file(name), name, missing=("",), row_names=False)
+        return numbers(table.reset_index(drop=True))
 
     def tables(self, kind: str) -> pd.DataFrame:
         """Stack the tables ``<name>.<kind>.tsv`` of all data sets or references."""

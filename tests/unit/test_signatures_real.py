@@ -1,0 +1,121 @@
+"""Disease signatures of published data: what is known must come out, and nothing where there is nothing."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from scperturb_cmap.genes import GeneTable
+from scperturb_cmap.io.cells import Cells
+from scperturb_cmap.io.gene_tables import read_gene_table
+from scperturb_cmap.signatures.derive import Settings, derive_signatures
+from scperturb_cmap.signatures.design import choose_design
+from scperturb_cmap.signatures.differential import wald_contrast
+from scperturb_cmap.signatures.samples import choose_populations, sample_codes
+
+pytestmark = pytest.mark.real
+ROW = {"cell_type_key": "cell_type", "condition_key": "condition", "donor_key": "donor"}
+
+
+@pytest.fixture(scope="module")
+def table(real_data) -> GeneTable:
+    names = ("lincs_gene_info_12328.tsv", "human_gene_map.tsv.gz")
+    return read_gene_table([real_data / "genes" / name for name in names])
+
+
+@pytest.fixture(scope="module")
+def derive(real_data, table):
+    """Signatures of one of the published data sets, as the stage derives them."""
+
+    def run(name: str, case: str, control: str, populations: list[str], **row) -> ad.AnnData:
+        cells = Cells(real_data / "singlecell" / f"{name}.h5ad")
+        labels = cells.labels(ROW | {"case": case} | row)
+        codes, samples = sample_codes(labels, case, control)
+        populations = choose_populations(labels, case, control, populations)
+        counts = cells.sum_by_group(codes, len(samples))
+        names = {"dataset": name, "case": case, "control": control}
+        settings = Settings(resamples=0, threads=2)
+        return derive_signatures(
+            counts, samples, populations, table.map(cells.genes), table, settings=settings, **names
+        ).signatures
+
+    return run
+
+
+def values(signatures: ad.AnnData, population: str, layer: str | None = None) -> pd.Series:
+    row = signatures[signatures.obs["population"] == population]
+    return pd.Series((row.X if layer is None else row.layers[layer])[0], index=row.var["symbol"].to_numpy())
+
+
+def test_two_donors_agree_with_eight_in_direction(derive):
+    """Another set of labels (the authors'), two of the eight donors, other filters: the same direction."""
+    many = derive("kang2018_ifnb_pbmc_8donors", "stim", "ctrl", ["CD14+ Monocytes"])
+    few = derive("kang2018_ifnb_pbmc_muscat_2donors", "stim", "ctrl", ["CD14+ Monocytes"])
+    assert few.obs["evidence"].iloc[0] == "limited"
+    fdr = pd.concat({n: values(s, "CD14+ Monocytes", "fdr") for n, s in (("many", many), ("few", few))}, axis=1)
+    z = pd.concat({n: values(s, "CD14+ Monocytes") for n, s in (("many", many), ("few", few))}, axis=1)
+    both = z[(fdr < 0.05).all(axis=1)]
+    agree = (np.sign(both["many"]) == np.sign(both["few"])).mean()
+    print(f"\n{len(both)} genes significant in both, {agree:.1%} agree in direction")
+    assert len(both) >= 50 and agree >= 0.95
+
+
+@pytest.mark.slow
+def test_shuffled_labels_give_nothing(real_data):
+    """Conditions shuffled among the cells of each donor, 50 times: p-values as they should be, hardly a gene at FDR 0.05."""
+    cells = ad.read_h5ad(real_data / "singlecell" / "kang2018_ifnb_pbmc_8donors.h5ad")
+    cells = cells[cells.obs["cell_type"] == "CD14+ Monocytes"]
+    x, rng = cells.X.tocsr(), np.random.default_rng(0)
+    labels = cells.obs[["cell_type", "condition", "donor"]].astype(str)
+    labels = labels.set_axis(["population", "condition", "donor"], axis=1).reset_index(drop=True)
+    shares, any_gene = [], []
+    for _ in range(50):
+        shuffled = labels.assign(
+            condition=labels.groupby("donor")["condition"].transform(lambda c: rng.permutation(c.to_numpy()))
+        )
+        codes, samples = sample_codes(shuffled, "stim", "ctrl")
+        counts = pd.DataFrame(np.stack([np.asarray(x[codes == n].sum(axis=0)).ravel() for n in range(len(samples))]))
+        design = choose_design(samples.assign(n_counts=counts.sum(axis=1)), 10, 2)
+        result, _ = wald_contrast(counts, design, 10, threads=2)
+        tested = result.dropna(subset="p_value")
+        shares.append((tested["p_value"] < 0.05).mean())
+        any_gene.append((tested["fdr"] < 0.05).any())
+    print(
+        f"\np < 0.05: {np.mean(shares):.3f} of genes ({min(shares):.3f} to {max(shares):.3f}); {np.mean(any_gene):.0%} of repeats with a gene"
+    )
+    assert 0.02 <= np.mean(shares) <= 0.07
+    assert np.mean(any_gene) <= 0.10
+
+
+def test_covid_monocytes(derive):
+    found = derive("covid19_combat_pbmc", "covid_critical", "healthy", ["CD14 monocyte"])
+    z = values(found, "CD14 monocyte")
+    assert found.obs.iloc[0]["evidence"] == "limited"
+    print("\n", z[["HLA-DQB1", "HLA-DPA1", "HLA-DPB1", "CD4", "CLU", "RETN", "S100A8"]].round(1).to_dict())
+    assert (
+        (z[["HLA-DQB1", "HLA-DPA1", "HLA-DPB1"]] < -3).all()
+        and z["CD4"] < 0
+        and (z[["CLU", "RETN", "S100A8"]] > 3).all()
+    )
+
+
+def test_panobinostat_raises_metallothioneins(derive):
+    found = derive("gbm_panobinostat_5patients_300genes", "panobinostat", "ctrl", ["*yeloid*"])
+    assert (found.obs.query("status == 'ok'")["design"] == "paired").all()
+    for population in ("Myeloid", "Non-myeloid (mostly tumour)"):
+        z = values(found, population)[["MT1E", "MT1G", "MT1X", "MT2A"]]
+        print(
+            "\n", population, z.round(1).to_dict(), int((found.var["feature_space"] == "landmark").sum()), "landmarks"
+        )
+        assert (z > 3).all() and (values(found, population, "fdr")[z.index] < 0.05).all()
+    assert (found.var["feature_space"] == "landmark").sum() == 35
+
+
+def test_one_cell_line_without_donors_is_exploratory(derive):
+    found = derive("ngp_nutlin3_83cells_1000genes", "nutlin-3", "vehicle", [], donor_key="none")
+    obs = found.obs.iloc[0]
+    assert (obs["evidence"], obs["effect"]) == ("exploratory", "log_fc") and np.isnan(found.layers["p_value"]).all()
+    change = values(found, obs["population"])
+    measured = [gene for gene in ("CDKN1A", "MDM2") if change.get(gene, np.nan) == change.get(gene, np.nan)]
+    print("\nmeasured p53 targets:", {gene: round(float(change[gene]), 2) for gene in measured})
+    assert all(change[gene] > 0 for gene in measured)
