@@ -53,7 +53,8 @@ def wald_contrast(
     The model is ``~ arm`` (unpaired) or ``~ donor + arm`` (paired), covariates before the arm, with dispersions
     shrunk over genes, and z = log2 fold change / its standard error. Size factors are medians of ratios over the positive
     counts ("poscounts"), since few genes are above zero in every pseudobulk sample. A gene is tested when the samples hold
-    at least ``min_counts`` of its counts and it is seen in at least as many samples as the smaller arm has.
+    at least ``min_counts`` of its counts and one per sample on average, and it is seen in at least as many samples as the
+    smaller arm has.
 
     Parameters
     ----------
@@ -187,4 +188,5 @@ def log_cpm(counts: np.ndarray) -> np.ndarray:
 
 
 def _tested(counts: pd.DataFrame, arms: pd.Series, min_counts: int) -> pd.Series:
-    return (counts.sum() >= min_counts) & ((counts > 0).sum() >= arms.value_counts().min())
+    # Below one count per sample there is nothing to estimate a dispersion from, and p-values come out too large.
+    return (counts.sum() >= max(min_counts, len(counts))) & ((counts > 0).sum() >= arms.value_counts().min())
