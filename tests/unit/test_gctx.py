@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from scperturb_cmap.io.gctx import GeneMatrix
+from scperturb_cmap.io.hdf5 import open_hdf5
 from scperturb_cmap.utils.errors import InputError
 
 VALUES = np.arange(6, dtype=np.float32).reshape(2, 3)  # 2 signatures x 3 genes
@@ -138,6 +139,15 @@ def test_damaged_chunks_give_a_sentence(gctx):
     np.testing.assert_array_equal(matrix.read(np.array([0])), noise[[0]])
     with pytest.raises(InputError, match=r"a\.gctx: It is no HDF5 file, or it is damaged"):
         matrix.read(np.array([0, 1]))
+
+
+def test_damaged_types_give_a_sentence_and_our_mistakes_do_not(gctx):
+    for said in ("Unable to synchronously open object", "Insufficient precision in available types"):
+        for kind in (KeyError, ValueError):
+            with pytest.raises(InputError, match="it is damaged"), open_hdf5(gctx(), "a.gctx", "Copy it again."):
+                raise kind(said)
+    with pytest.raises(KeyError), open_hdf5(gctx(), "a.gctx", "Copy it again."):
+        _ = {}["key"]
 
 
 def test_no_more_is_read_than_was_asked_for(gctx, monkeypatch):

@@ -66,6 +66,7 @@ def test_the_index_is_the_line_of_the_file(read):
         2: {"tax_id": "9606", "GeneID": "1"},
         4: {"tax_id": "9606", "GeneID": "2"},
     }
+    assert read("id\ta\n   \n1\t2\n \t \n").index.tolist() == [3]
 
 
 def test_quotes_between_tabs_swallow_nothing(read):
@@ -119,6 +120,7 @@ def test_gzip_is_known_by_its_content(read, name):
         (b"id,a\n1,2\n", "t.csv.zip"),
         (b"id,a\n1,2\n", "t.csv.zst"),
     ],
+    ids=["zip", "zst", "xz", "bz2", "tar.gz", "named zip", "named zst"],
 )
 def test_archives_get_a_sentence(read, content, name):
     with pytest.raises(InputError, match="It is an archive or a workbook, not a text table"):

@@ -1,5 +1,6 @@
 """Opening HDF5 files, whatever stands on them."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,9 @@ import h5py
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["open_hdf5"]
+
+#: What h5py says in errors of other kinds; any other is a mistake of ours.
+_OF_H5PY = re.compile("Unable to|Can't|Insufficient precision|No NumPy equivalent")
 
 
 @contextmanager
@@ -40,7 +44,7 @@ def open_hdf5(path: Path, name: str, remedy: str) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError) as error:  # h5py raises any of them, by where the damage lies
-        if isinstance(error, KeyError) and "nable to" not in str(error):
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # by where the damage lies
+        if not isinstance(error, OSError | RuntimeError) and not _OF_H5PY.search(str(error)):
             raise
         raise InputError(Problem(name, "", "It is no HDF5 file, or it is damaged.", remedy)) from None

@@ -275,7 +275,7 @@ def _records(reader: Iterator[list[str]], before: int) -> Iterator[tuple[int, li
     """(line at which it begins, fields) of every row that holds anything; ``before`` lines stand before the header."""
     line = before + reader.line_num
     for fields in reader:
-        if (fields and fields[0]) or "".join(fields).strip():
+        if (fields and fields[0].strip()) or "".join(fields).strip():
             yield line + 1, fields
         line = before + reader.line_num
 
