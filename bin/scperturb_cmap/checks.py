@@ -15,8 +15,9 @@ from scperturb_cmap.io.sheets import listed
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata
 from scperturb_cmap.signatures.derive import ALL_CELLS
-from scperturb_cmap.signatures.samples import RESERVED, choose_populations, matches, varying_covariates
+from scperturb_cmap.signatures.samples import RESERVED, choose_populations, varying_covariates
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.names import matches
 
 __all__ = ["check_query", "check_reference", "check_sample", "problems_of"]
 
@@ -106,7 +107,7 @@ def check_query(
         With every problem of these files.
     """
     problems = []
-    for query in read_queries(path, down, row["path"]):
+    for query in read_queries(path, down, row["path"], listed(row["populations"])):
         if table is not None:
             name = f"{row['path']}, {query.population}" if query.population else row["path"]
             problems += problems_of(

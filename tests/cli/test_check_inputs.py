@@ -307,3 +307,20 @@ def test_hostile_labels_are_only_text(folder, check):
     cells.obs["cell_type"] = cells.obs["cell_type"].astype(str).replace("B cells", "$(touch x)'\"<b>")
     cells.write_h5ad(folder / "cells.h5ad")
     assert check()[0] == 0
+
+
+def test_a_ready_made_signature_needs_a_path_only(folder, check):
+    genes = [line.split("\t")[1] for line in (folder / "genes.tsv").read_text().splitlines()[1:41]]
+    (folder / "sets.gmt").write_text(
+        "x_UP\tna\t" + "\t".join(genes[:20]) + "\nx_DN\tna\t" + "\t".join(genes[20:]) + "\n"
+    )
+    (folder / "samples.csv").write_text("dataset,path\nmine,sets.gmt\n")
+    assert check()[0] == 0
+    inputs = json.loads((folder / "manifest.json").read_text())["inputs"]
+    assert [entry["file"] for entry in inputs if entry["role"] == "signature"] == ["sets.gmt"]
+        "inputs"
+    ][4].items()
+    (folder / "samples.csv").write_text("dataset,path,layer,path_down\nmine,sets.gmt,counts,lost.gmt\n")
+    refused(check(), "column 'layer': A ready-made signature has none", "There is no file 'lost.gmt'")
+    (folder / "samples.csv").write_text("dataset,path\nmine,sets.gmt\ncells,cells.h5ad\n")
+    refused(check(), "column 'donor_key': The column is missing")

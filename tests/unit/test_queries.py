@@ -60,6 +60,9 @@ def test_a_column_of_clusters_gives_one_signature_each(tmp_path):
     first, second = read_queries(tmp_path / "markers.tsv")
     assert (first.population, second.population) == ("B", "T")
     np.testing.assert_allclose(first.table["value"], -second.table["value"])
+    assert [query.population for query in read_queries(tmp_path / "markers.tsv", patterns=["T*"])] == ["T"]
+    with pytest.raises(InputError, match="There is no population 'NK'"):
+        read_queries(tmp_path / "markers.tsv", patterns=["B", "NK"])
     assert first.table["fdr"].notna().all()  # Benjamini-Hochberg where none is given
 
 

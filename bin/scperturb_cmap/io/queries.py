@@ -2,7 +2,7 @@
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from scipy.stats import false_discovery_control, norm
 
 from scperturb_cmap.io.tables import read_text_table, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.names import matches
 
 __all__ = ["Query", "is_cells", "read_queries"]
 
@@ -62,8 +63,10 @@ def is_cells(path: str) -> bool:
     return not re.search(r"\.(csv|tsv|txt|rnk|gmt|grp)(\.gz)?$", path.lower())
 
 
-def read_queries(path: Path, path_down: Path | None = None, name: str | None = None) -> list[Query]:
-    """Read every signature of a file.
+def read_queries(
+    path: Path, path_down: Path | None = None, name: str | None = None, patterns: Sequence[str] = ()
+) -> list[Query]:
+    """Read the signatures of a file.
 
     Parameters
     ----------
@@ -75,14 +78,31 @@ def read_queries(path: Path, path_down: Path | None = None, name: str | None = N
         The down set that belongs to an up set.
     name
         What to call the file in messages.
+    patterns
+        Names or patterns of the populations wanted; all by default.
 
     Raises
     ------
     InputError
-        The file is missing, unreadable, or none of these.
+        The file is missing, unreadable, or none of these, or has no such population.
     """
-    path = Path(path)
-    name = name or path.name
+    queries = _read(Path(path), path_down, name or Path(path).name)
+    there = [query.population for query in queries]
+    if twice := sorted({population for population in there if there.count(population) > 1}):
+        wrong = f"The population {twice[0]!r} stands more than once."
+        raise InputError(Problem(name or Path(path).name, "", wrong, "Give every signature a name of its own."))
+    for pattern in patterns:
+        if not any(matches(population, pattern, there) for population in there):
+            wrong, remedy = (
+                f"There is no population {pattern!r}.",
+                "Correct the column 'populations' of the sample sheet.",
+            )
+            raise InputError(Problem(name or Path(path).name, "", wrong, remedy))
+    return [q for q in queries if not patterns or any(matches(q.population, pattern, there) for pattern in patterns)]
+
+
+def _read(path: Path, path_down: Path | None, name: str) -> list[Query]:
+    """Read all signatures of a file, by its kind."""
     kind = re.sub(r"\.gz$", "", path.name.lower()).rsplit(".", 1)[-1]
     if kind == "gmt":
         return _sets(

@@ -143,6 +143,9 @@ def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
     for column in layout["needed"]:
         if not row[column] and (column not in CELL_COLUMNS or is_cells(row["path"])):
             found.append((column, "The value is empty.", "Fill it in."))
+    foreign = () if kind == "references" else ("path_down",) if is_cells(row["path"]) else ("covariates", "layer")
+    what = "Single cells have" if "path_down" in foreign else "A ready-made signature has"
+    found += [(column, f"{what} none.", "Leave it empty, or correct the path.") for column in foreign if row[column]]
     for column, value in row.items():
         if len(value.splitlines()) > 1:
             found.append((column, "The value has a line break.", "Write it on one line; a quote may be missing."))

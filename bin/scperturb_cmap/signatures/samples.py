@@ -1,12 +1,13 @@
 """Which cells belong together: populations, arms and donors become pseudobulk samples."""
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["RESERVED", "choose_populations", "covariates_of", "matches", "sample_codes", "varying_covariates"]
+from scperturb_cmap.utils.names import matches
+
+__all__ = ["RESERVED", "choose_populations", "covariates_of", "sample_codes", "varying_covariates"]
 
 #: Columns that samples have of their own; a covariate must have another name.
 RESERVED = (
@@ -48,17 +49,6 @@ def choose_populations(cells: pd.DataFrame, case: str, control: str, patterns: S
     if not patterns:
         return there
     return [name for name in there if any(matches(name, pattern, there) for pattern in patterns)]
-
-
-def matches(name: str, pattern: str, there: Sequence[str]) -> bool:
-    """Whether a population is meant by a name or pattern.
-
-    Examples
-    --------
-    >>> matches("B [naive]", "B [naive]", ["B [naive]", "B n"]), matches("B n", "B [naive]", ["B [naive]", "B n"])
-    (True, False)
-    """
-    return name == pattern if pattern in there else fnmatchcase(name, pattern)
 
 
 def sample_codes(cells: pd.DataFrame, case: str, control: str) -> tuple[np.ndarray, pd.DataFrame]:

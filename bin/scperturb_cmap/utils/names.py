@@ -1,8 +1,10 @@
 """Names that identify things, and thresholds that several stages share."""
 
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
-__all__ = ["FDR", "compound_key"]
+__all__ = ["FDR", "compound_key", "matches"]
 
 #: A gene with a lower false discovery rate counts as changed.
 FDR = 0.05
@@ -19,3 +21,14 @@ def compound_key(name: str) -> str:
     ('valproic-acid', 'valproic-acid', '(-)-jq1')
     """
     return re.sub(r"[\s_\-]+(?!\))", "-", str(name).casefold().strip())
+
+
+def matches(name: str, pattern: str, there: Sequence[str]) -> bool:
+    """Whether a population is meant by a name or pattern.
+
+    Examples
+    --------
+    >>> matches("B [naive]", "B [naive]", ["B [naive]", "B n"]), matches("B n", "B [naive]", ["B [naive]", "B n"])
+    (True, False)
+    """
+    return name == pattern if pattern in there else fnmatchcase(name, pattern)
