@@ -8,7 +8,7 @@ IMAGES := core torch report
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test lint lock images $(IMAGES:%=image-%) clean
+.PHONY: help setup demo real test bench lint lock images $(IMAGES:%=image-%) clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
 test: export NXF_ANSI_LOG = false
 test: setup ## all tests
 	pytest $(ARGS)
+
+bench: setup ## speed and memory of pseudobulk, beside decoupler where it is installed
+	python tests/benchmarks/bench_pseudobulk.py $(ARGS)
 
 lint: setup ## style of the code, layers of the library, Nextflow syntax
 	ruff check .
