@@ -46,7 +46,13 @@ def own_run(demo, make_project, run_pipeline):
         "counts",
     ]
     # as spreadsheets write them: a byte order mark, Windows line ends; and a comment before the header
-    sheet = "\t".join(columns) + "\r\n" + "\t".join(row) + "\r\n"
+    # a signature that was made elsewhere: sets in two files
+    genes = pd.read_csv(demo / "genes.tsv", sep="\t", dtype=str)["symbol"]
+    (data / "up set.grp").write_text("\n".join(genes[:60]))
+    (data / "down.grp").write_text("\n".join(genes[60:120]))
+    given = ["given", "up set.grp", *[""] * 6]
+    rows = [[*columns, "path_down"], [*row, ""], [*given, "down.grp"]]
+    sheet = "".join("\t".join(cells) + "\r\n" for cells in rows)
     (data / "samples.tsv").write_bytes(b"\xef\xbb\xbf" + sheet.encode())
     (data / "references.csv").write_bytes(b"# mine\r\npath,reference,format,role\r\nreference.gct,lib,gct,both\r\n")
     shutil.copy(demo / "genes.tsv", data / "genes of mine.tsv")
@@ -69,6 +75,14 @@ def test_ranking(own_run):
     assert "score_wtcs" not in drugs and (drugs["method"] == "cosine").all()
     first = drugs[drugs["rank"] == 1].set_index("population")["compound"]
     assert first[EVIL] == "<img src=x onerror=alert(2)>" and first["NK cells"] == "fictazole-52"
+
+
+def test_a_ready_made_signature_goes_the_same_way(own_run):
+    drugs = pd.read_csv(own_run.outdir / "ranking" / "given.drugs.tsv", sep="\t")
+    assert set(drugs["population"]) == set(drugs["evidence"]) == {"given"} and (drugs["status"] == "ok").all()
+    signature = ad.read_h5ad(own_run.outdir / "signatures" / "given.signatures.h5ad")
+    assert (signature.X == 1).sum() == (signature.X == -1).sum() == 60 and signature.obs["effect"].tolist() == ["set"]
+    assert "made elsewhere" in (own_run.outdir / "report" / "dataset_given.html").read_text()
 
 
 def test_shards_do_not_change_the_result(own_run, demo_run):

@@ -51,6 +51,14 @@ def test_weights_are_copies_and_absences(paired):
         assert z[gene] == pytest.approx(model.params[-1] / model.bse[-1], rel=5e-3, abs=5e-3)
 
 
+def test_donors_that_cannot_tell_the_arms_from_a_covariate_give_nothing():
+    """Without the only man among the cases, sex is the arm: no number, rather than any."""
+    _, fit, design = fitted(paired=False, covariate=True)
+    case, sex = (design.used["arm"] == "case").to_numpy(), design.used["sex"].to_numpy()
+    alone = np.where(case == (sex == "f"), 1.0, 0.0)  # women ill, men well
+    assert np.isnan(weighted_wald(fit, alone)).all() and not np.isnan(weighted_wald(fit, np.ones(len(alone)))).any()
+
+
 @pytest.mark.parametrize(
     ("paired", "n_donors", "left_out", "drawn"), [(True, 5, 5, 3), (False, 4, 8, 3), (True, 3, 3, 0), (False, 2, 0, 0)]
 )

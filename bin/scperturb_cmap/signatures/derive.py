@@ -222,7 +222,13 @@ def _resample(
             z = np.full(len(found.fit.tested), np.nan)
             z[found.fit.tested] = weighted_wald(found.fit, weights)
             values.append(z[positions].astype(np.float32))
-            rows.append(about | {"resample": name})
+            missing = np.isnan(z).all()
+            why = (
+                {"status": "skipped", "reason": "These donors cannot tell the arms from the covariates."}
+                if missing
+                else {}
+            )
+            rows.append(about | {"resample": name} | why)
         log.info("%s: %d resamples in all after %s", about["dataset"], len(rows), found.name)
     table = pd.DataFrame(rows, columns=[*POPULATION_COLUMNS, "resample"])
     table.index = table["dataset"] + "|" + table["population"] + "|" + table["resample"]

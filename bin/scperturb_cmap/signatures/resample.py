@@ -61,7 +61,8 @@ def weighted_wald(fit: Fit, weights: np.ndarray, steps: int = 100) -> np.ndarray
 
     The negative binomial model of :func:`~scperturb_cmap.signatures.differential.wald_contrast` with its size factors and
     dispersions held, all genes at once by iteratively reweighted least squares; with all weights 1 it gives that
-    function's z. A gene is missing where its weighted counts are all zero or the fit does not converge.
+    function's z. A gene is missing where its weighted counts are all zero, and all are where the donors left
+    cannot tell the arms from the covariates.
 
     Parameters
     ----------
@@ -76,6 +77,9 @@ def weighted_wald(fit: Fit, weights: np.ndarray, steps: int = 100) -> np.ndarray
     -------
     z, shape (n_tested,).
     """
+    there = fit.model[weights > 0]
+    if np.linalg.matrix_rank(there) == np.linalg.matrix_rank(there[:, :-1]):
+        return np.full(len(fit.dispersions), np.nan)
     x, counts, dispersion = fit.model, fit.counts.T, fit.dispersions[:, None]
     ridge = np.eye(x.shape[1]) * _RIDGE
     log_size = np.log(fit.size_factors)
