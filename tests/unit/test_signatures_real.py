@@ -10,7 +10,8 @@ from scperturb_cmap.io.cells import Cells
 from scperturb_cmap.io.gene_tables import read_gene_table
 from scperturb_cmap.signatures.derive import Settings, derive_signatures
 from scperturb_cmap.signatures.design import choose_design
-from scperturb_cmap.signatures.differential import wald_contrast
+from scperturb_cmap.signatures.differential import Fit, wald_contrast
+from scperturb_cmap.signatures.resample import weighted_wald
 from scperturb_cmap.signatures.samples import choose_populations, sample_codes
 
 pytestmark = pytest.mark.real
@@ -42,6 +43,22 @@ def derive(real_data, table):
     return run
 
 
+@pytest.fixture(scope="module")
+def kang_cd14(real_data):
+    """Labels and counts of Kang's CD14 monocytes, eight donors."""
+    cells = ad.read_h5ad(real_data / "singlecell" / "kang2018_ifnb_pbmc_8donors.h5ad")
+    cells = cells[cells.obs["cell_type"] == "CD14+ Monocytes"]
+    labels = cells.obs[["cell_type", "condition", "donor"]].astype(str)
+    return labels.set_axis(["population", "condition", "donor"], axis=1).reset_index(drop=True), cells.X.tocsr()
+
+
+def contrast(labels: pd.DataFrame, x) -> tuple[pd.DataFrame, Fit]:
+    codes, samples = sample_codes(labels, "stim", "ctrl")
+    counts = pd.DataFrame(np.stack([np.asarray(x[codes == n].sum(axis=0)).ravel() for n in range(len(samples))]))
+    design = choose_design(samples.assign(n_counts=counts.sum(axis=1)), 10, 2)
+    return wald_contrast(counts, design, 10, threads=2)
+
+
 def values(signatures: ad.AnnData, population: str, layer: str | None = None) -> pd.Series:
     row = signatures[signatures.obs["population"] == population]
     return pd.Series((row.X if layer is None else row.layers[layer])[0], index=row.var["symbol"].to_numpy())
@@ -60,32 +77,33 @@ def test_two_donors_agree_with_eight_in_direction(derive):
     assert len(both) >= 50 and agree >= 0.95
 
 
+def test_resampling_with_every_donor_once_is_deseq2(kang_cd14):
+    """In every gene, those off in the controls too, which are the ones that matter here (MX1, HES4, CXCL11)."""
+    labels, x = kang_cd14
+    table, fit = contrast(labels, x)
+    difference = weighted_wald(fit, np.ones(len(fit.counts))) - table["value"].to_numpy()[fit.tested]
+    print(f"\n{len(difference)} genes, z differs by {np.abs(difference).max():.5f} at most")
+    assert len(difference) > 3000 and np.abs(difference).max() < 2e-3
+
+
 @pytest.mark.slow
-def test_shuffled_labels_give_nothing(real_data):
+def test_shuffled_labels_give_nothing(kang_cd14):
     """Conditions shuffled among the cells of each donor, 50 times: hardly a gene at FDR 0.05."""
-    cells = ad.read_h5ad(real_data / "singlecell" / "kang2018_ifnb_pbmc_8donors.h5ad")
-    cells = cells[cells.obs["cell_type"] == "CD14+ Monocytes"]
-    x, rng = cells.X.tocsr(), np.random.default_rng(0)
-    labels = cells.obs[["cell_type", "condition", "donor"]].astype(str)
-    labels = labels.set_axis(["population", "condition", "donor"], axis=1).reset_index(drop=True)
+    labels, x = kang_cd14
+    rng = np.random.default_rng(0)
     shares, any_gene = [], []
     for _ in range(50):
         shuffled = labels.assign(
             condition=labels.groupby("donor")["condition"].transform(lambda c: rng.permutation(c.to_numpy()))
         )
-        codes, samples = sample_codes(shuffled, "stim", "ctrl")
-        counts = pd.DataFrame(np.stack([np.asarray(x[codes == n].sum(axis=0)).ravel() for n in range(len(samples))]))
-        design = choose_design(samples.assign(n_counts=counts.sum(axis=1)), 10, 2)
-        result, _ = wald_contrast(counts, design, 10, threads=2)
+        result, _ = contrast(shuffled, x)
         tested = result.dropna(subset="p_value")
         shares.append((tested["p_value"] < 0.05).mean())
         any_gene.append((tested["fdr"] < 0.05).any())
     print(f"\np < 0.05: {np.mean(shares):.3f} of genes ({min(shares):.3f} to {max(shares):.3f})")
     print(f"{np.mean(any_gene):.0%} of repeats with a gene at FDR 0.05")
-    assert np.mean(shares) <= 0.07
+    assert 0.02 <= np.mean(shares) <= 0.07
     assert np.mean(any_gene) <= 0.10
-    if np.mean(shares) < 0.02:  # the issue's lower bound; see docs/develop.md, "What the null looks like"
-        pytest.xfail(f"conservative: p < 0.05 in {np.mean(shares):.3f} of the genes, at least 0.02 is wanted")
 
 
 def test_covid_monocytes(derive):
@@ -117,6 +135,6 @@ def test_one_cell_line_without_donors_is_exploratory(derive):
     obs = found.obs.iloc[0]
     assert (obs["evidence"], obs["effect"]) == ("exploratory", "log_fc") and np.isnan(found.layers["p_value"]).all()
     change = values(found, obs["population"])
-    measured = [gene for gene in ("CDKN1A", "MDM2") if change.get(gene, np.nan) == change.get(gene, np.nan)]
-    print("\nmeasured p53 targets:", {gene: round(float(change[gene]), 2) for gene in measured})
-    assert all(change[gene] > 0 for gene in measured)
+    # CDKN1A and MDM2 are not among the 1000 genes of this file; another target of p53 is, and a gene of dividing cells.
+    print("\n", change[["RPS27L", "CDK1"]].round(2).to_dict())
+    assert not {"CDKN1A", "MDM2"} & set(change.index) and change["RPS27L"] > 0 > change["CDK1"]

@@ -16,6 +16,10 @@ COLUMNS = ("value", "mean_count", "log_fc", "p_value", "fdr")
 #: Counts added to every gene before a logarithm, for an average library (edgeR's prior.count).
 _PRIOR = 2.0
 
+#: Counts of a gene per sample, on average. Below it there is nothing to estimate a dispersion from: p-values come out too
+#: large, and tests that find nothing cost the others power (docs/develop.md, "What the null looks like").
+_FEWEST_PER_SAMPLE = 1.25
+
 #: Fewer genes do not give a dispersion trend.
 _FEWEST_GENES = 10
 
@@ -27,7 +31,7 @@ class Fit:
     Parameters
     ----------
     counts
-        Counts of the tested genes, shape (n_samples, n_tested).
+        Counts of the tested genes as the model saw them, outliers replaced; shape (n_samples, n_tested).
     model
         Design matrix, shape (n_samples, n_coefficients); the last coefficient is case against control.
     size_factors
@@ -53,7 +57,7 @@ def wald_contrast(
     The model is ``~ arm`` (unpaired) or ``~ donor + arm`` (paired), covariates before the arm, with dispersions
     shrunk over genes, and z = log2 fold change / its standard error. Size factors are medians of ratios over the positive
     counts ("poscounts"), since few genes are above zero in every pseudobulk sample. A gene is tested when the samples hold
-    at least ``min_counts`` of its counts and one per sample on average, and it is seen in at least as many samples as the
+    at least ``min_counts`` of its counts and 1.25 per sample on average, and it is seen in at least as many samples as the
     smaller arm has.
 
     Parameters
@@ -71,9 +75,10 @@ def wald_contrast(
     -------
     table
         One row per gene of ``counts``, columns :data:`COLUMNS`: Wald z, mean normalised count, log2 fold change, p, FDR
-        (Benjamini-Hochberg over the tested genes); missing where the gene was not tested. Where DESeq2 finds that one
-        donor decides (an outlier by Cook's distance), only mean_count and log_fc are given, so such a gene is no part of
-        the signature.
+        (Benjamini-Hochberg over the tested genes); missing where the gene was not tested. Where one donor decides (an
+        outlier by Cook's distance), DESeq2 puts the gene's trimmed mean in the place of that donor's count if there are
+        at least 7 donors like it (in the arm, with the same covariates; never in a paired contrast). Else only mean_count
+        and log_fc are given, so such a gene is no part of the signature.
     fit
         The model, or None where too few genes can be tested.
 
@@ -125,7 +130,7 @@ def wald_contrast(
     kept = table["pvalue"].notna().to_numpy()
     tested[tested] = kept
     fit = Fit(
-        wanted.loc[:, tested].to_numpy(float),
+        _as_fitted(data)[:, kept],
         data.obsm["design_matrix"].to_numpy(float),
         data.obs["size_factors"].to_numpy(float),
         data.var["dispersions"].to_numpy(float)[kept],
@@ -187,6 +192,16 @@ def log_cpm(counts: np.ndarray) -> np.ndarray:
     return np.log2((counts + prior) / (library + 2 * prior) * 1e6)
 
 
+def _as_fitted(data: "DeseqDataSet") -> np.ndarray:  # noqa: F821
+    """Counts behind the final estimates: those given, where no outlier was replaced."""
+    counts = pd.DataFrame(np.asarray(data.X, float), columns=data.var_names)
+    if data.var["refitted"].any():
+        again = data.counts_to_refit
+        counts[again.var_names] = np.asarray(again.X, float)
+    return counts.to_numpy()
+
+
 def _tested(counts: pd.DataFrame, arms: pd.Series, min_counts: int) -> pd.Series:
-    # Below one count per sample there is nothing to estimate a dispersion from, and p-values come out too large.
-    return (counts.sum() >= max(min_counts, len(counts))) & ((counts > 0).sum() >= arms.value_counts().min())
+    return (counts.sum() >= max(min_counts, _FEWEST_PER_SAMPLE * len(counts))) & (
+        (counts > 0).sum() >= arms.value_counts().min()
+    )

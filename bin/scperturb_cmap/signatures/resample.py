@@ -61,8 +61,8 @@ def weighted_wald(fit: Fit, weights: np.ndarray, steps: int = 100) -> np.ndarray
 
     The negative binomial model of :func:`~scperturb_cmap.signatures.differential.wald_contrast` with its size factors and
     dispersions held, all genes at once by iteratively reweighted least squares; with all weights 1 it gives that
-    function's z. A gene is missing where its weighted counts are all zero, and all are where the donors left
-    cannot tell the arms from the covariates.
+    function's z. A gene is missing where its weighted counts are all zero or the iteration does not settle, and all are
+    where the donors left cannot tell the arms from the covariates.
 
     Parameters
     ----------
@@ -86,25 +86,27 @@ def weighted_wald(fit: Fit, weights: np.ndarray, steps: int = 100) -> np.ndarray
     start = np.log(counts / fit.size_factors + 0.1)
     beta = np.linalg.lstsq(x, start.T, rcond=None)[0].T
 
-    def information(beta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        mean = np.maximum(np.exp(beta @ x.T + log_size), _MIN_MU)
+    def information(beta: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        mean = np.maximum(np.exp(beta @ x.T + log_size), lowest)
         weight = weights * mean / (1 + mean * dispersion)
         return mean, weight, np.einsum("gs,si,sj->gij", weight, x, x, optimize=True)
 
     active = (counts * weights).sum(axis=1) > 0
     for _ in range(steps):
-        mean, weight, hessian = information(beta)
+        mean, weight, hessian = information(beta, _MIN_MU)
         response = np.log(mean / fit.size_factors) + (counts - mean) / mean
         new = np.linalg.solve(hessian + ridge, ((weight * response) @ x)[:, :, None])[:, :, 0]
         moved = np.abs(new - beta).max(axis=1)
         # A coefficient without data (a gene never seen in an arm) runs away; z settles long before.
         beta = np.clip(new, -30, 30)
-        if (moved[active] < 1e-4).all():
+        settled = moved < 1e-4
+        if settled[active].all():
             break
-    _, _, hessian = information(beta)
+    # Like DESeq2, the test takes the means as fitted, without the floor that holds the iteration up.
+    _, _, hessian = information(beta, 1e-300)
     inverse = np.linalg.inv(hessian + ridge)
     variance = np.einsum("gi,gij,gj->g", inverse[:, -1], hessian, inverse[:, -1])
-    return np.where(active & (variance > 0), beta[:, -1] / np.sqrt(np.maximum(variance, 1e-300)), np.nan)
+    return np.where(active & settled & (variance > 0), beta[:, -1] / np.sqrt(np.maximum(variance, 1e-300)), np.nan)
 
 
 def _draw(rng: np.random.Generator, donors: np.ndarray) -> np.ndarray:
