@@ -33,7 +33,6 @@ def build_reference(args: Namespace) -> None:
     from scperturb_cmap.io.gene_tables import read_gene_table
     from scperturb_cmap.io.signature_set import write_signature_set
     from scperturb_cmap.io.tables import read_text_table
-    from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
 
     row = json.loads(args.reference.read_text())
@@ -44,12 +43,7 @@ def build_reference(args: Namespace) -> None:
     counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
     siginfo = read_text_table(args.siginfo, row["siginfo"], reference.COLUMNS) if args.siginfo else matrix.metadata
     described, warnings = reference.harmonise_metadata(siginfo, row["siginfo"] or row["path"])
-    metadata, funnel = reference.quality_funnel(described, matrix.signatures, name)
-    if metadata.empty:
-        last = funnel[funnel["n_signatures"] == 0]["step"].iloc[0]
-        raise InputError(Problem(
-            row["path"], "signatures", f"None is left after the filter '{last}'.", "Check the metadata of the reference.",
-        ))  # fmt: skip
+    metadata, funnel = reference.quality_funnel(described, matrix.signatures, row)
 
     positions = matrix.signatures.get_indexer(metadata.index)
     shards = reference.build_shards(matrix.read, positions, metadata, mapping, table, name, args.shard_size)

@@ -67,7 +67,7 @@ def derive_signatures(args: Namespace) -> None:
 def from_cells(args: Namespace, row: dict, table: "GeneTable") -> tuple["Derived", "pd.DataFrame", dict]:  # noqa: F821
     """Signatures of single cells, the mapping of their genes, and counts for the metrics."""
     from scperturb_cmap import genes
-    from scperturb_cmap.io.cells import Cells
+    from scperturb_cmap.io.cells import NONE, Cells
     from scperturb_cmap.io.gene_tables import map_genes
     from scperturb_cmap.io.sheets import listed
     from scperturb_cmap.signatures import derive, samples
@@ -75,7 +75,8 @@ def from_cells(args: Namespace, row: dict, table: "GeneTable") -> tuple["Derived
     cells = Cells(args.cells, row["layer"], name=row["path"])
     mapping = map_genes(cells.genes, row, table, args.orthologs)
     counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
-    labels = cells.labels(row, listed(row["covariates"]))
+    # Without donors a label of the first cell would stand for all of them.
+    labels = cells.labels(row, listed(row["covariates"]) if row["donor_key"] != NONE else [])
     populations = samples.choose_populations(labels, row["case"], row["control"], listed(row["populations"]))
     codes, rows = samples.sample_codes(labels, row["case"], row["control"])
     settings = derive.Settings(

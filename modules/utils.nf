@@ -75,23 +75,48 @@ def one_line(path) {
     return groovy.json.JsonOutput.toJson(json(path))
 }
 
-// The rows of a sheet as maps, read as the Python side reads it: byte order mark, blank lines and comments before the
-// header are no part of the table. What does not parse gives no rows; CHECK_INPUTS will say why.
+// The rows of a sheet as maps, read as the Python side reads it (io/tables.py): byte order mark, blank lines and comments
+// before the header are no part of the table. What does not parse gives no rows; CHECK_INPUTS will say why.
 def sheet_rows(sheet) {
     try {
-        def lines = sheet.text.replace('\uFEFF', '').readLines().findAll { line -> line.trim() }
-            .dropWhile { line -> line.startsWith('!') || (line.startsWith('#') && !line.contains('\t')) }
-        // The splitter behind splitCsv, which itself takes files only, as they are.
-        return new nextflow.splitter.CsvSplitter()
-            .options(header: true, sep: lines[0].contains('\t') ? '\t' : ',', strip: true, quote: '"')
-            .target(lines.join('\n'))
-            .list()
-            .collect { row -> row.collectEntries { column, cell -> [column.replaceAll(/^#/, '').trim(), cell ?: ''] } }
+        def lines = sheet_text(sheet).readLines().dropWhile { line -> !line.trim() || line.startsWith('!') || (line.startsWith('#') && !line.contains('\t')) }
+        def tabs = lines[0].contains('\t')
+        def rows = tabs ? lines.collect { line -> line.split('\t', -1) as List } : csv_rows(lines.join('\n'))
+        def table = rows.collect { row -> row.collect { cell -> tabs ? cell.trim().replaceAll(/^"(.*)"$/, '$1').trim() : cell } }
+        def header = table[0].collect { column -> column.replaceAll(/^#/, '').trim() }
+        return table.drop(1).findAll { row -> row.any() }.collect { row -> [header, row].transpose().collectEntries().findAll { column, _cell -> column } }
     }
     catch (Exception problem) {
         log.debug("${sheet.name} does not parse: ${problem.message}")
         return []
     }
+}
+
+// Text of a file: unpacked if it is gzip, UTF-8 or else Latin-1.
+def sheet_text(sheet) {
+    def raw = sheet.bytes
+    if (raw.length > 1 && raw[0] == 31 && raw[1] == -117) {
+        raw = new java.util.zip.GZIPInputStream(new ByteArrayInputStream(raw)).bytes
+    }
+    def text = new String(raw, 'UTF-8')
+    return (text.contains('\uFFFD') ? new String(raw, 'windows-1252') : text).replace('\uFEFF', '')
+}
+
+// Rows of comma-separated text. A quoted cell may hold commas, line breaks and doubled quotes; Nextflow's splitCsv knows no
+// doubled quotes.
+def csv_rows(text) {
+    def rows = [[]]
+    def complete = false
+    (text =~ /\G[ ]*(?:"((?:[^"]++|"")*+)"[ ]*|([^,\n]*))(,|\n|$)/).each { _match, quoted, plain, separator ->
+        if (!complete) {
+            rows[-1] << (quoted != null ? quoted.replace('""', '"') : plain).trim()
+            complete = separator == ''
+        }
+        if (separator == '\n') {
+            rows << []
+        }
+    }
+    return complete ? rows : []
 }
 
 // The files named in the given columns of a sheet; relative paths are relative to the sheet.

@@ -52,7 +52,7 @@ set_up_python() {
     rm -f "$stamp"
     say "Installing the Python packages into .venv (some minutes the first time) ..."
     "$base" -m venv "$venv" ||
-        die "Python could not make a virtual environment (Debian, Ubuntu: apt install python3-venv)."
+        die "Python could not make a virtual environment; its message is above (Debian, Ubuntu: apt install python3-venv)."
     "$python" -m pip install --quiet --disable-pip-version-check --constraint "$pins" uv ||
         die "pip could not install uv; its message is above."
     eval "$("$python" tools/pip_to_uv.py)"
@@ -114,6 +114,7 @@ fetch_runtime_with_maven() {
         die "Nextflow does not start; .venv/bin/nextflow -version tells why."
 }
 
+[ ! -L "$venv" ] || die ".venv is a link to another folder, which would be changed. Remove the link (rm .venv)."
 check_java
 stamp=$venv/finished
 key=$({

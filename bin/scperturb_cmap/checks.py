@@ -13,10 +13,10 @@ from scperturb_cmap.io.gene_tables import map_genes
 from scperturb_cmap.io.queries import read_queries
 from scperturb_cmap.io.sheets import listed
 from scperturb_cmap.io.tables import read_text_table
-from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata
+from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata, quality_funnel
 from scperturb_cmap.signatures.derive import ALL_CELLS
 from scperturb_cmap.signatures.samples import RESERVED, choose_populations, varying_covariates
-from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.errors import InputError, Problem, some
 from scperturb_cmap.utils.names import matches
 
 __all__ = ["check_query", "check_reference", "check_sample", "problems_of"]
@@ -130,7 +130,7 @@ def _check_labels(row: dict[str, str], labels: pd.DataFrame) -> list[Problem]:
     problems = [
         problem(
             "condition_key",
-            f"No cell has the {arm} label {row[arm]!r} (labels: {_some(conditions)}).",
+            f"No cell has the {arm} label {row[arm]!r} (labels: {some(conditions)}).",
             f"Correct the column '{arm}' of the sample sheet.",
         )
         for arm in absent
@@ -140,11 +140,11 @@ def _check_labels(row: dict[str, str], labels: pd.DataFrame) -> list[Problem]:
     problems += [
         problem(
             "cell_type_key",
-            f"There is no population {pattern!r} (populations: {_some(there)}).",
+            f"There is no population {pattern!r} (populations: {some(there)}).",
             "Correct the column 'populations' of the sample sheet.",
         )
         for pattern in listed(row["populations"])
-        if not absent and not any(matches(name, pattern, there) for name in there)
+        if not absent and pattern != ALL_CELLS and not any(matches(name, pattern, there) for name in there)
     ]
     if ALL_CELLS in there:
         wrong = f"A population is called {ALL_CELLS!r}, which is the name of the average over every cell."
@@ -157,7 +157,7 @@ def _check_labels(row: dict[str, str], labels: pd.DataFrame) -> list[Problem]:
         names = pd.Series(inside[column].unique() if column == "donor" else conditions)
         alike = names[names.str.casefold().duplicated(keep=False)]
         if len(alike) and row[key] != NONE:
-            wrong = f"{_some(list(alike))} differ in capitals only: one {column} or several?"
+            wrong = f"{some(list(alike))} differ in capitals only: one {column} or several?"
             problems.append(problem(key, wrong, "Write the same thing in the same way."))
     return problems
 
@@ -171,7 +171,7 @@ def _check_covariates(row: dict[str, str], cells: Cells, labels: list[pd.DataFra
         {*RESERVED, row["cell_type_key"], row["condition_key"], row["donor_key"]}.intersection(names),
         ("It cannot be a covariate under this name.", "Rename or leave it out."),
     )
-    if not problems and not wrong and labels:
+    if not problems and not wrong and labels and row["donor_key"] != NONE:  # without donors they are left aside
         wrong = dict.fromkeys(
             varying_covariates(labels[0].assign(**found), row["case"], row["control"]),
             (
@@ -223,20 +223,7 @@ def check_reference(
         if tables is not None and bool(own) == (geneinfo is not None):
             table = GeneTable.from_tables([*tables, *own])
             problems += problems_of(check_mapping, table.map(opened[0].genes), table, row["path"], min_gene_overlap)
-    if opened and metadata and not opened[0].signatures.isin(metadata[0].index).any():
-        problems.append(
-            Problem(
-                row["siginfo"],
-                "signature ids",
-                f"None of them is in {row['path']} (there: {_some(opened[0].signatures)}).",
-                "Give the siginfo table that belongs to the matrix.",
-            )
-        )
+    if opened and metadata:
+        problems += problems_of(quality_funnel, metadata[0], opened[0].signatures, row)
     if problems:
         raise InputError(problems)
-
-
-def _some(values: list, most: int = 8) -> str:
-    """A few of the values, for a message."""
-    shown = [repr(str(value)) for value in sorted(values)[:most]]
-    return ", ".join(shown) + (f" and {len(values) - most} more" if len(values) > most else "")

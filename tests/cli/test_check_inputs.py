@@ -89,6 +89,8 @@ def test_good_input_gives_the_manifest(folder, check):
         ("samples.csv", "populations", "B cells; Hepatocytes", ["There is no population 'Hepatocytes'"]),
         ("samples.csv", "layer", "raw_counts", ["layer 'raw_counts': It is not in the file"]),
         ("samples.csv", "covariates", "age", ["cells.h5ad, obs column 'age': It is not there"]),
+        ("samples.csv", "donor_key", "cell_type", ["line 2, column 'donor_key': It is the column of 'cell_type_key' too"]),
+        ("samples.csv", "donor_key", "condition", ["line 2, column 'donor_key': It is the column of 'condition_key' too"]),
         ("samples.csv", "covariates", "donor", ["obs column 'donor': It cannot be a covariate under this name"]),
         ("samples.csv", "covariates", "sex; cell_type", ["obs column 'cell_type': It cannot be a covariate"]),
         ("samples.csv", "organism", "mouse", ["cells.h5ad, column 'organism' of the sample sheet: It is 'mouse'", "--orthologs"]),
@@ -106,6 +108,23 @@ def test_a_wrong_cell(folder, check, sheet, column, value, parts):
     edit(folder / sheet, column, value)
     refused(check(), *parts)
     assert not (folder / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "more"),
+    [("populations", "all cells", {}), ("donor_key", "none", {"covariates": "sex"}), ("layer", "X", {})],
+)
+def test_an_unusual_cell_that_is_right(folder, check, column, value, more):
+    for name, content in ({column: value} | more).items():
+        edit(folder / "samples.csv", name, content)
+    status, said = check()
+    assert status == 0, said
+
+
+def test_a_reference_without_compounds(folder, check):
+    siginfo = (folder / "siginfo.txt").read_text().replace("trt_cp", "trt_sh")
+    (folder / "siginfo.txt").write_text(siginfo)
+    refused(check(), "siginfo.txt, signatures: None is left after the filter 'compound treatments'", "'trt_sh'")
 
 
 def test_all_problems_at_once(folder, check):

@@ -49,6 +49,15 @@ def test_scripts_parse_and_can_be_executed(script):
     assert os.access(script, os.X_OK)
 
 
+def test_a_linked_environment_is_not_touched(project, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "finished").touch()
+    (project / ".venv").symlink_to(tmp_path / "other")
+    done = run(project, "setup.sh")
+    assert done.returncode == 1 and ".venv is a link to another folder" in done.stderr
+    assert (tmp_path / "other" / "finished").exists()
+
+
 def test_missing_java_is_one_sentence(project):
     done = run(project, "setup.sh")
     assert done.returncode == 1

@@ -1,4 +1,7 @@
-"""Own data as users have them: odd file names, tab-separated sheets, a GCT, a layer, hostile labels, no drug annotation."""
+"""Own data as users have them: odd file names, tab-separated sheets, a GCT, a layer, hostile labels, no drug annotation.
+
+One population is called NA and one condition None.
+"""
 
 import shutil
 
@@ -20,7 +23,8 @@ def own_run(demo, make_project, run_pipeline):
     data.mkdir()
     cells = ad.read_h5ad(demo / "cells.h5ad")
     cells = cells[cells.obs["cell_type"].isin(["B cells", "NK cells"])].copy()
-    cells.obs["cell_type"] = cells.obs["cell_type"].astype(str).replace("B cells", EVIL)
+    cells.obs["cell_type"] = cells.obs["cell_type"].astype(str).replace({"B cells": EVIL, "NK cells": "NA"})
+    cells.obs["condition"] = cells.obs["condition"].astype(str).replace("healthy", "None")
     cells.layers["counts"] = cells.X.copy()
     cells.X = np.log1p(cells.X)
     cells.write_h5ad(data / "cells $(touch hacked) 'x' & y.h5ad")
@@ -41,7 +45,7 @@ def own_run(demo, make_project, run_pipeline):
         "cell_type",
         "condition",
         "disease",
-        "healthy",
+        "None",
         "donor",
         "counts",
     ]
@@ -69,16 +73,22 @@ def own_run(demo, make_project, run_pipeline):
     return run
 
 
+def read(run, name):
+    """Ranking with labels as they are: a population may be called NA."""
+    path = run.outdir / "ranking" / f"{name}.drugs.tsv"
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
+
+
 def test_ranking(own_run):
-    drugs = pd.read_csv(own_run.outdir / "ranking" / "mine.drugs.tsv", sep="\t")
-    assert set(drugs["population"]) == {EVIL, "NK cells", "all cells"}
+    drugs = read(own_run, "mine")
+    assert set(drugs["population"]) == {EVIL, "NA", "all cells"}
     assert "score_wtcs" not in drugs and (drugs["method"] == "cosine").all()
     first = drugs[drugs["rank"] == 1].set_index("population")["compound"]
-    assert first[EVIL] == "<img src=x onerror=alert(2)>" and first["NK cells"] == "fictazole-52"
+    assert first[EVIL] == "<img src=x onerror=alert(2)>" and first["NA"] == "fictazole-52"
 
 
 def test_a_ready_made_signature_goes_the_same_way(own_run):
-    drugs = pd.read_csv(own_run.outdir / "ranking" / "given.drugs.tsv", sep="\t")
+    drugs = read(own_run, "given")
     assert set(drugs["population"]) == set(drugs["evidence"]) == {"given"} and (drugs["status"] == "ok").all()
     signature = ad.read_h5ad(own_run.outdir / "signatures" / "given.signatures.h5ad")
     assert (signature.X == 1).sum() == (signature.X == -1).sum() == 60 and signature.obs["effect"].tolist() == ["set"]
@@ -88,10 +98,8 @@ def test_a_ready_made_signature_goes_the_same_way(own_run):
 def test_shards_do_not_change_the_result(own_run, demo_run):
     assert len(list((own_run.outdir / "scores").glob("*.parquet"))) == 3
     mine, whole = (
-        pd.read_csv(run.outdir / "ranking" / f"{name}.drugs.tsv", sep="\t")
-        .query("population == 'NK cells'")
-        .set_index("compound")
-        for run, name in ((own_run, "mine"), (demo_run, "demo"))
+        read(run, name).query("population == @population").set_index("compound")
+        for run, name, population in ((own_run, "mine", "NA"), (demo_run, "demo", "NK cells"))
     )
     both = mine.index.intersection(whole.index)
     assert len(both) >= 159

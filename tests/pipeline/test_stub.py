@@ -1,5 +1,7 @@
 """The shape of the pipeline without any Python package: both parsers, and what -resume sees."""
 
+import gzip
+
 import pytest
 
 pytestmark = pytest.mark.nextflow
@@ -99,18 +101,29 @@ def test_one_more_data_set_recomputes_only_what_depends_on_it(make_project, run_
         "\n\n{header}\n\n{row}\n\n",
         "! mine\n# mine\n\n{header}\n{row}",
         "{header}\r\n{row}\r\n",
+        "{header},,\n{row},,\n,,,,,,,,,\n",
+        'remark,{header}\n"the ""first"", of\nall", {row}\n',
+        "{header},remark\n{row},M\u00fcnchen\n",
+        "gzip of {header}\n{row}\n",
     ],
-    ids=["mark and comment", "blank lines", "comments", "windows"],
+    ids=["mark and comment", "blank lines", "comments", "windows", "empty columns", "quotes", "latin-1", "gzip"],
 )
 def test_sheets_are_read_as_the_checks_read_them(make_project, run_pipeline, sheet):
     """A file that only one of the two readers finds would be called missing."""
     project = make_project()
-    edit_sheet(project, "samples.csv", lambda header, row: sheet.format(header=header, row=row))
+    edit_sheet(
+        project, "samples.csv", lambda header, row: sheet.removeprefix("gzip of ").format(header=header, row=row)
+    )
+    file = project / "assets" / "demo" / "samples.csv"
+    file.write_bytes(file.read_text().encode("latin-1" if "\u00fc" in sheet else "utf-8"))
+    if sheet.startswith("gzip"):
+        file.write_bytes(gzip.compress(file.read_bytes()))
     run = run_pipeline(
         project, "-profile", "test", "--methods", "cosine", "--headline", "cosine", "--min_gene_overlap", "1"
     )
     # Both readers agree: the only complaint is about genes, which the file itself was read for.
-    assert "cells.h5ad, gene ids" in run.said and "There is no file" not in run.said, run.said
+    assert "There is no file" not in run.said, run.said
+    assert "cells.h5ad, gene ids" in run.said or "column 'remark': The column is not known" in run.said, run.said
 
 
 def test_paths_that_lead_nowhere(make_project, run_pipeline):

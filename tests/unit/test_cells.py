@@ -95,6 +95,17 @@ def test_what_no_cell_can_hold(write, matrix, said):
         Cells(write(matrix, ct=["B"] * 6)).check_counts()
 
 
+def test_raw_is_adata_raw_or_a_layer_of_this_name_but_not_both(tmp_path):
+    data = ad.AnnData(np.zeros((2, 1)), layers={"raw": np.full((2, 1), 3.0)})
+    data.write_h5ad(tmp_path / "layer.h5ad")
+    assert Cells(tmp_path / "layer.h5ad", "raw").sum_by_group(np.zeros(2, int), 1).tolist() == [[6]]
+    assert Cells(tmp_path / "layer.h5ad", "X").sum_by_group(np.zeros(2, int), 1).tolist() == [[0]]
+    data.raw = data
+    data.write_h5ad(tmp_path / "both.h5ad")
+    with pytest.raises(InputError, match="There are two: adata.raw and a layer of this name"):
+        Cells(tmp_path / "both.h5ad", "raw")
+
+
 def test_a_path_is_no_layer(tmp_path):
     data = ad.AnnData(sparse.csr_matrix(np.ones((6, 3), np.float32)))
     data.layers["counts"] = data.X.copy()

@@ -153,7 +153,7 @@ def test_shards_hold_every_kept_signature_once(matrix):
             "pert_type": ["trt_cp"] * 6 + ["ctl_vehicle", "trt_cp"],
         }
     )
-    kept, funnel = quality_funnel(harmonise_metadata(info, "siginfo")[0], pd.Index(signatures), "ref")
+    kept, funnel = quality_funnel(harmonise_metadata(info, "siginfo")[0], pd.Index(signatures), {"reference": "ref"})
     assert funnel["n_signatures"].tolist() == [7, 7, 6, 6]
     positions = pd.Index(signatures).get_indexer(kept.index)
     shards = list(build_shards(lambda at: values[at], positions, kept, table.map(genes), table, "ref", 4))

@@ -84,6 +84,7 @@ d control m 50 y
     ("rows", "covariates", "kept", "reason"),
     [
         (UNPAIRED, ["sex"], ("sex",), ""),
+        (PAIRED.replace("a case m 30", "a case m -"), ["age"], (), ""),  # says nothing, so nobody is left out for it
         (UNPAIRED, ["sex", "age"], ("sex", "age"), ""),
         (UNPAIRED, ["batch"], (), "'batch' tells cases from controls completely"),
         (UNPAIRED, ["sex", "age", "donor"], (), "'donor' tells cases from controls completely"),
@@ -122,6 +123,14 @@ def test_a_donor_without_a_covariate_is_left_out_with_the_reason():
     left = design.samples.set_index("donor")["reason"]
     assert left["a"] == "covariate 'sex' is missing" and left["f"] == "covariate 'age' is missing"
     assert "Too few samples" in design.reason  # 4 samples for 4 coefficients
+
+
+def test_a_missing_covariate_costs_nothing_where_covariates_are_not_used():
+    """An exploratory contrast leaves them aside; a covariate that is the same in all samples says nothing."""
+    one = with_covariates("a case - 30 x\nb control f 40 x")
+    assert choose_design(one, 10, 1, ["sex"]).evidence == "exploratory"
+    alike = with_covariates(UNPAIRED.replace(" f ", " m ").replace("a case m", "a case -"))
+    assert len(choose_design(alike, 10, 2, ["sex"]).used) == 6
 
 
 def cells_file(path, matrix, obs, layer=None, genes=None):
@@ -212,6 +221,8 @@ def test_planted_genes_are_found_in_their_population_and_direction(table, paired
     assert (
         z.loc["T", planted].abs().mean() < 2 < z.loc[ALL_CELLS, planted].abs().mean() < z.loc["B", planted].abs().mean()
     )
+    signs = np.sign(z.loc[ALL_CELLS, planted]).to_numpy()
+    assert signs[:20].mean() > 0.8 and signs[20:].mean() < -0.8  # averaged over all cells too, cases against controls
     assert set(derived.signatures.obs["design"]) == {"paired" if paired else "unpaired"}
     assert set(derived.signatures.obs["evidence"]) == {"replicated"}
 
@@ -256,10 +267,12 @@ def test_a_gene_that_one_donor_decides_is_no_part_of_the_signature(table):
     counts, rows = simulate(6, effect=0)
     one = rows.index[(rows["population"] == "B") & (rows["arm"] == "case")][0]
     counts[one, 50] = 200 * counts[rows["population"] == "B", 50].max()
-    derived = derive_signatures(
-        counts, rows, table.map([f"G{n}" for n in range(300)]), table, dataset="d", case="ill", control="well"
-    )
+    mapping = table.map([f"G{n}" for n in range(300)])
+    options = {"dataset": "d", "case": "ill", "control": "well", "settings": Settings(resamples=1)}
+    derived = derive(counts, rows, ["B"], mapping, table, **options)
     found = derived.signatures["d|B"]
+    again = derived.resamples[derived.resamples.obs["population"] == "B"]
+    assert len(again) == 9 and np.isnan(again.X[:, 50]).all() and np.isfinite(again.X[:, 51]).all()
     assert np.isnan(found.X[0, 50]) and np.isnan(found.layers["p_value"][0, 50]) and found.layers["log_fc"][0, 50] > 2
     assert np.isnan(found.X).sum() <= 3
 
@@ -348,7 +361,8 @@ def exploratory(table, change=lambda counts, rows: None):
 
 
 def test_one_donor_per_arm_gives_effects_without_p_values(table):
-    found = exploratory(table).signatures
+    seen = []
+    found = exploratory(table, lambda counts, rows: seen.extend((counts, rows))).signatures
     obs = found.obs.loc["d|B"]
     assert (obs["evidence"], obs["effect"], obs["status"]) == ("exploratory", "log_fc", "ok") and found.uns[
         "effect"
@@ -357,6 +371,10 @@ def test_one_donor_per_arm_gives_effects_without_p_values(table):
     change = pd.Series(found["d|B"].X[0], index=found.var["symbol"])
     assert set(change.nlargest(10).index) <= {f"G{n}" for n in range(20)}
     assert np.array_equal(found["d|B"].X, found["d|B"].layers["log_fc"], equal_nan=True)
+    mean = seen[0][(seen[1]["population"] == "B").to_numpy()].mean(axis=0)
+    tested = np.isfinite(found["d|B"].layers["mean_count"][0])
+    assert tested.sum() > 200
+    np.testing.assert_allclose(found["d|B"].layers["mean_count"][0][tested], mean[tested], rtol=1e-5)
     assert found.obs.loc["d|T", "evidence"] == "limited" and not np.isnan(found["d|T"].layers["p_value"]).all()
 
 

@@ -43,7 +43,8 @@ class Cells:
     path
         An h5ad file, the matrix dense, CSR or CSC.
     layer
-        Layer that holds the raw counts; ``""`` means ``X``, ``"raw"`` means ``raw.X``.
+        Layer that holds the raw counts; ``""`` and ``"X"`` mean ``X``, ``"raw"`` means ``raw.X``, or the layer of this name
+        where there is no ``raw``.
     name
         What to call the file in messages; its own name by default.
 
@@ -58,55 +59,46 @@ class Cells:
         self.layer = layer
         self.name = name or self.path.name
         require_data(self.path, self.name)
-        self._matrix_key = {"": "X", "raw": "raw/X"}.get(layer, f"layers/{layer}")
+        self._matrix_key = {"": "X", "X": "X", "raw": "raw/X"}.get(layer, f"layers/{layer}")
         with self._open() as file:
+            if layer == "raw" and "layers/raw" in file:
+                if "raw/X" in file:
+                    wrong = "There are two: adata.raw and a layer of this name."
+                    raise self._problem("layer 'raw'", wrong, "Remove or rename the one without raw counts.")
+                self._matrix_key = "layers/raw"
             missing = [key for key in ("obs", "var", self._matrix_key) if key not in file]
             if "/" in layer:
                 missing.append(self._matrix_key)
             if "obs" in missing or "var" in missing:
-                raise InputError(
-                    Problem(
-                        self.name,
-                        "",
-                        "It is HDF5 but no h5ad file (no 'obs' or 'var').",
-                        "Write it with AnnData.write_h5ad.",
-                    )
+                raise self._problem(
+                    "", "It is HDF5 but no h5ad file (no 'obs' or 'var').", "Write it with AnnData.write_h5ad."
                 )
             if missing:
                 layers = ", ".join(file["layers"]) if "layers" in file else ""
-                raise InputError(
-                    Problem(
-                        self.name,
-                        f"layer '{layer}'" if layer else "X",
-                        f"It is not in the file (layers: {layers or 'none'}).",
-                        "Correct the column 'layer' of the sample sheet.",
-                    )
+                raise self._problem(
+                    f"layer '{layer}'" if layer else "X",
+                    f"It is not in the file (layers: {layers or 'none'}).",
+                    "Correct the column 'layer' of the sample sheet.",
                 )
             if isinstance(file["obs"], h5py.Dataset):
-                raise InputError(
-                    Problem(
-                        self.name,
-                        "obs",
-                        "It is in the layout of anndata before 0.7.",
-                        "Read and write it again with a current anndata.",
-                    )
+                raise self._problem(
+                    "obs",
+                    "It is in the layout of anndata before 0.7.",
+                    "Read and write it again with a current anndata.",
                 )
             #: Names of the obs columns.
             self.columns = [str(key) for key in file["obs"].attrs.get("column-order", [])]
             #: Gene names, in the order of the matrix' columns.
-            self.genes = _index(file["raw/var"] if layer == "raw" else file["var"])
+            self.genes = _index(file["raw/var"] if self._matrix_key == "raw/X" else file["var"])
             #: Number of cells.
             self.n_cells = len(_index(file["obs"]))
             matrix = file[self._matrix_key]
             shape = tuple(matrix.shape if isinstance(matrix, h5py.Dataset) else matrix.attrs["shape"])
         if shape != (self.n_cells, len(self.genes)) or 0 in shape:
-            raise InputError(
-                Problem(
-                    self.name,
-                    f"layer '{layer}'" if layer else "X",
-                    f"Its shape is {' x '.join(map(str, shape))}, with {self.n_cells} cells and {len(self.genes)} genes named.",
-                    "Give a file with cells and genes, and a matrix that fits them.",
-                )
+            raise self._problem(
+                f"layer '{layer}'" if layer else "X",
+                f"Its shape is {' x '.join(map(str, shape))}, with {self.n_cells} cells and {len(self.genes)} genes named.",
+                "Give a file with cells and genes, and a matrix that fits them.",
             )
 
     def column(self, key: str, named_in: str = "the sample sheet") -> pd.Series:
@@ -173,22 +165,15 @@ class Cells:
             return self.column(key)
         values = values.astype(float)
         if np.isinf(values).any():
-            raise InputError(
-                Problem(
-                    self.name, f"obs column '{key}'", "It holds an infinite number.", "Correct or remove the value."
-                )
-            )
+            raise self._problem(f"obs column '{key}'", "It holds an infinite number.", "Correct or remove the value.")
         return values
 
     def _values(self, key: str, named_in: str) -> pd.Series:
         if key not in self.columns:
-            raise InputError(
-                Problem(
-                    self.name,
-                    f"obs column '{key}'",
-                    f"It is not there (columns: {', '.join(self.columns) or 'none'}).",
-                    f"Correct {named_in}.",
-                )
+            raise self._problem(
+                f"obs column '{key}'",
+                f"It is not there (columns: {', '.join(self.columns) or 'none'}).",
+                f"Correct {named_in}.",
             )
         with self._open() as file:
             stored = file["obs"][key]
@@ -271,14 +256,14 @@ class Cells:
             wrong = f"values no cell can have (such as {values.max():.3g})"
         else:
             return
-        raise InputError(
-            Problem(
-                self.name,
-                f"layer '{self.layer}'" if self.layer else "X",
-                f"It holds {wrong}; raw counts are needed.",
-                "Name the layer with raw counts in the column 'layer' of the sample sheet ('raw' means adata.raw).",
-            )
+        raise self._problem(
+            f"layer '{self.layer}'" if self.layer else "X",
+            f"It holds {wrong}; raw counts are needed.",
+            "Name the layer with raw counts in the column 'layer' of the sample sheet ('raw' means adata.raw).",
         )
+
+    def _problem(self, field: str, wrong: str, remedy: str) -> InputError:
+        return InputError(Problem(self.name, field, wrong, remedy))
 
     @contextmanager
     def _open(self) -> Iterator[h5py.File]:
@@ -287,13 +272,10 @@ class Cells:
                 yield file
             except (KeyError, OSError, ValueError, TypeError, AttributeError, IndexError) as error:
                 detail = " ".join(str(error).split())[:200]
-                raise InputError(
-                    Problem(
-                        self.name,
-                        "",
-                        f"It is damaged or in a layout that anndata does not know ({detail}).",
-                        "Read it with a current anndata and write it again.",
-                    )
+                raise self._problem(
+                    "",
+                    f"It is damaged or in a layout that anndata does not know ({detail}).",
+                    "Read it with a current anndata and write it again.",
                 ) from None
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scperturb_cmap.io.cells import NONE
 from scperturb_cmap.io.queries import is_cells
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
@@ -163,6 +164,17 @@ def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
         if row[column] and row[column] not in choices:
             remedy = f"Choose one of {', '.join(choice for choice in choices if choice)}."
             found.append((column, f"{row[column]!r} is not known.", remedy))
+    if kind == "samples" and is_cells(row["path"]) and row["donor_key"] != NONE:
+        found += [
+            (
+                "donor_key",
+                f"It is the column of {column!r} too, {row[column]!r}: each of its labels would be a donor.",
+                remedy,
+            )
+            for column in ("cell_type_key", "condition_key")
+            for remedy in [f"Name the column that holds the donors, or write {NONE!r} where there are no replicates."]
+            if row["donor_key"] and row["donor_key"] == row[column]
+        ]
     if kind == "samples" and row["case"] and row["case"] == row["control"]:
         found.append(("control", f"Case and control are both {row['case']!r}.", "Name two different conditions."))
     return found

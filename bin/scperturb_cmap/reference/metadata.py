@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.utils.columns import pick_columns
-from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.errors import InputError, Problem, some
 from scperturb_cmap.utils.names import compound_key
 
 __all__ = ["COLUMNS", "harmonise_metadata", "parse_dose", "parse_time", "quality_funnel"]
@@ -131,7 +131,9 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
     return out, warnings
 
 
-def quality_funnel(metadata: pd.DataFrame, signatures: pd.Index, reference: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def quality_funnel(
+    metadata: pd.DataFrame, signatures: pd.Index, row: dict[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Filter the signatures of a matrix and count what is left after each step.
 
     Parameters
@@ -140,8 +142,8 @@ def quality_funnel(metadata: pd.DataFrame, signatures: pd.Index, reference: str)
         As :func:`harmonise_metadata` gives them.
     signatures
         Signature ids of the matrix, in its order.
-    reference
-        Name of the reference.
+    row
+        Row of the reference sheet.
 
     Returns
     -------
@@ -150,11 +152,16 @@ def quality_funnel(metadata: pd.DataFrame, signatures: pd.Index, reference: str)
     funnel
         One row per step: reference, step, n_signatures, n_compounds, detail.
 
+    Raises
+    ------
+    InputError
+        No signature is left.
+
     Examples
     --------
     >>> table = pd.DataFrame({"sig_id": ["a", "b"], "cmap_name": ["x", "DMSO"], "pert_type": ["trt_cp", "ctl_vehicle"]})
     >>> metadata, _ = harmonise_metadata(table, "siginfo")
-    >>> kept, funnel = quality_funnel(metadata, pd.Index(["a", "b", "c"]), "demo")
+    >>> kept, funnel = quality_funnel(metadata, pd.Index(["a", "b", "c"]), {"reference": "demo"})
     >>> funnel[["step", "n_signatures"]].values.tolist()
     [['in the matrix', 3], ['with metadata', 2], ['compound treatments', 1], ['with a compound name', 1]]
     """
@@ -169,8 +176,23 @@ def quality_funnel(metadata: pd.DataFrame, signatures: pd.Index, reference: str)
     kept = kept[kept["compound_id"] != ""]
     steps.append(("with a compound name", len(kept), kept["compound_id"].nunique(), ""))
     funnel = pd.DataFrame(steps, columns=["step", "n_signatures", "n_compounds", "detail"])
-    funnel.insert(0, "reference", reference)
+    funnel.insert(0, "reference", row["reference"])
+    if kept.empty:
+        raise _nothing_left(metadata, signatures, row, funnel)
     return kept, funnel
+
+
+def _nothing_left(
+    metadata: pd.DataFrame, signatures: pd.Index, row: dict[str, str], funnel: pd.DataFrame
+) -> InputError:
+    name = row["siginfo"] or row["path"]
+    last = funnel[funnel["n_signatures"] == 0]["step"].iloc[0]
+    if last == "with metadata":
+        wrong = f"None of them is in {row['path']} (there: {some(signatures)})."
+        return InputError(Problem(name, "signature ids", wrong, "Give the siginfo table that belongs to the matrix."))
+    types = some(metadata["pert_type"].unique())
+    wrong = f"None is left after the filter '{last}' (perturbation types: {types})."
+    return InputError(Problem(name, "signatures", wrong, "Compounds have the type trt_cp and a name."))
 
 
 def _parse(text: str, units: dict[str, float]) -> float:

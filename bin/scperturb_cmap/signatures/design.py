@@ -1,7 +1,7 @@
 """Design guard: which pseudobulk samples of a population enter its contrast, and whether that is enough."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -44,8 +44,8 @@ class Design:
 def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int, covariates: Sequence[str] = ()) -> Design:
     """Choose paired or unpaired, whichever keeps more donors per arm; pairs win a tie.
 
-    A sample without counts is left out, and one that lacks a covariate. So is a donor in both arms who is not one half of a
-    pair: in an unpaired contrast its two samples would not be independent.
+    A sample without counts is left out, and one that lacks a covariate the model needs. So is a donor in both arms who is
+    not one half of a pair: in an unpaired contrast its two samples would not be independent.
 
     Parameters
     ----------
@@ -71,12 +71,45 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int, covari
     'Too few donors with at least 10 cells: 2 case, 3 control, 2 of them in both arms'
     """
     samples = samples.assign(used="no", reason=f"fewer than {min_cells} cells")
-    enough = (samples["n_cells"] >= min_cells) & (samples["n_counts"] > 0)
     samples.loc[samples["n_counts"] <= 0, "reason"] = "no counts"
+    enough = (samples["n_cells"] >= min_cells) & (samples["n_counts"] > 0)
+    design = _choose(samples, enough, min_cells, min_donors)
+    if design.evidence in ("", "exploratory"):
+        return design
+    # Only a covariate that the model needs may cost a sample.
     for name in covariates:
-        missing = enough & (samples[name].isna() | (samples[name] == ""))
-        samples.loc[missing, "reason"] = f"covariate '{name}' is missing"
-        enough &= ~missing
+        missing = samples[name].isna() | (samples[name] == "")
+        if not _says_nothing(design.used[~missing], name, design.kind == "paired"):
+            samples.loc[enough & missing, "reason"] = f"covariate '{name}' is missing"
+            enough &= ~missing
+    design = _choose(samples, enough, min_cells, min_donors)
+    if design.evidence in ("", "exploratory"):
+        return design
+    paired, used = design.kind == "paired", design.used
+    needed = tuple(name for name in covariates if not _says_nothing(used, name, paired))
+    if reason := _model_problem(used, needed, paired):
+        samples = design.samples.copy()
+        samples.loc[used.index, ["used", "reason"]] = ["no", "population skipped"]
+        return Design(samples, reason=reason)
+    return replace(design, covariates=needed)
+
+
+def standardised(values: pd.Series) -> pd.Series:
+    """Numbers with mean 0 and standard deviation 1, so that a year or a count does not upset the fit; text as it is.
+
+    Examples
+    --------
+    >>> standardised(pd.Series([1950.0, 1960.0, 1970.0])).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    if not pd.api.types.is_numeric_dtype(values):
+        return values
+    return (values - values.mean()) / (values.std() or 1.0)
+
+
+def _choose(samples: pd.DataFrame, enough: pd.Series, min_cells: int, min_donors: int) -> Design:
+    """The design without covariates, of the samples that are good enough."""
+    samples = samples.copy()
     case = set(samples.loc[enough & (samples["arm"] == "case"), "donor"])
     control = set(samples.loc[enough & (samples["arm"] == "control"), "donor"])
     pairs = case & control
@@ -98,28 +131,8 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int, covari
     chosen = enough & (in_pair if paired else ~in_pair)
     samples.loc[enough, "reason"] = "donor in one arm only" if paired else "donor in both arms of an unpaired contrast"
     samples.loc[chosen, ["used", "reason"]] = ["yes", ""]
-    used = samples[chosen]
-    kind = "paired" if paired else "unpaired"
-    if n_donors == 1:
-        return Design(samples, kind, "exploratory")
-    needed = [name for name in covariates if not _says_nothing(used, name, paired)]
-    if reason := _model_problem(used, needed, paired):
-        samples.loc[chosen, ["used", "reason"]] = ["no", "population skipped"]
-        return Design(samples, reason=reason)
-    return Design(samples, kind, "replicated" if n_donors >= 3 else "limited", covariates=tuple(needed))
-
-
-def standardised(values: pd.Series) -> pd.Series:
-    """Numbers with mean 0 and standard deviation 1, so that a year or a count does not upset the fit; text as it is.
-
-    Examples
-    --------
-    >>> standardised(pd.Series([1950.0, 1960.0, 1970.0])).tolist()
-    [-1.0, 0.0, 1.0]
-    """
-    if not pd.api.types.is_numeric_dtype(values):
-        return values
-    return (values - values.mean()) / (values.std() or 1.0)
+    evidence = "exploratory" if n_donors == 1 else "limited" if n_donors == 2 else "replicated"
+    return Design(samples, "paired" if paired else "unpaired", evidence)
 
 
 def _size(samples: pd.DataFrame, arm: str) -> str:

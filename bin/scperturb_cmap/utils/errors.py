@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["InputError", "Problem"]
+__all__ = ["InputError", "Problem", "some"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,16 @@ class InputError(Exception):
     def __init__(self, problems: Problem | Iterable[Problem]):
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+def some(values: Iterable, most: int = 8) -> str:
+    """A few of the values, for a message.
+
+    Examples
+    --------
+    >>> some(["ill", "well"]), some(range(100), most=2)
+    ("'ill', 'well'", "'0', '1' and 98 more")
+    """
+    values = sorted(values)
+    shown = ", ".join(repr(str(value)) for value in values[:most])
+    return shown + (f" and {len(values) - most} more" if len(values) > most else "")
