@@ -55,7 +55,14 @@ def rank_drugs(args: Namespace) -> None:
             "id": dataset,
             "n_populations_ranked": int(drugs.loc[drugs["rank"].notna(), "population"].nunique()),
             "n_drugs": int(drugs["compound_id"].nunique()),
-            "warnings": list(unranked["population"] + ": " + unranked["reason"]),
+            "warnings": [
+                *(unranked["population"] + ": " + unranked["reason"]),
+                *(
+                    f"{p.population}: {p.caution}, {p.n_genes_shared} genes in common with drugs, {p.n_changed_shared} changed."
+                    for p in populations.itertuples()
+                    if p.caution
+                ),
+            ],
         },
         args.out / f"{dataset}.rank_drugs.metrics.json",
     )

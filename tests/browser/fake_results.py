@@ -91,6 +91,7 @@ def write_results(
         n_changed_shared=min(n_genes, 900) // 4,
         n_landmarks=min(n_genes // 2, 930),
         n_drugs=np.where(obs["status"] == "ok", n_drugs, 0),
+        caution="",
     )
     donors = [f"donor {n}" for n in range(1, 7)] + (list(HOSTILE[:2]) if hostile else [])
     design = [

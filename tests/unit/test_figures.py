@@ -151,16 +151,20 @@ def test_limited_evidence_is_marked_where_the_ranking_is(shown):
 
 
 def test_few_shared_genes_and_single_signatures_are_told(populations, drugs):
-    said = Page(figures.notices(populations.assign(n_genes_shared=120), drugs.assign(n_signatures=1))).text
+    few = populations.assign(n_genes_shared=120, caution="few genes")
+    assert "few genes" in figures.top_drugs(few, drugs) and "badge replicated" not in figures.top_drugs(few, drugs)
+    said = Page(figures.notices(few, drugs.assign(n_signatures=1))).text
     assert "only 120 genes are measured" in said and "90 of 90 drugs have a single signature" in said
     fine = populations[populations["evidence"] == "replicated"].assign(n_genes_shared=900)
     assert "Every population was ranked" in figures.notices(fine, drugs)
 
 
-def test_few_changed_genes_are_told(populations, drugs):
-    weak = populations.assign(n_genes_shared=510, n_changed_shared=17)
+def test_few_changed_genes_are_told(run, populations, drugs):
+    weak = populations.assign(n_genes_shared=510, n_changed_shared=17, caution="weak signal")
     assert "17 of 510" in Page(figures.notices(weak, drugs)).text
-    assert "weak signal" not in figures.notices(populations.assign(n_changed_shared=50), drugs)
+    assert "weak signal" not in figures.notices(populations, drugs)
+    fine, careful = (figures.key_numbers(p, drugs, run.tables("funnel")) for p in (populations, weak))
+    assert "<b>1</b><span>of these to read with care" in fine and "<b>5</b><span>of these to read with care" in careful
 
 
 def test_a_score_of_zero_is_no_candidate(populations, drugs):
@@ -195,7 +199,9 @@ def test_a_missing_score_is_a_dash_with_its_reason(drugs):
 def test_the_average_is_compared_only_where_it_was_ranked(drugs):
     alone = drugs[drugs["population"] != figures.AVERAGE]
     assert figures.average_figure(alone) is None
-    assert "was not ranked" in figures.average_table(alone)
+    assert "There is one population only" in figures.average_table(alone)
+    skipped = pd.DataFrame({"population": [figures.AVERAGE], "reason": "Too few donors."})
+    assert "was not ranked. Too few donors." in figures.average_table(pd.concat([alone, skipped]))
 
 
 def test_the_average_is_the_population_the_signatures_call_so():

@@ -1,11 +1,12 @@
 """Ranking: aggregation, ties, missing scores, populations without ranking, annotation."""
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 
 from scperturb_cmap.io import schemas
-from scperturb_cmap.ranking import annotate, harmonise_annotation, maxq, rank_drugs
+from scperturb_cmap.ranking import annotate, describe_populations, harmonise_annotation, maxq, rank_drugs
 from scperturb_cmap.utils.errors import InputError
 
 
@@ -19,12 +20,22 @@ def scores(values: dict, population="B") -> pd.DataFrame:
     table = pd.DataFrame(
         rows, columns=["population", "reference", "compound", "compound_id", "cell_line", "dose_um", "time_h", "wtcs"]
     )
-    return table.assign(cosine=-table["wtcs"], reason=np.where(table["wtcs"].isna(), "too few genes", ""))
+    return table.assign(cosine=-table["wtcs"], n_genes=900, reason=np.where(table["wtcs"].isna(), "too few genes", ""))
 
 
 def populations(**more) -> pd.DataFrame:
     return pd.DataFrame(
-        [{"dataset": "d", "population": "B", "evidence": "replicated", "status": "ok", "reason": ""} | more]
+        [
+            {
+                "dataset": "d",
+                "population": "B",
+                "evidence": "replicated",
+                "effect": "wald_z",
+                "status": "ok",
+                "reason": "",
+            }
+            | more
+        ]
     )
 
 
@@ -95,6 +106,39 @@ def test_exploratory_evidence_is_marked_on_every_drug():
 def test_limited_evidence_is_marked_on_every_drug():
     ranked = rank_drugs(scores({"x": [0.1], "y": [0.2]}), populations(evidence="limited"), ["wtcs"], "wtcs")
     assert (ranked["status"] == "limited_evidence").all() and ranked["reason"].str.contains("only 2 donors").all()
+
+
+def test_a_drug_that_shares_few_genes_is_marked():
+    """Whatever the donors say; a gene set is as small as it is."""
+    few = scores({"x": [0.1, 0.3], "y": [0.2]}).assign(n_genes=[35, 20, 900])
+    ranked = rank_drugs(few, populations(), ["wtcs"], "wtcs").set_index("compound")
+    assert ranked.loc["x", "status"] == "few_genes" and ranked.loc["x", "reason"].startswith("Only 35 genes are")
+    assert ranked.loc["y", "status"] == "ok"
+    both = rank_drugs(few, populations(evidence="limited"), ["wtcs"], "wtcs").set_index("compound")
+    assert both.loc["x", "status"] == "limited_evidence" and "only 2 donors" in both.loc["x", "reason"]
+    assert "Only 35 genes" in both.loc["x", "reason"] and "35" not in both.loc["y", "reason"]
+    assert (rank_drugs(few, populations(effect="set"), ["wtcs"], "wtcs")["status"] == "ok").all()
+
+
+@pytest.mark.parametrize(
+    ("shared", "changed", "more", "caution"),
+    [
+        (900, 60, {}, ""),
+        (299, 60, {}, "few genes"),
+        (300, 49, {}, "weak signal"),
+        (35, 12, {}, "few genes; weak signal"),
+        (35, 0, {"evidence": "exploratory", "effect": "log_fc"}, "few genes"),
+        (35, 0, {"evidence": "given", "effect": "set"}, ""),
+    ],
+)
+def test_what_speaks_for_care(shared, changed, more, caution):
+    obs = populations(**more).set_index(pd.Index(["d|B"]))
+    signatures = ad.AnnData(
+        np.ones((1, 3)), obs=obs, var=pd.DataFrame({"feature_space": "landmark"}, index=list("abc"))
+    )
+    mine = scores({"x": [0.1], "y": [0.2]}).assign(n_genes=[shared, shared - 10], n_changed=changed)
+    drugs = rank_drugs(mine, obs, ["wtcs"], "wtcs")
+    assert describe_populations(signatures, mine, drugs)["caution"].tolist() == [caution]
 
 
 def test_annotation_joins_without_multiplying_drugs():

@@ -143,6 +143,7 @@ def average_figure(drugs: pd.DataFrame, best: int = 5) -> go.Figure | None:
 def average_table(drugs: pd.DataFrame) -> Html:
     """Table of each population's best drug and the average's best drug, each with its rank on the other side."""
     average = ranked(drugs, AVERAGE)
+    reasons = drugs.loc[drugs["population"] == AVERAGE, "reason"]
     rows = []
     for population in ranked_populations(drugs):
         mine = ranked(drugs, population)
@@ -175,7 +176,9 @@ def average_table(drugs: pd.DataFrame) -> Html:
         pd.DataFrame(rows),
         columns,
         "What averaging over all cells would have chosen",
-        empty="The average over all cells was not ranked, so it cannot be compared.",
+        empty=f"The average over all cells was not ranked. {reasons.iloc[0]}"
+        if len(reasons)
+        else "There is one population only, so there is no average over all cells to compare it with.",
     )
 
 

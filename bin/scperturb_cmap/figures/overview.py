@@ -5,17 +5,11 @@ from collections.abc import Iterator
 import pandas as pd
 
 from scperturb_cmap.figures.drugs import METHODS
-from scperturb_cmap.figures.populations import badge
+from scperturb_cmap.figures.populations import badge, badges
 from scperturb_cmap.figures.results import AVERAGE, method_names, ranked
 from scperturb_cmap.figures.style import Html, dash, decimal, tint
 
 __all__ = ["key_numbers", "notices", "question", "remark_list", "top_drugs"]
-
-#: Fewer genes in common with the drug signatures than this are worth a warning (docs/methods.md, section 4).
-FEW_GENES = 500
-
-#: So are fewer changed genes (FDR below 5 %) among them.
-FEW_CHANGED = 50
 
 _WEAK = {
     "limited": "only two donors in an arm. Their signatures are unsure, and so are their rankings: take them as hints.",
@@ -43,11 +37,12 @@ def key_numbers(populations: pd.DataFrame, drugs: pd.DataFrame, funnel: pd.DataF
     real = populations[populations["population"] != AVERAGE]
     done = ranked(drugs)
     done = done[done["population"] != AVERAGE].drop_duplicates(["dataset", "population"])
+    done = done.merge(real[["dataset", "population", "caution"]])
     last = funnel.groupby("reference", sort=False).last()
     tiles = {
         "data sets": f"{populations['dataset'].nunique()}",
         "populations ranked": f"{len(done)} of {len(real)}",
-        "of these with weaker evidence": f"{(done['evidence'] != 'replicated').sum()}",
+        "of these to read with care": f"{((done['evidence'] != 'replicated') | (done['caution'] != '')).sum()}",
         "drugs compared": f"{ranked(drugs)['compound_id'].nunique():,}",
         "drug signatures": f"{int(last['n_signatures'].sum()):,}",
     }
@@ -124,23 +119,19 @@ def _notices(mine: pd.DataFrame, drugs: pd.DataFrame, about: str) -> Iterator[Ht
     for evidence, sentence in _WEAK.items():
         if (weak := done & (mine["evidence"] == evidence)).any():
             yield line.format(badge(evidence), about, _names(mine.loc[weak, "population"]), sentence)
-    if len(few := mine[done & (mine["n_genes_shared"] < FEW_GENES)]):
+    caution = mine["caution"].str.split("; ")
+    if len(few := mine[caution.map(lambda found: "few genes" in found)]):
         span = " to ".join(f"{n:.0f}" for n in sorted({few["n_genes_shared"].min(), few["n_genes_shared"].max()}))
-        sentence = f"only {span} genes are measured in cells and drugs alike, so the scores rest on little."
-        yield line.format(
-            Html('<span class="badge limited">few genes</span>'), about, _names(few["population"]), sentence
-        )
-    tested = mine["evidence"].isin(["replicated", "limited"])  # the others have no FDR of ours
-    if len(few := mine[done & tested & (mine["n_changed_shared"] < FEW_CHANGED)]):
+        sentence = f"only {span} genes are measured in cells and drugs alike, so the scores rest on little: a hint and no more."
+        yield line.format(badge("few genes"), about, _names(few["population"]), sentence)
+    if len(few := mine[caution.map(lambda found: "weak signal" in found)]):
         counts = ", ".join(
             f"{n:.0f} of {all_:.0f}" for n, all_ in zip(few["n_changed_shared"], few["n_genes_shared"], strict=True)
         )
         sentence = (
             f"of the genes compared only {counts} change (FDR below 5 %); the rest of what is compared is mostly noise."
         )
-        yield line.format(
-            Html('<span class="badge limited">weak signal</span>'), about, _names(few["population"]), sentence
-        )
+        yield line.format(badge("weak signal"), about, _names(few["population"]), sentence)
     reasons = drugs.drop_duplicates("population").set_index("population")["reason"]
     lost = mine[~done]
     lost = lost.assign(reason=lost["reason"].where(lost["reason"] != "", lost["population"].map(reasons).fillna("")))
@@ -152,7 +143,7 @@ def _top_row(row: dict, scored: pd.DataFrame, best: int) -> Html:
     mine = ranked(scored, row["population"]).head(best)
     style = "average" if row["population"] == AVERAGE else ""
     head = Html('<th scope="row"><span class="clamp" title="{0}">{0}</span> {1}</th>').format(
-        row["population"], badge(row["evidence"] if len(mine) else "", row["reason"])
+        row["population"], badges(row) if len(mine) else badge("", row["reason"])
     )
     if mine.empty:
         reason = row["reason"] or "; ".join(scored.loc[scored["population"] == row["population"], "reason"].head(1))

@@ -12,7 +12,7 @@ from scperturb_cmap.figures.style import Html, dash, decimal, embed
 from scperturb_cmap.figures.tables import Column, html_table, number, text
 from scperturb_cmap.utils.names import FDR
 
-__all__ = ["badge", "donor_table", "population_links", "population_section", "population_table"]
+__all__ = ["badge", "badges", "donor_table", "population_links", "population_section", "population_table"]
 
 _BADGES = {
     "replicated": "at least 3 donors per arm",
@@ -20,10 +20,12 @@ _BADGES = {
     "exploratory": "1 donor in an arm: effect sizes without replicates, a hint and no more",
     "given": "a ready-made signature: its donors and design are not known here",
     "not ranked": "no ranking, for the reason given",
+    "few genes": "few genes are measured in cells and drugs alike: the scores rest on little",
+    "weak signal": "few of the genes compared change: most of what is compared is noise",
 }
 
 
-def badge(evidence: str, reason: str = "") -> Html:
+def badge(evidence: str, reason: str = "", style: str = "") -> Html:
     """Mark that tells how well a population is supported.
 
     Examples
@@ -33,8 +35,21 @@ def badge(evidence: str, reason: str = "") -> Html:
     """
     evidence = evidence or "not ranked"
     return Html('<span class="badge {}" title="{}">{}</span>').format(
-        evidence.replace(" ", "-"), reason or _BADGES.get(evidence, ""), evidence
+        style or evidence.replace(" ", "-"), reason or _BADGES.get(evidence, ""), evidence
     )
+
+
+def badges(row: dict) -> Html:
+    """Marks of a ranked population: its evidence, and what else speaks for care; only without the latter is it green.
+
+    Examples
+    --------
+    >>> badges({"evidence": "replicated", "caution": "few genes", "reason": ""})
+    Html('<span class="badge plain" title="at least 3 donors per arm">replicated</span> <span class="badge few-genes" ...')
+    """
+    cautions = [badge(name) for name in row["caution"].split("; ") if name]
+    style = "plain" if cautions and row["evidence"] == "replicated" else ""
+    return Html(" ").join([badge(row["evidence"], row["reason"], style), *cautions])
 
 
 def population_table(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
@@ -45,7 +60,7 @@ def population_table(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
     columns = [
         *([text("dataset", "Data set")] if several else []),
         text("population", "Population", style="name"),
-        Column("Evidence", lambda row: badge(row["evidence"] if row["n_drugs"] else "", row["reason"])),
+        Column("Evidence", lambda row: badges(row) if row["n_drugs"] else badge("", row["reason"])),
         Column("Donors", lambda row: _pair(row, "donors"), lambda row: row["n_donors_case"], "case + control", "num"),
         Column("Cells", lambda row: _pair(row, "cells"), lambda row: row["n_cells_case"], "case + control", "num"),
         Column("Design", lambda row: row["design"] or dash(row["reason"]), help="paired: the same donors in both arms"),
@@ -75,6 +90,8 @@ def population_table(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
 def donor_table(design: pd.DataFrame) -> Html:
     """Table of the cells of each donor in each population; what did not enter a comparison is struck through."""
     populations = sorted(design["population"].unique(), key=lambda name: (name == AVERAGE, name))
+    # Where no donors are named, the cells of a condition stand for one.
+    nameless = (design["donor"] == design["condition"]).all()
     design = design.assign(arm=pd.Categorical(design["arm"], ["case", "control"], ordered=True))
     rows = [
         {"donor": donor, "arm": arm, "condition": mine["condition"].iloc[0]}
@@ -82,7 +99,9 @@ def donor_table(design: pd.DataFrame) -> Html:
         for (arm, donor), mine in design.groupby(["arm", "donor"], observed=True)
     ]
     most = np.log10(max(design["n_cells"].max(), 10)) if len(design) else 1.0
-    columns = [text("donor", "Donor"), Column("Arm", lambda row: f"{row['arm']} ({row['condition']})", style="nowrap")]
+    unnamed = dash("no donors are named: all cells of a condition stand for one")
+    columns = [Column("Donor", lambda row: unnamed) if nameless else text("donor", "Donor")]
+    columns += [Column("Arm", lambda row: f"{row['arm']} ({row['condition']})", style="nowrap")]
     columns += [
         Column(
             name,
@@ -125,7 +144,7 @@ def population_section(population: str, populations: pd.DataFrame, drugs: pd.Dat
         reason for reason in [row["reason"], *drugs.loc[drugs["population"] == population, "reason"].head(1)] if reason
     ]
     parts = [
-        Html("<h3>{} {}</h3>").format(population, badge(row["evidence"] if len(mine) else "")),
+        Html("<h3>{} {}</h3>").format(population, badges(row) if len(mine) else badge("")),
         Html('<p class="summary">{}</p>').format(_summary(row, genes, mine)),
     ]
     if reasons:
@@ -192,6 +211,10 @@ def _summary(row: pd.Series, genes: pd.DataFrame, mine: pd.DataFrame) -> str:
         sentences.append(f"{len(mine):,} drugs were compared over {row['n_genes_shared']:,.0f} shared genes.")
         if not (mine["score"] < 0).any():
             sentences.append("None of them reverses the signature.")
+        if n_zero := int((mine["score"] == 0).sum()):
+            sentences.append(
+                f"{n_zero:,} of them score exactly 0 and share a rank: their effect has no direction here."
+            )
     return " ".join(sentences)
 
 

@@ -49,7 +49,7 @@ POPULATIONS = pa.DataFrameSchema({
     "n_cells_case": _COUNT, "n_cells_control": _COUNT, "design": _is("paired", "unpaired", ""), "covariates": _TEXT,
     "evidence": _is("replicated", "limited", "exploratory", "given", ""), "effect": _TEXT,
     "status": _is("ok", "skipped"), "reason": _TEXT, "n_genes": _COUNT,
-    "n_genes_shared": _COUNT, "n_changed_shared": _COUNT, "n_landmarks": _COUNT, "n_drugs": _COUNT,
+    "n_genes_shared": _COUNT, "n_changed_shared": _COUNT, "n_landmarks": _COUNT, "n_drugs": _COUNT, "caution": _TEXT,
 }, checks=_reason_given(("ok",)), strict=True)  # fmt: skip
 
 #: ranking/<dataset>.drugs.tsv; besides these, score_<method> and rank_<method> for every chosen method.
@@ -59,7 +59,7 @@ DRUGS = pa.DataFrameSchema({
     "n_signatures": _MAYBE_COUNT, "n_cell_lines": _MAYBE_COUNT, "best_reference": _MAYBE_TEXT, "best_cell_line": _MAYBE_TEXT,
     "best_dose_um": _MAYBE_NUMBER, "best_time_h": _MAYBE_NUMBER, "mechanism": _MAYBE_TEXT, "targets": _MAYBE_TEXT,
     "clinical_phase": _MAYBE_TEXT,
-    "status": _is("ok", "limited_evidence", "exploratory_evidence", "not_ranked"), "reason": _TEXT,
+    "status": _is("ok", "few_genes", "limited_evidence", "exploratory_evidence", "not_ranked"), "reason": _TEXT,
 }, checks=[
     _reason_given(("ok",)),
     pa.Check(

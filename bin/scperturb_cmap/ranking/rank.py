@@ -6,9 +6,15 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-__all__ = ["describe_populations", "maxq", "rank_drugs"]
+__all__ = ["FEW_CHANGED", "FEW_GENES", "describe_populations", "maxq", "rank_drugs"]
 
 _QUANTILES = (0.33, 0.67)
+
+#: With fewer genes in common than two sets of 150, every gene is in a set, whether it changes or not.
+FEW_GENES = 300
+
+#: Fewer changed genes (FDR below 5 %) among those in common: most of what is compared is noise.
+FEW_CHANGED = 50
 
 #: What weak evidence means for a rank; it stands beside each.
 _WEAK = {
@@ -59,7 +65,7 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
     ----------
     scores
         Scores of signatures (all shards): population, reference, compound, compound_id, cell_line, dose_um, time_h,
-        reason, one column per method.
+        n_genes, reason, one column per method.
     populations
         ``obs`` of the data set's signature set.
     methods
@@ -84,11 +90,12 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
             ranked = _not_ranked(f"No score could be computed ({why}).")
         else:
             ranked = _rank(mine, methods, headline)
+            if obs.effect != "set":
+                _mark_few_genes(ranked, mine)
             if obs.evidence in _WEAK:
-                ranked.loc[ranked["status"] == "ok", ["status", "reason"]] = [
-                    f"{obs.evidence}_evidence",
-                    _WEAK[obs.evidence],
-                ]
+                done = ranked["status"] != "not_ranked"
+                ranked.loc[done, "status"] = f"{obs.evidence}_evidence"
+                ranked.loc[done, "reason"] = (_WEAK[obs.evidence] + " " + ranked.loc[done, "reason"]).str.strip()
         tables.append(ranked.assign(**names, method=headline))
     per_method = [f"{what}_{method}" for method in methods for what in ("score", "rank")]
     columns = [
@@ -118,7 +125,8 @@ def describe_populations(signatures: ad.AnnData, scores: pd.DataFrame, drugs: pd
     Returns
     -------
     ``obs`` of the signature set with n_genes (tested), n_genes_shared (most genes in common with a reference signature),
-    n_changed_shared (those of them with FDR below 5 %), n_landmarks (tested landmark genes) and n_drugs (ranked).
+    n_changed_shared (those of them with FDR below 5 %), n_landmarks (tested landmark genes), n_drugs (ranked), and
+    caution: "few genes" (:data:`FEW_GENES`), "weak signal" (:data:`FEW_CHANGED`), both with "; " between, or "".
     """
     tested = ~np.isnan(np.asarray(signatures.X))
     landmark = (signatures.var["feature_space"] == "landmark").to_numpy()
@@ -130,6 +138,12 @@ def describe_populations(signatures: ad.AnnData, scores: pd.DataFrame, drugs: pd
     ranked = drugs[drugs["rank"].notna()].groupby("population").size()
     for column, counts in (("n_genes_shared", shared), ("n_changed_shared", changed), ("n_drugs", ranked)):
         populations[column] = populations["population"].astype(object).map(counts).fillna(0).astype(int)
+    done, has_fdr = populations["n_drugs"] > 0, populations["evidence"].isin(["replicated", "limited"])
+    cautions = {
+        "few genes": done & (populations["effect"] != "set") & (populations["n_genes_shared"] < FEW_GENES),
+        "weak signal": done & has_fdr & (populations["n_changed_shared"] < FEW_CHANGED),
+    }
+    populations["caution"] = ["; ".join(c for c in cautions if cautions[c][row]) for row in populations.index]
     text = populations.select_dtypes("category").columns
     return populations.astype(dict.fromkeys(text, str))
 
@@ -161,6 +175,16 @@ def _rank(mine: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataF
     ranked["status"] = np.where(missing, "not_ranked", "ok")
     ranked["reason"] = by_drug["reason"].first().where(missing, "")
     return ranked.rename_axis("compound_id").reset_index().sort_values(["rank", "compound_id"])
+
+
+def _mark_few_genes(ranked: pd.DataFrame, mine: pd.DataFrame) -> None:
+    """Tell of drugs whose signatures hardly share a gene with the population's."""
+    shared = ranked["compound_id"].map(mine.groupby("compound_id", observed=True)["n_genes"].max())
+    few = (ranked["status"] == "ok") & (shared < FEW_GENES)
+    ranked.loc[few, "status"] = "few_genes"
+    ranked.loc[few, "reason"] = [
+        f"Only {n:.0f} genes are measured in cells and drug alike: the rank rests on little." for n in shared[few]
+    ]
 
 
 def _not_ranked(reason: str) -> pd.DataFrame:
