@@ -8,7 +8,7 @@ include { SCORE_CONNECTIVITY } from './modules/score_connectivity/main'
 include { RANK_DRUGS         } from './modules/rank_drugs/main'
 include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
-include { check_params ; digest ; json ; notebook ; page ; param_files ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
+include { check_params ; digest ; json ; library_files ; notebook ; page ; param_files ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
 
 workflow {
     main:
@@ -23,7 +23,7 @@ workflow {
     // left to CHECK_INPUTS, which reports all problems at once.
     rows = [sample: sheet_rows(input), reference: sheet_rows(references)]
     named = sheet_files('input', input, rows.sample, ['path', 'path_down']) +
-        sheet_files('references', references, rows.reference, ['path', 'siginfo', 'geneinfo'])
+        sheet_files('references', references, rows.reference, ['path', 'path_down', 'siginfo', 'geneinfo', 'compoundinfo'])
     place = named.collectEntries { entry -> [entry.cell, entry.file] }
 
     CHECK_INPUTS(
@@ -52,13 +52,15 @@ workflow {
         params.subMap(['min_cells', 'min_donors', 'min_counts', 'exclude_genes', 'resamples', 'seed', 'min_gene_overlap']) + [code: code],
     )
 
-    // each emission is [[id: 'l1000', role: 'search'], '{"reference": "l1000", ...}', matrix.gctx, siginfo.txt or [], geneinfo.txt or []]
+    // each emission is [[id: 'l1000', role: 'search'], '{"reference": "l1000", ...}', matrix.gctx, down sets or [], siginfo.txt or [],
+    // geneinfo.txt or [], compoundinfo.txt or [], files of a finished library or []]
     ch_references = CHECK_INPUTS.out.references
         .flatten()
         .map { row ->
             def about = json(row)
-            def files = ['path', 'siginfo', 'geneinfo'].collect { column -> place["references:${about[column]}".toString()] ?: [] }
-            tuple([id: about.reference, role: about.role], one_line(row), files[0], files[1], files[2])
+            def files = ['path', 'path_down', 'siginfo', 'geneinfo', 'compoundinfo'].collect { column -> place["references:${about[column]}".toString()] ?: [] }
+            def finished = about.format == 'library' ? library_files(files[0]) : []
+            tuple([id: about.reference, role: about.role], one_line(row), files[0], files[1], files[2], files[3], files[4], finished)
         }
     BUILD_REFERENCE(ch_references, genes, [min_gene_overlap: params.min_gene_overlap, shard_size: params.shard_size, code: code])
 

@@ -8,57 +8,95 @@ from pathlib import Path
 
 from scperturb_cmap.utils.cli import base_parser, run
 
+#: Columns of the reference sheet that name files.
+FILES = ("path", "path_down", "siginfo", "geneinfo", "compoundinfo")
+
 
 def build_parser():
     parser = base_parser(__doc__)
     parser.add_argument(
         "--reference", type=Path, required=True, help="row of the reference sheet, as CHECK_INPUTS wrote it (JSON)"
     )
-    parser.add_argument("--matrix", type=Path, required=True, help="GCTX or GCT file, genes x signatures")
-    parser.add_argument("--siginfo", type=Path, help="signature metadata; the matrix' own by default")
+    parser.add_argument("--path", type=Path, required=True, help="matrix, up sets, cells, or <reference>.library.json")
+    parser.add_argument("--path-down", type=Path, help="down sets (GMT)")
+    parser.add_argument("--siginfo", type=Path, help="signature metadata; those in the file by default")
     parser.add_argument("--geneinfo", type=Path, help="gene metadata of the reference, adds to the gene tables")
+    parser.add_argument("--compoundinfo", type=Path, help="names and structures of compounds")
+    parser.add_argument("--library-files", type=Path, nargs="*", default=[], help="files of a finished library")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument(
         "--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table"
     )
     parser.add_argument("--shard-size", type=int, default=10_000, help="most signatures in a shard")
+    parser.add_argument("--code-digest", default="", help="digest of the library, recorded in the library file")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
 
 def build_reference(args: Namespace) -> None:
+    row = json.loads(args.reference.read_text())
+    (use_library if row["format"] == "library" else build)(args, row)
+
+
+def use_library(args: Namespace, row: dict) -> None:
+    """A finished library is not built again: its files are checked and passed on."""
+    from scperturb_cmap.reference import check_library_files, read_library
+
+    about = read_library(args.path, row)
+    check_library_files(about, args.library_files, row["path"])
+    for path in [args.path, *args.library_files]:
+        target = args.out / (f"{row['reference']}.library.json" if path == args.path else path.name)
+        target.symlink_to(path.resolve())
+
+
+def build(args: Namespace, row: dict) -> None:
+    """Read, filter and harmonise a reference, and write it in shards."""
     from scperturb_cmap import genes, reference
     from scperturb_cmap.io import schemas
-    from scperturb_cmap.io.gctx import GeneMatrix
     from scperturb_cmap.io.gene_tables import read_gene_table
     from scperturb_cmap.io.signature_set import write_signature_set
-    from scperturb_cmap.io.tables import read_text_table
-    from scperturb_cmap.utils.provenance import write_json
+    from scperturb_cmap.utils.provenance import file_sha256, write_json
 
-    row = json.loads(args.reference.read_text())
     name = row["reference"]
+    files = {column: getattr(args, column) for column in FILES if getattr(args, column)}
     table = read_gene_table([*args.genes, args.geneinfo] if args.geneinfo else args.genes)
-    matrix = GeneMatrix(args.matrix, row["format"], name=row["path"])
-    mapping = table.map(matrix.genes)
+    opened = reference.open_reference(row, files)
+    mapping = table.map(opened.genes)
     counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
-    siginfo = read_text_table(args.siginfo, row["siginfo"], reference.COLUMNS) if args.siginfo else matrix.metadata
-    described, warnings = reference.harmonise_metadata(siginfo, row["siginfo"] or row["path"])
-    metadata, funnel = reference.quality_funnel(described, matrix.signatures, row)
+    metadata, funnel = reference.quality_funnel(opened.metadata, opened.signatures, row)
 
-    positions = matrix.signatures.get_indexer(metadata.index)
-    shards = reference.build_shards(matrix.read, positions, metadata, mapping, table, name, args.shard_size)
-    n_empty = 0
-    for number, shard in enumerate(shards):
-        write_signature_set(shard, args.out / f"{name}.shard_{number:04d}.h5ad")
-        n_empty += int((shard.obs["status"] == "empty").sum())
-    schemas.write_table(funnel, schemas.FUNNEL, args.out / f"{name}.funnel.tsv")
-    schemas.write_table(mapping, schemas.GENES, args.out / f"{name}.genes.tsv")
-    warnings += [f"{n_empty} signatures have no value."] if n_empty else []
-    sizes = {"n_signatures": len(metadata), "n_compounds": metadata["compound_id"].nunique(), "n_shards": number + 1}
-    write_json(
-        {"stage": "build_reference", "id": name, "warnings": warnings, **sizes, **counts},
-        args.out / f"{name}.build_reference.metrics.json",
+    positions = opened.signatures.get_indexer(metadata.index)
+    shards = reference.build_shards(
+        opened.read, positions, metadata, mapping, table, name, opened.effect, args.shard_size
     )
+    written, n_empty = [], 0
+    for number, shard in enumerate(shards):
+        written.append(args.out / f"{name}.shard_{number:04d}.h5ad")
+        write_signature_set(shard, written[-1], compression=None)
+        n_empty += int((shard.obs["status"] == "empty").sum())
+    kept = opened.compounds[opened.compounds["compound_id"].isin(metadata["compound_id"])]
+    for kind, schema, content in (
+        ("funnel", schemas.FUNNEL, funnel),
+        ("genes", schemas.GENES, mapping),
+        ("compounds", schemas.COMPOUNDS, kept),
+    ):
+        written.append(args.out / f"{name}.{kind}.tsv")
+        schemas.write_table(content, schema, written[-1])
+    warnings = opened.warnings + ([f"{n_empty} signatures have no value."] if n_empty else [])
+    sizes = {
+        "n_signatures": len(metadata),
+        "n_compounds": metadata["compound_id"].nunique(),
+        "n_compounds_merged": int((kept["merged_by"] != "").sum()),
+        "n_shards": number + 1,
+    }
+    written.append(args.out / f"{name}.build_reference.metrics.json")
+    write_json({"stage": "build_reference", "id": name, "warnings": warnings, **sizes, **counts}, written[-1])
+    sources = [{"column": c, "file": row[c], "sha256": file_sha256(path)} for c, path in files.items()]
+    reference.write_library(
+        written, args.out / f"{name}.library.json", name,
+        effect=opened.effect, sources=sources, filter=row["filter"], licence=row["licence"],
+        code_digest=args.code_digest, **sizes,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

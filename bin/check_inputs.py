@@ -40,7 +40,7 @@ def check_inputs(args: Namespace) -> None:
     from scperturb_cmap.genes import GeneTable
     from scperturb_cmap.io.gene_tables import read_gene_tables
     from scperturb_cmap.io.queries import is_cells
-    from scperturb_cmap.io.sheets import FORMATS, check_sheet
+    from scperturb_cmap.io.sheets import FILES, FORMATS, check_sheet
     from scperturb_cmap.io.tables import read_text_table
     from scperturb_cmap.ranking.annotation import harmonise_annotation
     from scperturb_cmap.utils.errors import InputError, Problem
@@ -68,7 +68,7 @@ def check_inputs(args: Namespace) -> None:
         )
         for sheet, rows in (("input", samples), ("references", references))
         for row in rows
-        for column in ("path", "path_down", "siginfo", "geneinfo")
+        for column in FILES
         if row.get(column) and not place(sheet, row[column]).is_file()
     ]
     for row in samples:
@@ -79,9 +79,9 @@ def check_inputs(args: Namespace) -> None:
             else:
                 problems += problems_of(check_query, row, *files, *genes)
     for row in references:
-        files = [place("references", row[column]) for column in ("path", "siginfo", "geneinfo")]
-        if row["format"] in FORMATS and files[0] and all(path is None or path.is_file() for path in files):
-            problems += problems_of(check_reference, row, *files, tables or None, args.min_gene_overlap)
+        files = {column: path for column in FILES if (path := place("references", row.get(column, "")))}
+        if row["format"] in FORMATS and "path" in files and all(path.is_file() for path in files.values()):
+            problems += problems_of(check_reference, row, files, tables or None, args.min_gene_overlap)
     for name in {row["dataset"] for row in samples} & {row["reference"] for row in references}:
         problems.append(
             Problem(
@@ -100,12 +100,7 @@ def check_inputs(args: Namespace) -> None:
         for c in ("path", "path_down")
         if row[c]
     ]
-    files += [
-        (c, place("references", row[c]), row[c])
-        for row in references
-        for c in ("path", "siginfo", "geneinfo")
-        if row[c]
-    ]
+    files += [(c, place("references", row[c]), row[c]) for row in references for c in FILES if row[c]]
     for _, path, name in files:
         if path.stat().st_size > 1e9:
             logging.getLogger("scperturb_cmap").info("checksum of %s, %.0f GB", name, path.stat().st_size / 1e9)

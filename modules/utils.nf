@@ -129,6 +129,11 @@ def sheet_files(kind, sheet, rows, columns) {
         .findAll { entry -> entry.file }
 }
 
+// The files beside a library file that it lists; BUILD_REFERENCE refuses a library with one missing.
+def library_files(description) {
+    return json(description).files.collect { entry -> existing(entry.file, description.parent) }.findAll { found -> found }
+}
+
 // The file of this name, or null where there is none or the name is none (foo://x, no access).
 def existing(name, folder) {
     try {

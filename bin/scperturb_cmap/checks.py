@@ -8,15 +8,14 @@ import pandas as pd
 
 from scperturb_cmap.genes import GeneTable, check_mapping, harmonise_gene_table
 from scperturb_cmap.io.cells import NONE, Cells
-from scperturb_cmap.io.gctx import GeneMatrix
 from scperturb_cmap.io.gene_tables import map_genes
 from scperturb_cmap.io.queries import read_queries
 from scperturb_cmap.io.sheets import listed
 from scperturb_cmap.io.tables import read_text_table
-from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata, quality_funnel
+from scperturb_cmap.reference import open_reference, quality_funnel, read_library
 from scperturb_cmap.signatures.derive import ALL_CELLS
 from scperturb_cmap.signatures.samples import RESERVED, choose_populations, varying_covariates
-from scperturb_cmap.utils.errors import InputError, Problem, some
+from scperturb_cmap.utils.errors import InputError, Problem, attempt, some
 from scperturb_cmap.utils.names import matches
 
 __all__ = ["check_query", "check_reference", "check_sample", "problems_of"]
@@ -183,17 +182,16 @@ def _check_covariates(row: dict[str, str], cells: Cells, labels: list[pd.DataFra
 
 
 def check_reference(
-    row: dict[str, str], path: Path, siginfo: Path | None, geneinfo: Path | None,
-    tables: list[pd.DataFrame] | None = None, min_gene_overlap: float = 0,
-) -> None:  # fmt: skip
+    row: dict[str, str], files: dict[str, Path], tables: list[pd.DataFrame] | None = None, min_gene_overlap: float = 0
+) -> None:
     """Check the files of one row of the reference sheet, down to the values of one signature.
 
     Parameters
     ----------
     row
         The row.
-    path, siginfo, geneinfo
-        Its files.
+    files
+        Where its files lie, by column of the sheet.
     tables, min_gene_overlap
         The run's gene tables, if they could be read, and how many of the matrix' genes must be in them.
 
@@ -202,28 +200,23 @@ def check_reference(
     InputError
         With every problem of these files.
     """
-    opened: list[GeneMatrix] = []
-    problems = problems_of(lambda: opened.append(GeneMatrix(path, row["format"], name=row["path"])))
-    metadata = []
-    if siginfo is not None:
+    if row["format"] == "library":
+        read_library(files["path"], row)
+        return
+    problems: list[Problem] = []
+    opened = attempt(problems, open_reference, row, files)
+    own: list[pd.DataFrame] = []
+    if "geneinfo" in files:
         problems += problems_of(
-            lambda: metadata.append(
-                harmonise_metadata(read_text_table(siginfo, row["siginfo"], COLUMNS), row["siginfo"])[0]
+            lambda: own.append(
+                harmonise_gene_table(read_text_table(files["geneinfo"], row["geneinfo"]), row["geneinfo"])
             )
         )
-    elif opened:
-        problems += problems_of(lambda: metadata.append(harmonise_metadata(opened[0].metadata, row["path"])[0]))
-    own: list[pd.DataFrame] = []
-    if geneinfo is not None:
-        problems += problems_of(
-            lambda: own.append(harmonise_gene_table(read_text_table(geneinfo, row["geneinfo"]), row["geneinfo"]))
-        )
-    if opened:
-        problems += problems_of(opened[0].read, np.array([0]))
-        if tables is not None and bool(own) == (geneinfo is not None):
+    if opened is not None:
+        problems += problems_of(opened.read, np.array([0]))
+        problems += problems_of(quality_funnel, opened.metadata, opened.signatures, row)
+        if tables is not None and bool(own) == ("geneinfo" in files):
             table = GeneTable.from_tables([*tables, *own])
-            problems += problems_of(check_mapping, table.map(opened[0].genes), table, row["path"], min_gene_overlap)
-    if opened and metadata:
-        problems += problems_of(quality_funnel, metadata[0], opened[0].signatures, row)
+            problems += problems_of(check_mapping, table.map(opened.genes), table, row["path"], min_gene_overlap)
     if problems:
         raise InputError(problems)

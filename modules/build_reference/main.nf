@@ -5,13 +5,14 @@ process BUILD_REFERENCE {
     label 'env_core'
 
     input:
-    tuple val(meta), val(row), path(matrix, stageAs: 'matrix/*'), path(siginfo, stageAs: 'siginfo/*'), path(geneinfo, stageAs: 'geneinfo/*')
+    tuple val(meta), val(row), path(source, stageAs: 'source/*'), path(down, stageAs: 'down/*'), path(siginfo, stageAs: 'siginfo/*'), path(geneinfo, stageAs: 'geneinfo/*'), path(compoundinfo, stageAs: 'compoundinfo/*'), path(library, stageAs: 'library/*')
     path genes, stageAs: 'genes?/*'
     val opts
 
     output:
     tuple val(meta), path("${meta.id}.shard_*.h5ad", arity: '1..*'), emit: shards
-    tuple val(meta), path("${meta.id}.{funnel,genes}.tsv"), emit: tables
+    tuple val(meta), path("${meta.id}.{funnel,genes,compounds}.tsv"), emit: tables
+    path "${meta.id}.library.json", emit: library
     path "${meta.id}.build_reference.metrics.json", emit: metrics
     tuple val("${task.process}"), val('cmapPy'), eval('pkg_version.py cmapPy'), topic: versions
     tuple val("${task.process}"), val('anndata'), eval('pkg_version.py anndata'), topic: versions
@@ -22,14 +23,15 @@ process BUILD_REFERENCE {
     cat > reference.json <<'END_OF_ROW'
     ${row}
     END_OF_ROW
-    build_reference.py --reference reference.json --matrix ${matrix} --genes ${genes} \\
+    build_reference.py --reference reference.json --path ${source} ${down ? "--path-down ${down}" : ''} --genes ${genes} \\
         ${siginfo ? "--siginfo ${siginfo}" : ''} ${geneinfo ? "--geneinfo ${geneinfo}" : ''} \\
-        --min-gene-overlap ${opts.min_gene_overlap} --shard-size ${opts.shard_size} ${task.ext.args ?: ''}
+        ${compoundinfo ? "--compoundinfo ${compoundinfo}" : ''} ${library ? "--library-files ${library}" : ''} \\
+        --min-gene-overlap ${opts.min_gene_overlap} --shard-size ${opts.shard_size} --code-digest ${opts.code} ${task.ext.args ?: ''}
     """
 
     stub:
     """
-    touch ${meta.id}.shard_0000.h5ad ${meta.id}.{funnel,genes}.tsv
+    touch ${meta.id}.shard_0000.h5ad ${meta.id}.{funnel,genes,compounds}.tsv ${meta.id}.library.json
     echo '{}' > ${meta.id}.build_reference.metrics.json
     """
 }

@@ -156,7 +156,7 @@ def test_shards_hold_every_kept_signature_once(matrix):
     kept, funnel = quality_funnel(harmonise_metadata(info, "siginfo")[0], pd.Index(signatures), {"reference": "ref"})
     assert funnel["n_signatures"].tolist() == [7, 7, 6, 6]
     positions = pd.Index(signatures).get_indexer(kept.index)
-    shards = list(build_shards(lambda at: values[at], positions, kept, table.map(genes), table, "ref", 4))
+    shards = list(build_shards(lambda at: values[at], positions, kept, table.map(genes), table, "ref", "modz", 4))
     assert [len(shard) for shard in shards] == [4, 2]
     assert np.concatenate([shard.obs_names for shard in shards]).tolist() == signatures[1:]
     assert [list(shard.var_names) for shard in shards] == [["10", "2", "30"]] * 2

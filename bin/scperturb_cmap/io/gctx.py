@@ -1,9 +1,9 @@
-"""GCTX and GCT matrices: values through cmapPy, ids and metadata as the text that stands in the file."""
+"""GCTX and GCT matrices: values in blocks of the file's own layout, ids and metadata as the text that stands in it."""
 
-import logging
-import warnings
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -16,6 +16,14 @@ from scperturb_cmap.utils.errors import InputError, Problem
 __all__ = ["GeneMatrix"]
 
 _MATRIX, _GENES, _SIGNATURES = "0/DATA/0/matrix", "0/META/ROW/id", "0/META/COL/id"
+
+#: Spellings of "no value" in a GCT matrix, those of cmapPy and the empty field.
+_NO_NUMBER = {"", "#N/A", "N/A", "NA", "#NA", "NULL", "-NaN", "-nan", "#N/A!", "na", "None", "#VALUE!"}
+
+#: Bytes read at once. Plain values are copied out of the block, which is fastest while it fits the processor's cache.
+_BLOCK, _DECODED_BLOCK = 2**20, 2**24
+#: Bytes that are cheaper to read over than to leave out, and a chunk that is worth a read of its own.
+_GAP, _LARGE_CHUNK = 2**14, 2**17
 
 
 class GeneMatrix:
@@ -49,6 +57,8 @@ class GeneMatrix:
     ...     matrix = GeneMatrix(path, "gct")
     >>> matrix.metadata.values.tolist(), matrix.read(np.array([1])).tolist()
     ([['a', '007'], ['b', '']], [[-2.0]])
+    >>> matrix.read(np.array([0, 1]), genes=np.array([0])).tolist()
+    [[1.5], [-2.0]]
     """
 
     def __init__(self, path: Path, layout: str, name: str | None = None):
@@ -101,38 +111,33 @@ class GeneMatrix:
         table.insert(0, "sig_id", self.signatures)
         return table
 
-    def read(self, positions: np.ndarray) -> np.ndarray:
-        """Signatures at given positions of the file.
+    def read(self, positions: np.ndarray, genes: np.ndarray | None = None) -> np.ndarray:
+        """Signatures at given positions of the file; memory is the result and 16 MB (or one packed chunk, if larger).
 
         Parameters
         ----------
         positions
-            0-based, ascending.
+            0-based, ascending, each once.
+        genes
+            Positions in ``genes``, likewise; all by default.
 
         Returns
         -------
-        float32, shape (len(positions), n_genes), NaN = missing.
+        float32, shape (len(positions), number of genes read), NaN = missing.
 
         Raises
         ------
         InputError
             The part of the matrix that is read is damaged.
+        IndexError
+            Positions are out of range or do not ascend.
         """
+        positions = _ascending(positions, len(self.signatures))
+        genes = _ascending(np.arange(len(self.genes)) if genes is None else genes, len(self.genes))
         if self.layout == "gct":
-            return self._values[:, positions].T
-        from cmapPy.pandasGEXpress.parse_gctx import parse_data_df
-
-        genes, signatures = pd.DataFrame(index=self.genes), pd.DataFrame(index=self.signatures)
-        values = np.empty((len(positions), len(self.genes)), np.float32)
-        # Asked for more signatures than there are genes, cmapPy reads the whole matrix.
-        step = max(len(self.genes) - 1, 1)
-        with self._open() as file, _quiet():
-            for start in range(0, len(positions), step):
-                part = [int(position) for position in positions[start : start + step]]
-                block = parse_data_df(file[_MATRIX], list(range(len(genes))), part, genes, signatures)
-                # cmapPy keeps the file's order; asking by id makes sure of it.
-                values[start : start + step] = block.loc[:, self.signatures[part]].to_numpy(np.float32).T
-        return values
+            return self._values[np.ix_(genes, positions)].T
+        with self._open() as file, open(self.path, "rb", buffering=0) as raw, np.errstate(over="ignore"):
+            return _read(file[_MATRIX], raw, positions, genes)
 
     def _open(self):  # noqa: ANN202 - a context manager
         return open_hdf5(self.path, self.name, "Copy or download it again; a GCTX file is HDF5.")
@@ -154,36 +159,104 @@ class GeneMatrix:
         there, named = file[_MATRIX].shape, (len(file[_SIGNATURES]), len(file[_GENES]))
         if there != named:
             raise self._problem(_MATRIX, f"Its shape {there} does not fit {named} ids.", "Write the file again.")
+        offset, size = file[_MATRIX].id.get_offset(), file[_MATRIX].id.get_storage_size()
+        if offset is not None and offset + size > self.path.stat().st_size:
+            raise self._problem(_MATRIX, "The file ends before its matrix does.", "Copy or download it again.")
 
     def _read_gct(self) -> None:
-        """Values by cmapPy, ids and metadata as text; cmapPy would make numbers of ids like 007 and 1e5."""
-        with open(self.path, "rb") as handle:
-            if handle.read(2) != b"#1":
+        """Everything, by hand: cmapPy would make numbers of ids like 007 and 1e5, and stumbles over quotes and Latin-1."""
+        # Bytes that are not UTF-8 come as surrogates, of which `decoded` makes what was meant.
+        with open(self.path, encoding="utf-8-sig", errors="surrogateescape") as handle:
+            if handle.readline(100).split() not in (["#1.2"], ["#1.3"]):
                 raise self._problem(
                     "line 1", "A GCT file begins with #1.2 or #1.3.", "Give a GCT file or correct 'format'."
                 )
-        from cmapPy.pandasGEXpress.parse_gct import parse
+            try:
+                self._parse_gct(handle)
+            except (ValueError, StopIteration) as error:
+                detail = " ".join(str(error).split())[:200] or "it ends early"
+                wrong = f"It does not parse as GCT ({detail})."
+                raise self._problem("", wrong, "Write or download the file again.") from None
 
-        remedy = "Write or download the file again."
-        try:
-            with _quiet():
-                self._values = parse(str(self.path)).data_df.to_numpy(np.float32)
-        except Exception as error:  # cmapPy raises bare Exception for most damage
-            detail = " ".join(str(error).split())[:200]
-            raise self._problem("", f"It does not parse as GCT ({detail}).", remedy) from None
-        with open(self.path, encoding="utf-8") as handle:
-            handle.readline()
-            sizes = handle.readline().strip().split("\t")
-            before, n_columns = (1, 0) if len(sizes) == 2 else (int(sizes[2]), int(sizes[3]))
-            lines = (line for line in handle if line.strip())
-            heads = [[bare(field) for field in next(lines).split("\t")] for _ in range(1 + n_columns)]
-            self.genes = pd.Index([bare(line.split("\t", 1)[0]) for line in lines], dtype=object)
-        self.signatures = pd.Index(heads[0][1 + before :], dtype=object)
+    def _parse_gct(self, handle: Iterator[str]) -> None:
+        """The lines after the first: sizes, ids of columns, their metadata, and rows."""
+        n_rows, n_columns, *extra = map(int, next(handle).split())
+        before, n_heads = extra or (1, 0)
+        lines = (decoded(line.encode("utf-8", "surrogateescape")) for line in handle if line.strip())
+        rows = (line.rstrip("\r\n").split("\t") for line in lines)
+        heads = [[bare(field) for field in next(rows)] for _ in range(1 + n_heads)]
+        ids, values = [], []
+        for fields in rows:
+            ids.append(bare(fields[0]))
+            values.append(_numbers(fields[1 + before :]))
+        if {len(found) + 1 + before for found in values} | {len(head) for head in heads} != {1 + before + n_columns}:
+            raise ValueError(f"not every line has {1 + before + n_columns} fields")
+        if len(ids) != n_rows:
+            raise ValueError(f"{len(ids)} rows of values where line 2 says {n_rows}")
+        self.genes, self.signatures = pd.Index(ids, dtype=object), pd.Index(heads[0][1 + before :], dtype=object)
         self._columns = {fields[0]: fields[1 + before :] for fields in heads[1:]}
-        if self._values.shape != (len(self.genes), len(self.signatures)) or {len(fields) for fields in heads} != {
-            len(heads[0])
-        }:
-            raise self._problem("", "It does not parse as GCT (lines or fields are missing).", remedy)
+        self._values = np.array(values, np.float32).reshape(n_rows, n_columns)
+
+
+def _numbers(fields: list[str]) -> np.ndarray:
+    """float32 of the fields of a line of GCT, -666 and spellings of nothing as NaN."""
+    try:
+        values = list(map(float, fields))
+    except ValueError:
+        values = [np.nan if (text := bare(field)) in _NO_NUMBER else float(text) for field in fields]
+    values = np.array(values, np.float32)
+    values[values == -666] = np.nan
+    return values
+
+
+def _ascending(positions: np.ndarray, n: int) -> np.ndarray:
+    """Positions among n, refused unless they ascend: the reader would mix up values of others without a sound."""
+    positions = np.asarray(positions)
+    if positions.size == 0:
+        return positions.astype(np.intp)
+    if positions.dtype.kind not in "iu" or positions[0] < 0 or positions[-1] >= n or (np.diff(positions) <= 0).any():
+        raise IndexError(f"Positions must be whole numbers that ascend from 0 to {n - 1}.")
+    return positions.astype(np.intp)
+
+
+def _parts(wanted: np.ndarray, size: int, most: int, far: int = 1) -> Iterator[slice]:
+    """Stretches of ascending numbers whose cells, of ``size`` numbers, lie at most ``far`` apart, ``most`` cells long."""
+    cells = wanted // size
+    cuts = np.flatnonzero((np.diff(cells) > far) | (np.diff(cells // most) > 0)) + 1
+    return map(slice, [0, *cuts.tolist()], [*cuts.tolist(), len(wanted)]) if len(wanted) else iter(())
+
+
+def _read(stored: h5py.Dataset, raw: BinaryIO, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Chosen rows and columns of a stored matrix, chunk by chunk, none twice and none without wanted values."""
+    values = np.empty((len(rows), len(columns)), np.float32)
+    plain = _is_plain(stored)
+    # A contiguous matrix is one large chunk where its bytes can be read, else a chunk for each row.
+    height, width = stored.chunks or (stored.shape if plain else (1, stored.shape[1]))
+    chunk = height * width * stored.dtype.itemsize
+    most = 1 if plain else max(_DECODED_BLOCK // max(chunk, 1), 1)  # small chunks are read many at once
+    for across in _parts(columns, width, most):
+        left, right = columns[across][0] // width, columns[across][-1] // width + 1
+        for down in _parts(rows, height, max(most // (right - left), 1)):
+            top, bottom = rows[down][0] // height, rows[down][-1] // height + 1
+            inside, chosen, out = rows[down] - top * height, columns[across] - left * width, values[down, across]
+            corner = (int(top) * height, int(left) * width)
+            offset = _offset(stored, corner) if plain else None
+            if offset is not None:
+                _read_plain(raw, offset, stored.dtype, width, inside, chosen, out)
+            else:
+                block = stored[corner[0] : int(bottom) * height, corner[1] : int(right) * width]
+                out[:] = block[np.ix_(inside, chosen)]
+    return values
+
+
+def _is_plain(stored: h5py.Dataset) -> bool:
+    """Whether its values stand in the file as in memory, in pieces worth a read of their own."""
+    return (
+        stored.id.get_create_plist().get_nfilters() == 0
+        and h5py.h5t.py_create(stored.dtype) == stored.id.get_type()
+        and stored.file.userblock_size == 0  # versions of HDF5 differ on what offsets count from
+        and (stored.id.get_offset() is not None if stored.chunks is None else _size(stored) >= _LARGE_CHUNK)
+    )
 
 
 def _is_values(part: h5py.Dataset | h5py.Group, kinds: str, n_dimensions: int = 1) -> bool:
@@ -211,12 +284,3 @@ class _Known(dict):
             text = "" if value != value else bare(str(value))
         self[value] = text
         return text
-
-
-class _quiet(warnings.catch_warnings):  # noqa: N801 - used like a function
-    """Keep cmapPy's chatter out of the log."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        warnings.simplefilter("ignore")
-        logging.getLogger("cmap_logger").setLevel("ERROR")

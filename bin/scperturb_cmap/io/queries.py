@@ -14,7 +14,7 @@ from scperturb_cmap.io.tables import read_text_table, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import matches
 
-__all__ = ["Query", "is_cells", "read_queries"]
+__all__ = ["Query", "is_cells", "read_gmt", "read_queries"]
 
 #: Columns of a table of differential expression: scanpy, Seurat, DESeq2, edgeR and limma in this order.
 _COLUMNS = {
@@ -106,7 +106,10 @@ def _read(path: Path, path_down: Path | None, name: str) -> list[Query]:
     kind = re.sub(r"\.gz$", "", path.name.lower()).rsplit(".", 1)[-1]
     if kind == "gmt":
         return _sets(
-            _gmt(path, name), {} if path_down is None else _gmt(path_down, path_down.name), path_down is None, name
+            read_gmt(path, name),
+            {} if path_down is None else read_gmt(path_down, path_down.name),
+            path_down is None,
+            name,
         )
     if path_down is not None:
         return [_set("", _genes(path, name), _genes(path_down, path_down.name), name)]
@@ -205,7 +208,14 @@ def _require_both_signs(values: pd.Series, name: str, population: str) -> None:
         )
 
 
-def _gmt(path: Path, name: str) -> dict[str, list[str]]:
+def read_gmt(path: Path, name: str) -> dict[str, list[str]]:
+    """Gene sets of a GMT file: name -> genes, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        The file is missing or no GMT, or a set stands twice.
+    """
     sets = {}
     for line in _text_lines(path, name):
         fields = line.split("\t")
@@ -217,6 +227,10 @@ def _gmt(path: Path, name: str) -> dict[str, list[str]]:
                     "A line of a GMT file has a name, a description and genes.",
                     "Correct it.",
                 )
+            )
+        if fields[0].strip() in sets:
+            raise InputError(
+                Problem(name, f"set {fields[0]!r}", "It stands more than once.", "Give every set its own name.")
             )
         sets[fields[0].strip()] = [gene.split(",")[0].strip() for gene in fields[2:] if gene.strip()]
     return sets

@@ -8,7 +8,9 @@ import pandera.pandas as pa
 import pyarrow
 import pyarrow.parquet as pq
 
-__all__ = ["DESIGN", "DRUGS", "FUNNEL", "GENES", "POPULATIONS", "read_scores", "SCORES", "write_scores", "write_table"]
+__all__ = [
+    "COMPOUNDS", "DESIGN", "DRUGS", "FUNNEL", "GENES", "POPULATIONS", "SCORES", "read_scores", "write_scores", "write_table",
+]  # fmt: skip
 
 _TEXT = pa.Column(str)
 _COUNT = pa.Column(int, pa.Check.ge(0), coerce=True)
@@ -41,6 +43,11 @@ GENES = pa.DataFrameSchema({"gene": _TEXT, "gene_key": _TEXT, "matched_by": _TEX
 #: reference/<reference>.funnel.tsv
 FUNNEL = pa.DataFrameSchema({
     "reference": _TEXT, "step": _TEXT, "n_signatures": _COUNT, "n_compounds": _COUNT, "detail": _TEXT,
+}, strict=True)  # fmt: skip
+
+#: reference/<reference>.compounds.tsv
+COMPOUNDS = pa.DataFrameSchema({
+    **dict.fromkeys(("compound_id", "compound", "names", "pert_ids", "inchi_keys", "merged_by"), _TEXT), "n_signatures": _COUNT,
 }, strict=True)  # fmt: skip
 
 #: ranking/<dataset>.populations.tsv

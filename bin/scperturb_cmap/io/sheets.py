@@ -10,10 +10,10 @@ from scperturb_cmap.io.queries import is_cells
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["FORMATS", "ROLES", "Row", "check_sheet", "listed"]
+__all__ = ["FILES", "FORMATS", "ROLES", "Row", "check_sheet", "listed"]
 
 #: File formats of references, and what a reference is for.
-FORMATS = ("gctx", "gct")
+FORMATS = ("gctx", "gct", "gmt", "signatures", "cells", "table", "library")
 ROLES = ("search", "train", "both")
 
 #: Columns that only data sets of single cells need; a ready-made signature does without.
@@ -28,8 +28,8 @@ _SHEETS = {
     },
     "references": {
         "needed": ("reference", "path", "format", "role"),
-        "optional": ("siginfo", "geneinfo"),
-        "choices": {"format": FORMATS, "role": ROLES},
+        "optional": ("path_down", "siginfo", "geneinfo", "compoundinfo", "level", "filter", "control", "licence"),
+        "choices": {"format": FORMATS, "role": ROLES, "level": ("", "3", "4", "5")},
     },
 }
 
@@ -38,7 +38,18 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 #: Columns that name files.
-_FILES = ("path", "path_down", "siginfo", "geneinfo")
+FILES = ("path", "path_down", "siginfo", "geneinfo", "compoundinfo")
+
+#: Columns of the reference sheet that only some formats have.
+_OF_FORMAT = {
+    "path_down": ("gmt",),
+    "level": ("gctx", "gct"),
+    "control": ("cells",),
+    "siginfo": ("gctx", "gct", "gmt", "signatures", "table"),
+    "geneinfo": ("gctx", "gct", "gmt", "signatures", "cells", "table"),
+    "compoundinfo": ("gctx", "gct", "gmt", "signatures", "cells", "table"),
+    "filter": ("gctx", "gct", "gmt", "signatures", "cells", "table"),
+}
 
 
 class Row(dict):
@@ -144,13 +155,26 @@ def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
     for column in layout["needed"]:
         if not row[column] and (column not in CELL_COLUMNS or is_cells(row["path"])):
             found.append((column, "The value is empty.", "Fill it in."))
+    if kind == "references" and row["format"] in FORMATS:
+        found += [
+            (column, f"The format {row['format']!r} has none.", "Leave it empty, or correct the format.")
+            for column, formats in _OF_FORMAT.items()
+            if row[column] and row["format"] not in formats
+        ]
+        if row["format"] == "gmt" and not row["path_down"]:
+            found.append(("path_down", "The value is empty.", "Name the GMT file with the down sets."))
+        if (row["format"] == "table" or row["level"] in ("3", "4")) and not row["siginfo"]:
+            what = "instinfo" if row["level"] else "siginfo"
+            found.append(
+                ("siginfo", "The value is empty.", f"Name the {what} table: it tells which column is which drug.")
+            )
     foreign = () if kind == "references" else ("path_down",) if is_cells(row["path"]) else ("covariates", "layer")
     what = "Single cells have" if "path_down" in foreign else "A ready-made signature has"
     found += [(column, f"{what} none.", "Leave it empty, or correct the path.") for column in foreign if row[column]]
     for column, value in row.items():
         if len(value.splitlines()) > 1:
             found.append((column, "The value has a line break.", "Write it on one line; a quote may be missing."))
-        elif column in _FILES and '"' in value:
+        elif column in FILES and '"' in value:
             found.append((column, f"The path {value!r} holds a double quote.", "Rename the file, or correct the path."))
     if row[identity] and not _NAME.fullmatch(row[identity]):
         found.append(

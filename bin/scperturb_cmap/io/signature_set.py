@@ -24,7 +24,8 @@ POPULATION_COLUMNS = (
 
 #: What ``obs`` of a set of drug perturbations holds.
 PERTURBATION_COLUMNS = (
-    "reference", "compound", "compound_id", "pert_id", "pert_type", "cell_line", "dose_um", "time_h", "status", "reason",
+    "reference", "compound", "compound_id", "pert_id", "pert_type", "cell_line", "dose_um", "time_h", "batch", "n_replicates",
+    "tas", "status", "reason",
 )  # fmt: skip
 
 
@@ -42,7 +43,8 @@ def signature_set(
     var
         One row per gene: index = gene key, columns symbol and feature_space.
     effect
-        What the values are: wald_z, log_fc, modz, level4_z, rank, set; "mixed" where ``obs["effect"]`` differs.
+        What the values are: wald_z, log_fc, modz, rank, set, signature (a file did not say);
+        "mixed" where ``obs["effect"]`` differs.
     layers
         Further matrices of the same shape, such as log_fc.
 
@@ -71,14 +73,17 @@ def signature_set(
     return ad.AnnData(values, obs=obs, var=var, layers=layers, uns={"effect": effect, "gene_key": "entrez_id"})
 
 
-def write_signature_set(signatures: ad.AnnData, path: Path) -> None:
-    """Write a signature set; the file appears under its name only when it is complete."""
+def write_signature_set(signatures: ad.AnnData, path: Path, compression: str | None = "gzip") -> None:
+    """Write a signature set; the file appears under its name only when it is complete.
+
+    Shards of references are not compressed: z-scores hardly shrink, and writing would take ten times as long.
+    """
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     with warnings.catch_warnings():
         # Text columns become categories on writing; anndata says so every time.
         warnings.filterwarnings("ignore", message=".*to categorical")
-        signatures.write_h5ad(partial, compression="gzip")
+        signatures.write_h5ad(partial, compression=compression)
     partial.rename(path)
 
 

@@ -1,6 +1,12 @@
 """Reference libraries: drug perturbations from any source -> signature-set shards of known quality."""
 
 from scperturb_cmap.reference.build import build_shards
-from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata, quality_funnel
+from scperturb_cmap.reference.library import check_library_files, read_library, write_library
+from scperturb_cmap.reference.metadata import harmonise_metadata
+from scperturb_cmap.reference.opening import open_reference
+from scperturb_cmap.reference.quality import quality_funnel
 
-__all__ = ["COLUMNS", "build_shards", "harmonise_metadata", "quality_funnel"]
+__all__ = [
+    "build_shards", "check_library_files", "harmonise_metadata", "open_reference", "quality_funnel", "read_library",
+    "write_library",
+]  # fmt: skip

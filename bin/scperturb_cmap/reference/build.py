@@ -42,7 +42,7 @@ def choose_rows(mapping: pd.DataFrame) -> pd.DataFrame:
 
 def build_shards(
     read_block: Callable[[np.ndarray], np.ndarray], positions: np.ndarray, metadata: pd.DataFrame, mapping: pd.DataFrame,
-    table: GeneTable, reference: str, shard_size: int,
+    table: GeneTable, reference: str, effect: str, shard_size: int,
 ) -> Iterator[ad.AnnData]:  # fmt: skip
     """Read a reference shard by shard; only one shard is in memory at a time.
 
@@ -60,12 +60,14 @@ def build_shards(
         The run's gene table.
     reference
         Name of the reference.
+    effect
+        What its values are.
     shard_size
         Most signatures in a shard.
 
     Yields
     ------
-    Signature sets with effect ``modz``. A signature without any value has status "empty" and a reason.
+    Signature sets. A signature without any value has status "empty" and a reason.
     """
     rows = choose_rows(mapping)
     var = table.genes.loc[rows["gene_key"]]
@@ -81,4 +83,4 @@ def build_shards(
         )
         obs.index.name = None
         log.info("%s: read %d of %d signatures", reference, min(part.stop, len(positions)), len(positions))
-        yield signature_set(values, obs[list(PERTURBATION_COLUMNS)], var, "modz")
+        yield signature_set(values, obs[list(PERTURBATION_COLUMNS)], var, effect)

@@ -1,4 +1,4 @@
-"""Signature metadata: the dialects of LINCS brought into one set of columns, and what is left after each filter."""
+"""Signature metadata: the dialects of LINCS brought into one set of columns."""
 
 import re
 
@@ -6,25 +6,36 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.utils.columns import pick_columns
-from scperturb_cmap.utils.errors import InputError, Problem, some
+from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import compound_key
 
-__all__ = ["COLUMNS", "harmonise_metadata", "parse_dose", "parse_time", "quality_funnel"]
+__all__ = ["COLUMNS", "harmonise_metadata", "parse_dose", "parse_time"]
 
 #: Our columns and their names in LINCS2020 (siginfo_beta), GSE92742 / GSE70138 (sig_info), and GCTX column metadata.
 _ALIASES = {
-    "sig_id": ("sig_id", "distil_id", "id", "cid"),
-    "compound": ("cmap_name", "pert_iname", "compound"),
+    "sig_id": ("sig_id", "distil_id", "inst_id", "sample_id", "id", "cid"),
+    "compound": ("cmap_name", "pert_iname", "pert_name", "compound", "perturbation", "pert_desc"),
     "pert_id": ("pert_id",),
     "pert_type": ("pert_type",),
-    "cell_line": ("cell_iname", "cell_id", "cell_mfc_name", "cell_line"),
+    "inchi_key": ("inchi_key", "inchikey", "InChIKey"),
+    "cell_line": ("cell_iname", "cell_id", "cell_mfc_name", "cell_line", "cell_type", "celltype"),
     "dose": ("pert_idose", "dose_um"),
-    "dose_value": ("pert_dose",),
-    "dose_unit": ("pert_dose_unit",),
+    "dose_value": ("pert_dose", "exp_pert_dose", "dose_value"),
+    "dose_unit": ("pert_dose_unit", "exp_pert_dose_unit", "dose_unit"),
     "time": ("pert_itime", "time_h"),
-    "time_value": ("pert_time",),
-    "time_unit": ("pert_time_unit",),
+    "time_value": ("pert_time", "exp_pert_time", "time", "time_value"),
+    "time_unit": ("pert_time_unit", "exp_pert_time_unit", "time_unit"),
+    "batch": ("det_plate", "rna_plate", "brew_prefix", "batch", "plate"),
+    "n_replicates": ("distil_nsample", "nsample", "n_replicates"),
+    "tas": ("tas", "distil_tas"),
+    "cc_q75": ("distil_cc_q75", "cc_q75"),
+    "self_rank": ("pct_self_rank_q25",),
+    "exemplar": ("is_exemplar_sig", "is_exemplar"),
+    "qc_pass": ("qc_pass",),
 }
+
+#: Range of the numbers.
+_NUMBERS = {"n_replicates": (0, np.inf), "tas": (0, 1), "cc_q75": (-1, 1), "self_rank": (0, 100)}
 
 #: Every column that is looked at.
 COLUMNS = frozenset(name for names in _ALIASES.values() for name in names)
@@ -46,9 +57,6 @@ _TIME_UNITS = {
     "day": 24.0,
     "days": 24.0,
 }
-
-#: Perturbation types that are compound treatments; poscon = a compound that serves as positive control.
-_TREATMENTS = ("trt_cp", "trt_poscon")
 
 
 def parse_dose(text: str) -> float:
@@ -86,22 +94,24 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
     Returns
     -------
     metadata
-        Index sig_id; columns compound, compound_id, pert_id, pert_type, cell_line (text) and dose_um, time_h (NaN =
-        missing).
+        Index sig_id; columns compound, compound_id (the normalised name), pert_id, pert_type, inchi_key, cell_line, batch
+        (text, missing = "") and dose_um, time_h, n_replicates, tas, cc_q75, self_rank (a fraction), exemplar, qc_pass
+        (1 or 0) as numbers (NaN = missing).
     warnings
         How many doses and times are there but could not be read.
 
     Raises
     ------
     InputError
-        No column of signature ids or compound names, or an id that stands twice.
+        No column of signature ids or compound names, an id that stands twice, or a quality column that holds no number
+        or one outside its range.
 
     Examples
     --------
     >>> table = pd.DataFrame({"sig_id": ["a"], "pert_iname": ["Drug A"], "cell_id": ["MCF7"], "pert_idose": ["10 uM"]})
     >>> metadata, warnings = harmonise_metadata(table, "sig_info.txt")
-    >>> metadata.loc["a"].astype(str).tolist(), warnings
-    (['Drug A', 'drug-a', '', '', 'MCF7', '10.0', 'nan'], [])
+    >>> metadata.loc["a", ["compound_id", "cell_line", "dose_um", "time_h"]].astype(str).tolist(), warnings
+    (['drug-a', 'MCF7', '10.0', 'nan'], [])
     """
     remedy = "Give the siginfo table that belongs to the matrix."
     text = pick_columns(table, _ALIASES, ["sig_id", "compound"], name, remedy).astype(str)
@@ -114,7 +124,8 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
                 "Keep one row per signature.",
             )
         )
-    out = text.set_index("sig_id")[["compound", "pert_id", "pert_type", "cell_line"]]
+    named = ["compound", "pert_id", "pert_type", "inchi_key", "cell_line", "batch"]
+    out = text.set_index("sig_id")[named].assign(pert_type=text["pert_type"].str.casefold().to_numpy())
     out.insert(1, "compound_id", out["compound"].map(compound_key))
     # A unit without a value is no dose.
     joined = {
@@ -123,6 +134,11 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
     }
     dose, time = (text[what].where(text[what] != "", joined[what]) for what in ("dose", "time"))
     out = out.assign(dose_um=dose.map(parse_dose).to_numpy(), time_h=time.map(parse_time).to_numpy())
+    for column, (low, high) in _NUMBERS.items():
+        out[column] = _number(text[column], column, low, high, name).to_numpy()
+    out["self_rank"] = _fraction(out["self_rank"])
+    for column in ("exemplar", "qc_pass"):
+        out[column] = text[column].map(_flag).to_numpy()
     warnings = [
         f"{len(lost)} {what}s could not be read and are missing (such as {lost.iloc[0]!r})."
         for what, given, read in (("dose", dose, out["dose_um"]), ("time", time, out["time_h"]))
@@ -131,68 +147,35 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
     return out, warnings
 
 
-def quality_funnel(
-    metadata: pd.DataFrame, signatures: pd.Index, row: dict[str, str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Filter the signatures of a matrix and count what is left after each step.
-
-    Parameters
-    ----------
-    metadata
-        As :func:`harmonise_metadata` gives them.
-    signatures
-        Signature ids of the matrix, in its order.
-    row
-        Row of the reference sheet.
-
-    Returns
-    -------
-    kept
-        Metadata of the signatures kept, in the order of the matrix.
-    funnel
-        One row per step: reference, step, n_signatures, n_compounds, detail.
-
-    Raises
-    ------
-    InputError
-        No signature is left.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"sig_id": ["a", "b"], "cmap_name": ["x", "DMSO"], "pert_type": ["trt_cp", "ctl_vehicle"]})
-    >>> metadata, _ = harmonise_metadata(table, "siginfo")
-    >>> kept, funnel = quality_funnel(metadata, pd.Index(["a", "b", "c"]), {"reference": "demo"})
-    >>> funnel[["step", "n_signatures"]].values.tolist()
-    [['in the matrix', 3], ['with metadata', 2], ['compound treatments', 1], ['with a compound name', 1]]
-    """
-    kept = metadata.loc[signatures[signatures.isin(metadata.index)]]
-    steps = [("in the matrix", len(signatures), kept["compound_id"].nunique(), "")]
-    steps.append(("with metadata", len(kept), kept["compound_id"].nunique(), "signature id found in the metadata"))
-    if (kept["pert_type"] == "").all():
-        detail = "no perturbation types given: every signature counts as a compound treatment"
-    else:
-        kept, detail = kept[kept["pert_type"].isin(_TREATMENTS)], f"perturbation type {' or '.join(_TREATMENTS)}"
-    steps.append(("compound treatments", len(kept), kept["compound_id"].nunique(), detail))
-    kept = kept[kept["compound_id"] != ""]
-    steps.append(("with a compound name", len(kept), kept["compound_id"].nunique(), ""))
-    funnel = pd.DataFrame(steps, columns=["step", "n_signatures", "n_compounds", "detail"])
-    funnel.insert(0, "reference", row["reference"])
-    if kept.empty:
-        raise _nothing_left(metadata, signatures, row, funnel)
-    return kept, funnel
+def _flag(text: str) -> float:
+    """1 or 0 of a column that says yes or no in any spelling; NaN where it says nothing."""
+    return {
+        "1": 1.0,
+        "1.0": 1.0,
+        "true": 1.0,
+        "yes": 1.0,
+        "t": 1.0,
+        "0": 0.0,
+        "0.0": 0.0,
+        "false": 0.0,
+        "no": 0.0,
+        "f": 0.0,
+    }.get(text.strip().casefold(), np.nan)
 
 
-def _nothing_left(
-    metadata: pd.DataFrame, signatures: pd.Index, row: dict[str, str], funnel: pd.DataFrame
-) -> InputError:
-    name = row["siginfo"] or row["path"]
-    last = funnel[funnel["n_signatures"] == 0]["step"].iloc[0]
-    if last == "with metadata":
-        wrong = f"None of them is in {row['path']} (there: {some(signatures)})."
-        return InputError(Problem(name, "signature ids", wrong, "Give the siginfo table that belongs to the matrix."))
-    types = some(metadata["pert_type"].unique())
-    wrong = f"None is left after the filter '{last}' (perturbation types: {types})."
-    return InputError(Problem(name, "signatures", wrong, "Compounds have the type trt_cp and a name."))
+def _number(text: pd.Series, column: str, low: float, high: float, name: str) -> pd.Series:
+    """Numbers of a quality column, missing = NaN; anything else, or a number outside its range, is refused."""
+    values = pd.to_numeric(text.where(text != "", None), errors="coerce").astype(float)
+    wrong = text[(text != "") & ~values.between(low, high)]
+    if len(wrong):
+        why = f"{wrong.iloc[0]!r} is no number from {low:g} to {high:g}."
+        raise InputError(Problem(name, f"column '{column}'", why, "Correct the metadata, or leave the column out."))
+    return values
+
+
+def _fraction(values: pd.Series) -> pd.Series:
+    """Rank percentages as fractions: CMap's builds write percent, its guide to gold signatures fractions."""
+    return values / 100 if values.max() > 1 else values
 
 
 def _parse(text: str, units: dict[str, float]) -> float:

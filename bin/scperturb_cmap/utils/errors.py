@@ -1,9 +1,9 @@
 """Problems with the user's input, said in sentences: what is wrong, where, and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-__all__ = ["InputError", "Problem", "some"]
+__all__ = ["InputError", "Problem", "attempt", "some"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,22 @@ class InputError(Exception):
     def __init__(self, problems: Problem | Iterable[Problem]):
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+def attempt(problems: list[Problem], function: Callable, *arguments: object) -> object:
+    """Result of a function; where it finds the input wrong, None, and what is wrong is added to ``problems``.
+
+    Examples
+    --------
+    >>> problems = []
+    >>> attempt(problems, int, "7"), problems
+    (7, [])
+    """
+    try:
+        return function(*arguments)
+    except InputError as error:
+        problems += error.problems
+        return None
 
 
 def some(values: Iterable, most: int = 8) -> str:

@@ -1,0 +1,161 @@
+"""One identity per compound over names, salts, vendors' ids and structures, and a table of what was merged and why."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from scperturb_cmap.utils.columns import pick_columns
+from scperturb_cmap.utils.names import compound_key
+
+__all__ = ["COMPOUND_COLUMNS", "add_compound_info", "identify_compounds"]
+
+#: Columns of the table of compounds.
+COMPOUND_COLUMNS = ("compound_id", "compound", "names", "pert_ids", "inchi_keys", "merged_by", "n_signatures")
+
+#: Columns of a table of compounds (LINCS compoundinfo, GSE92742 pert_info, Repurposing Hub samples).
+_ALIASES = {
+    "pert_id": ("pert_id", "broad_id"),
+    "compound": ("cmap_name", "pert_iname", "compound"),
+    "inchi_key": ("inchi_key", "inchikey", "InChIKey"),
+}
+
+
+def add_compound_info(metadata: pd.DataFrame, table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Fill in compound names and InChIKeys from a table of compounds, which may have several rows per compound.
+
+    Parameters
+    ----------
+    metadata
+        As :func:`~scperturb_cmap.reference.metadata.harmonise_metadata` gives it; its own entries stay.
+    table
+        Table of text: pert_id, and any of a name and an InChIKey. Several rows of a pert_id (one per target, vendor or
+        alias) never multiply signatures: the first value counts.
+    name
+        What to call the file in messages.
+
+    Returns
+    -------
+    metadata
+        The same rows.
+    warnings
+        How many pert_ids have more than one structure.
+
+    Raises
+    ------
+    InputError
+        No column of compound ids.
+
+    Examples
+    --------
+    >>> metadata = pd.DataFrame({"compound": ["x", ""], "pert_id": ["BRD-1", "BRD-2"], "inchi_key": ""})
+    >>> table = pd.DataFrame({"pert_id": ["BRD-2", "BRD-2"], "cmap_name": ["y", "y"], "target": ["A", "B"]})
+    >>> add_compound_info(metadata, table, "compoundinfo.txt")[0]["compound"].tolist()
+    ['x', 'y']
+    """
+    text = pick_columns(table, _ALIASES, ["pert_id"], name, "Give the compoundinfo table of the reference.")
+    text = text.assign(pert_id=text["pert_id"].map(_short)).query("pert_id != ''")
+    known = text.where(text != "", np.nan).groupby("pert_id").first()
+    structures = (
+        text[text["inchi_key"] != ""]
+        .groupby("pert_id")["inchi_key"]
+        .agg(lambda keys: len({key.removeprefix("InChIKey=")[:14] for key in keys}))
+    )
+    ids = metadata["pert_id"].map(_short)
+    filled = {
+        column: metadata[column].where(metadata[column] != "", ids.map(known[column]).fillna(""))
+        for column in ("compound", "inchi_key")
+    }
+    several = int((structures > 1).sum())
+    return metadata.assign(**filled), [f"{several} compound ids have several structures; the first counts."] * bool(
+        several
+    )
+
+
+def identify_compounds(metadata: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    """Give one compound_id to all rows that are the same compound.
+
+    Rows are one compound if they share a normalised name (case, spelling, salt), the first block of an InChIKey (same
+    skeleton) or a vendor id (BRD-... without its batch). The id is the normalised name most of its signatures have, so
+    that it is the same in every reference and in a drug annotation.
+
+    Parameters
+    ----------
+    metadata
+        Columns compound, pert_id, inchi_key, text, missing = ``""``.
+
+    Returns
+    -------
+    compound_id
+        One per row; ``""`` where there is neither a name nor an id.
+    compounds
+        One row per compound, columns :data:`COMPOUND_COLUMNS`: all its names, ids and structures, ``merged_by`` =
+        what joined different spellings ("name", "InChIKey", "pert_id", joined by ``|``; "" where there was one).
+
+    Examples
+    --------
+    >>> metadata = pd.DataFrame({"compound": ["Drug A", "drug-a HCl", "A-17", "b"], "pert_id": ["", "", "BRD-1", "BRD-2"],
+    ...                          "inchi_key": ["KKKKKKKKKKKKKK-X-N", "", "KKKKKKKKKKKKKK-Y-N", ""]})
+    >>> ids, compounds = identify_compounds(metadata)
+    >>> ids.tolist(), compounds["merged_by"].tolist()
+    (['drug-a', 'drug-a', 'drug-a', 'b'], ['', 'name|InChIKey'])
+    """
+    spelled = metadata[["compound", "pert_id", "inchi_key"]].value_counts(sort=False).rename("n").reset_index()
+    spelled["short"] = spelled["pert_id"].map(_short)
+    keys = spelled["compound"].where(spelled["compound"] != "", spelled["short"]).map(compound_key)
+    spelled = spelled.assign(key=keys, block=spelled["inchi_key"].str.removeprefix("InChIKey=").str[:14])
+    spelled = spelled[spelled["key"] != ""]
+    # Names, structures and ids are nodes of a graph, and each spelling joins its own: what hangs together is one compound.
+    nodes, edges = {}, []
+    for row in spelled.itertuples():
+        name = nodes.setdefault(("key", row.key), len(nodes))
+        for kind in ("block", "short"):
+            if mark := getattr(row, kind):
+                edges.append((name, nodes.setdefault((kind, mark), len(nodes))))
+    ends = np.array(edges, dtype=int).reshape(-1, 2).T
+    _, component = connected_components(coo_matrix((np.ones(len(edges)), ends), (len(nodes),) * 2), directed=False)
+    groups: dict[int, list] = {}
+    for row in spelled.itertuples():
+        groups.setdefault(component[nodes["key", row.key]], []).append(row)
+    found = [_compound(rows) for rows in groups.values()]
+    names = {
+        (row.compound, row.pert_id, row.inchi_key): compound["compound_id"]
+        for rows, compound in zip(groups.values(), found, strict=True)
+        for row in rows
+    }
+    triples = zip(metadata["compound"], metadata["pert_id"], metadata["inchi_key"], strict=True)
+    ids = pd.Series([names.get(triple, "") for triple in triples], metadata.index, dtype=object)
+    table = pd.DataFrame(found, columns=list(COMPOUND_COLUMNS)).sort_values("compound_id", ignore_index=True)
+    return ids, table
+
+
+def _compound(rows: list) -> dict:
+    """The row of one compound, from its spellings."""
+    counts, spellings, keys_of, names_of = Counter(), Counter(), {}, {}
+    for row in rows:
+        counts[row.key] += row.n
+        names_of.setdefault(row.key, set()).add(row.compound)
+        for kind, mark in (("InChIKey", row.block), ("pert_id", row.short)):
+            if mark:
+                keys_of.setdefault((kind, mark), set()).add(row.key)
+    key = min(counts, key=lambda name: (-counts[name], name))
+    for row in rows:
+        spellings[row.compound or row.short] += row.n if row.key == key else 0
+    joined = {kind for (kind, _), keys in keys_of.items() if len(keys) > 1}
+    joined |= {"name"} if any(len(names) > 1 for names in names_of.values()) else set()
+    return {
+        "compound_id": key,
+        "compound": min(spellings, key=lambda name: (-spellings[name], name)),
+        "names": "|".join(sorted({row.compound for row in rows} - {""})),
+        "pert_ids": "|".join(sorted({row.pert_id for row in rows} - {""})),
+        "inchi_keys": "|".join(sorted({row.inchi_key for row in rows} - {""})),
+        "merged_by": "|".join(kind for kind in ("name", "InChIKey", "pert_id") if kind in joined),
+        "n_signatures": sum(row.n for row in rows),
+    }
+
+
+def _short(pert_id: str) -> str:
+    """A Broad id without its salt and batch: BRD-K12345678-001-01-1 -> BRD-K12345678."""
+    return pert_id[:13] if pert_id.startswith("BRD-") else pert_id

@@ -1,0 +1,85 @@
+"""Any source of drug signatures, opened: metadata, compounds and genes in this project's words, values not yet read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scperturb_cmap.io.sources import open_source
+from scperturb_cmap.io.tables import read_text_table
+from scperturb_cmap.reference.identity import add_compound_info, identify_compounds
+from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata
+from scperturb_cmap.utils.errors import InputError, Problem, attempt
+
+__all__ = ["Opened", "open_reference"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A reference before anything is filtered or read.
+
+    Parameters
+    ----------
+    genes, signatures
+        Ids as in the file.
+    metadata
+        One row per signature the metadata know (:func:`~scperturb_cmap.reference.metadata.harmonise_metadata`).
+    compounds
+        What was merged into one compound, and why (:func:`~scperturb_cmap.reference.identity.identify_compounds`).
+    read
+        Ascending positions of signatures -> values, float32 (n_signatures, n_genes), NaN = not measured.
+    effect
+        What the values are.
+    warnings
+        Sentences.
+    """
+
+    genes: pd.Index
+    signatures: pd.Index
+    metadata: pd.DataFrame
+    compounds: pd.DataFrame
+    read: Callable[[np.ndarray], np.ndarray]
+    effect: str
+    warnings: list[str]
+
+
+def open_reference(row: dict[str, str], files: dict[str, Path]) -> Opened:
+    """Open the files of one row of the reference sheet.
+
+    Parameters
+    ----------
+    row
+        The row.
+    files
+        Where its files lie: path, and path_down, siginfo, compoundinfo where the row names them.
+
+    Raises
+    ------
+    InputError
+        A file is missing, damaged or of another format, or the metadata cannot be used.
+    """
+    problems: list[Problem] = []
+    source = attempt(problems, open_source, files["path"], row, files.get("path_down"))
+    name = row["siginfo"] or row["path"]
+    described = info = None
+    if row["siginfo"]:
+        described = attempt(
+            problems, lambda: harmonise_metadata(read_text_table(files["siginfo"], name, COLUMNS), name)
+        )
+    elif source is not None:
+        described = attempt(problems, lambda: harmonise_metadata(source.metadata, name))
+    if row["compoundinfo"]:
+        info = attempt(problems, read_text_table, files["compoundinfo"], row["compoundinfo"])
+    if problems:
+        raise InputError(problems)
+    metadata, warnings = described
+    if info is not None:
+        metadata, more = add_compound_info(metadata, info, row["compoundinfo"])
+        warnings += more
+    ids, compounds = identify_compounds(metadata)
+    # A drug has one name in every table, whatever its spellings in the file.
+    names = ids.map(compounds.set_index("compound_id")["compound"]).fillna(metadata["compound"])
+    metadata = metadata.assign(compound_id=ids, compound=names)
+    return Opened(source.genes, source.signatures, metadata, compounds, source.read, getattr(source, "effect", "modz"), warnings)
