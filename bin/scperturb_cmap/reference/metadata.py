@@ -35,7 +35,7 @@ _ALIASES = {
 }
 
 #: Range of the numbers.
-_NUMBERS = {"n_replicates": (0, np.inf), "tas": (0, 1), "cc_q75": (-1, 1), "self_rank": (0, 100)}
+_NUMBERS = {"n_replicates": (0, np.inf), "tas": (0, 1), "cc_q75": (-1, 1), "self_rank": (-666, 100)}
 
 #: Every column that is looked at.
 COLUMNS = frozenset(name for names in _ALIASES.values() for name in names)
@@ -136,7 +136,9 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
     out = out.assign(dose_um=dose.map(parse_dose).to_numpy(), time_h=time.map(parse_time).to_numpy())
     for column, (low, high) in _NUMBERS.items():
         out[column] = _number(text[column], column, low, high, name).to_numpy()
-    out["self_rank"] = _fraction(out["self_rank"])
+    # A quartile of ranks some of which were -666 is a negative number without meaning (three of 272 in a published file).
+    spoiled = out["self_rank"] < 0
+    out["self_rank"] = _fraction(out["self_rank"].mask(spoiled))
     for column in ("exemplar", "qc_pass"):
         out[column] = text[column].map(_flag).to_numpy()
     warnings = [
@@ -144,6 +146,8 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
         for what, given, read in (("dose", dose, out["dose_um"]), ("time", time, out["time_h"]))
         if len(lost := given[(given != "") & read.isna().to_numpy()])
     ]
+    if spoiled.any():
+        warnings.append(f"{spoiled.sum()} values of pct_self_rank_q25 are negative (a -666 was averaged in): missing.")
     return out, warnings
 
 

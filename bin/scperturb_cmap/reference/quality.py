@@ -141,7 +141,7 @@ def quality_funnel(
             keeps = keeps.keeps(kept)
         else:
             keeps = keeps(kept)
-        kept = kept[keeps.to_numpy(dtype=bool)]
+        kept = kept[np.asarray(keeps, dtype=bool)]
         steps.append((step, len(kept), kept["compound_id"].nunique(), detail))
     funnel = pd.DataFrame(steps, columns=["step", "n_signatures", "n_compounds", "detail"])
     funnel.insert(0, "reference", row["reference"])

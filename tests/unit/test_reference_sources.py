@@ -1,0 +1,277 @@
+"""Reference sources: what each file becomes, which signatures are kept, which names are one compound, what is refused."""
+
+import gzip
+import json
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from scperturb_cmap.io.gene_tables import read_gene_table
+from scperturb_cmap.io.sources import MatrixTable, SetPairs, SignatureFile, open_source
+from scperturb_cmap.reference import (
+    check_library_files,
+    harmonise_metadata,
+    open_reference,
+    quality_funnel,
+    read_library,
+    write_library,
+)
+from scperturb_cmap.reference.identity import add_compound_info, identify_compounds
+from scperturb_cmap.reference.quality import parse_filters
+from scperturb_cmap.utils.errors import InputError
+
+ROW = dict.fromkeys(("path_down", "siginfo", "geneinfo", "compoundinfo", "level", "filter", "control", "licence"), "")
+
+
+def gmt(path, sets):
+    path.write_bytes(gzip.compress("\n".join("\t".join([name, "", *genes]) for name, genes in sets.items()).encode()))
+    return path
+
+
+def test_pairs_of_gene_sets(tmp_path):
+    up = gmt(tmp_path / "up.gmt.gz", {"d@MCF7#1e-05M_1": ["A", "B", "C", "D"], "e@PC3#3e-06M_7": ["X"]})
+    down = gmt(tmp_path / "down.gmt.gz", {"d@MCF7#1e-05M_1": ["X", "Y"], "e@PC3#3e-06M_7": ["A", "B"]})
+    pairs = SetPairs(up, down, "up", "down")
+    values = pd.DataFrame(pairs.read(np.array([0, 1])), columns=pairs.genes)
+    assert values.loc[0, ["A", "B", "C", "D", "X", "Y"]].tolist() == [1, 0.75, 0.5, 0.25, -1, -0.5]
+    assert values.loc[1, ["X", "A", "B", "C", "Y"]].tolist() == [1, -1, -0.5, 0, 0]
+    metadata, _ = harmonise_metadata(pairs.metadata, "up")
+    found = metadata.loc["e@PC3#3e-06M_7", ["compound", "cell_line", "dose_um", "batch"]]
+    assert found.tolist() == ["e", "PC3", pytest.approx(3), "7"]
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "said"),
+    [
+        ({"a@b#1M_1": ["A"]}, {"other": ["B"]}, "2 sets stand in one of the files"),
+        ({"a@b#1M_1": ["A", "B"]}, {"a@b#1M_1": ["B"]}, "in the up and in the down set"),
+        ({"noname": ["A"]}, {"noname": ["B"]}, "They do not tell the compound"),
+    ],
+)
+def test_pairs_that_are_none(tmp_path, up, down, said):
+    with pytest.raises(InputError, match=said):
+        _ = SetPairs(gmt(tmp_path / "u.gmt", up), gmt(tmp_path / "d.gmt", down), "u", "d").metadata
+
+
+@pytest.mark.parametrize("store", ["dense", "csr", "csc"])
+def test_a_signature_file_in_parts(tmp_path, store):
+    from scipy import sparse
+
+    x = np.random.default_rng(1).normal(size=(7, 5)).astype(np.float32)
+    x[2, 3] = np.nan
+    obs = pd.DataFrame({"pert_name": "D", "cell_type": ["B", "T"] * 3 + ["B"]}, index=[f"s{n}" for n in range(7)])
+    stored = {"dense": x, "csr": sparse.csr_matrix(x), "csc": sparse.csc_matrix(x)}[store]
+    ad.AnnData(stored, obs=obs, var=pd.DataFrame(index=list("ABCDE"))).write_h5ad(tmp_path / "a.h5ad")
+    file = SignatureFile(tmp_path / "a.h5ad", "a.h5ad")
+    np.testing.assert_array_equal(file.read(np.array([0, 2, 6])), x[[0, 2, 6]])
+    metadata, _ = harmonise_metadata(file.metadata, "a.h5ad")
+    assert metadata.loc["s1", ["compound", "cell_line"]].tolist() == ["D", "T"]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.csv.gz", "a.parquet"])
+def test_a_plain_table(tmp_path, name):
+    table = pd.DataFrame({"s1": [1.5, np.nan], "s2": [0.0, -2.0]}, index=pd.Index(["007", "8"], name="gene"))
+    if name.endswith("parquet"):
+        table.reset_index().to_parquet(tmp_path / name)
+    else:
+        table.to_csv(tmp_path / name, sep="\t" if "tsv" in name else ",")
+    found = MatrixTable(tmp_path / name, name)
+    assert found.genes.tolist() == ["007", "8"] and found.signatures.tolist() == ["s1", "s2"]
+    np.testing.assert_array_equal(found.read(np.array([0, 1])), table.to_numpy(np.float32).T)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gene,a,a\n1,2,3\n", "The column 'a' stands more than once"),
+        ("gene,a\n1,x\n", "Column 'a' holds values that are no numbers"),
+        ("gene,a\n1,2,3,4\n5,6\n", "does not parse|no numbers|no values"),
+        ("gene\n1\n", "It has no values"),
+        ("<html>", "HTML page"),
+    ],
+)
+def test_a_plain_table_that_is_none(tmp_path, text, said):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(InputError, match=said):
+        MatrixTable(tmp_path / "a.csv", "a.csv")
+
+
+INFO = pd.DataFrame({
+    "sig_id": list("abcdefg"),
+    "cmap_name": ["x", "x", "y", "y", "z", "DMSO", "w"],
+    "pert_type": ["trt_cp"] * 5 + ["ctl_vehicle", "TRT_CP"],
+    "cell_iname": ["MCF7", "A375", "MCF7", "A375", "PC3", "MCF7", "MCF7"],
+    "pert_idose": ["10 uM", "3.33 uM", "0.1 uM", "10 uM", "10 uM", "", "3.3333 uM"],
+    "pert_itime": ["24 h", "6 h", "24 h", "24 h", "24 h", "24 h", "24 h"],
+    "cc_q75": ["0.5", "0.1", "0.2", "-666", "0.9", "0.9", "0.3"],
+    "pct_self_rank_q25": ["1", "1", "5", "1", "50", "1", "4.9"],
+    "is_exemplar_sig": ["1", "0", "1", "1", "", "1", "1"],
+    "tas": ["0.5", "0.1", "0.2", "0.4", "0.9", "0.1", "0.3"],
+    "nsample": ["3", "2", "4", "3", "5", "60", "3"],
+}).replace("-666", "")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wish", "kept"),
+    [
+        ("", "abcdeg"),
+        ("gold", "acg"),
+        ("exemplar", "acdg"),
+        ("tas>=0.2", "acdeg"),
+        ("tas > 0.2; replicates >= 3", "adeg"),
+        ("cell_line=mcf7|PC3", "aceg"),
+        ("dose_um=3.33", "bg"),
+        ("dose_um<=1", "c"),
+        ("time_h=6|48", "b"),
+        ("pert_type=ctl_vehicle", "f"),
+    ],
+)
+def test_filters_keep_what_they_say(wish, kept):
+    metadata, _ = harmonise_metadata(INFO, "siginfo")
+    found, funnel = quality_funnel(metadata, pd.Index(list("abcdefg")), {"reference": "r", "filter": wish})
+    assert "".join(found.index) == kept
+    assert funnel["n_signatures"].is_monotonic_decreasing and funnel["n_signatures"].iloc[-1] == len(kept)
+    steps = [part.replace(" ", "").casefold() for part in wish.split(";") if part]
+    assert funnel["step"].tolist()[-len(steps) or len(funnel) :] == steps
+
+
+def test_percent_and_fraction_are_told_apart():
+    """A peer took percent for fractions and kept almost nothing, or the reverse and kept everything."""
+    fractions = INFO.assign(pct_self_rank_q25=(INFO["pct_self_rank_q25"].astype(float) / 100).astype(str))
+    one, other = (harmonise_metadata(table, "siginfo")[0]["self_rank"] for table in (INFO, fractions))
+    np.testing.assert_allclose(one, other)
+    spoiled, warnings = harmonise_metadata(
+        INFO.assign(pct_self_rank_q25=["-98.1", *INFO["pct_self_rank_q25"][1:]]), "s"
+    )
+    assert np.isnan(spoiled["self_rank"].iloc[0]) and "1 values of pct_self_rank_q25 are negative" in warnings[0]
+    with pytest.raises(InputError, match="column 'self_rank': '500' is no number from -666 to 100"):
+        harmonise_metadata(INFO.assign(pct_self_rank_q25="500"), "siginfo")
+    with pytest.raises(InputError, match="column 'cc_q75': '20' is no number from -1 to 1"):
+        harmonise_metadata(INFO.assign(cc_q75="20"), "siginfo")
+
+
+@pytest.mark.parametrize("wish", ["golden", "tas", "tas>=high", "tas>=0.1|0.2", "cell_line>=A", "tas=>1"])
+def test_a_filter_that_is_not_understood(wish):
+    with pytest.raises(InputError, match="column 'filter': .* is not understood"):
+        parse_filters(wish)
+
+
+def test_a_filter_without_its_column_is_refused():
+    metadata, _ = harmonise_metadata(INFO.drop(columns=["cc_q75", "tas"]), "siginfo")
+    for wish, column in (("gold", "cc_q75"), ("tas>=0.2", "tas"), ("qc_pass", "qc_pass")):
+        with pytest.raises(InputError, match=f"The filter '{wish}' needs {column}, which the metadata do not have"):
+            quality_funnel(metadata, pd.Index(list("abcdefg")), {"reference": "r", "filter": wish})
+
+
+def test_vehicles_are_known_by_name_where_types_are_not_given():
+    metadata, _ = harmonise_metadata(INFO.drop(columns="pert_type"), "siginfo")
+    assert "".join(quality_funnel(metadata, pd.Index(list("abcdefg")), {"reference": "r"})[0].index) == "abcdeg"
+
+
+def test_several_rows_per_compound_never_multiply_signatures():
+    """A peer joined compoundinfo, one row per target, and counted signatures several times."""
+    metadata, _ = harmonise_metadata(
+        INFO.assign(pert_id=[f"BRD-K{n:08d}" for n in range(7)], cmap_name="").drop(columns=[]), "s"
+    )
+    info = pd.DataFrame({
+        "pert_id": ["BRD-K00000000"] * 3 + ["BRD-K00000001-001-02-3"],
+        "cmap_name": ["x", "x", "other"] + ["y"],
+        "inchi_key": ["", "AAAAAAAAAAAAAA-B-C", "DDDDDDDDDDDDDD-E-F", ""],
+    })  # fmt: skip
+    found, warnings = add_compound_info(metadata, info, "compoundinfo")
+    assert len(found) == 7 and found["compound"].tolist()[:3] == ["x", "y", ""]
+    assert found["inchi_key"].iloc[0] == "AAAAAAAAAAAAAA-B-C" and warnings == [
+        "1 compound ids have several structures; the first counts."
+    ]
+
+
+def test_names_salts_ids_and_structures_that_are_one_compound():
+    rows = [
+        ("Imatinib", "BRD-K92723993-001-01-1", ""),
+        ("imatinib mesylate", "", "KTUFNOKKBVMGRW-UHFFFAOYSA-N"),
+        ("Gleevec", "", "InChIKey=KTUFNOKKBVMGRW-XXXXXXXXXX-N"),
+        ("STI-571", "BRD-K92723993-066-09-1", ""),
+        ("lithium chloride", "", ""),
+        ("lithium carbonate", "", ""),
+        ("", "BRD-K00000001-001-01-1", ""),
+        ("", "", ""),
+    ]
+    metadata = pd.DataFrame(rows, columns=["compound", "pert_id", "inchi_key"])
+    ids, compounds = identify_compounds(metadata)
+    assert ids.tolist() == ["imatinib"] * 4 + ["lithium-chloride", "lithium-carbonate", "brd-k00000001", ""]
+    table = compounds.set_index("compound_id")
+    assert table.loc["imatinib", "merged_by"] == "name|InChIKey|pert_id" and table.loc["imatinib", "n_signatures"] == 4
+    assert set(table.loc["imatinib", "names"].split("|")) == {row[0] for row in rows[:4]}
+    again = identify_compounds(metadata.iloc[::-1])[0].iloc[::-1]
+    assert again.tolist() == ids.tolist()  # the order of rows does not matter
+
+
+def test_a_library_is_what_it_was(tmp_path):
+    (tmp_path / "lib.shard_0000.h5ad").write_bytes(b"shard")
+    file = tmp_path / "lib.library.json"
+    write_library([tmp_path / "lib.shard_0000.h5ad"], file, "lib", licence="CC BY 4.0")
+    row = {"path": "lib.library.json", "reference": "lib"}
+    about = read_library(file, row)
+    assert about["licence"] == "CC BY 4.0"
+    check_library_files(about, [tmp_path / "lib.shard_0000.h5ad"], "lib.library.json")
+    with pytest.raises(InputError, match=r"lib.shard_0000.h5ad: It is not beside the library file"):
+        check_library_files(about, [], "lib.library.json")
+    (tmp_path / "lib.shard_0000.h5ad").write_bytes(b"shar!")
+    with pytest.raises(InputError, match="It has changed since"):
+        check_library_files(about, [tmp_path / "lib.shard_0000.h5ad"], "lib.library.json")
+    with pytest.raises(InputError, match="It is the library of 'lib', in the sheet it is called 'other'"):
+        read_library(file, row | {"reference": "other"})
+    for content in ("{}", "[]", "no", json.dumps({"kind": "another", "files": [], "reference": "lib"})):
+        file.write_text(content)
+        with pytest.raises(InputError, match="It does not describe a library"):
+            read_library(file, row)
+
+
+L1000 = "lincs/l1000_"
+#: format, file, siginfo; genes, signatures of compounds, names of compounds
+REAL = {
+    "consensus": ("gctx", L1000 + "consensus_drugbank_n1170x978.gctx", "siginfo_consensus_drugbank.txt", 978, 1170, 1170),
+    "level5": ("gctx", L1000 + "level5_modz_n272x978.gctx", "", 978, 272, 3),
+    "level4": ("gctx", L1000 + "level4_LJP005_A375_24H_n377x978.gctx", "instinfo_level4_LJP005_A375_24H.txt", 978, 351, 59),
+    "level3": ("gctx", L1000 + "level3_CPC006_A375_6H_n371x978.gctx", "instinfo_level3_CPC006_A375_6H.txt", 978, 355, 352),
+    "tahoe": ("signatures", "lincs/tahoe_signatures_39lines.h5ad", "", 5623, 3149, 82),
+    "op2": ("signatures", "lincs/op2_pbmc_signatures_B_NK_T.h5ad", "", 6349, 294, 98),
+    "cmap02": ("gmt", "cmap02/cmap_build02_up100.gmt.gz", "", 12240, 4985, 1060),
+}  # fmt: skip
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", REAL)
+def test_published_files_hold_what_their_readme_says(real_data, name):
+    kind, path, siginfo, n_genes, n_signatures, n_names = REAL[name]
+    row = ROW | {"reference": name, "format": kind, "path": path, "siginfo": siginfo}
+    files = {"path": real_data / path} | ({"siginfo": real_data / "lincs" / siginfo} if siginfo else {})
+    if kind == "gmt":
+        row["path_down"], files["path_down"] = "down", real_data / path.replace("up100", "dn100")
+    opened = open_reference(row, files)
+    kept, _ = quality_funnel(opened.metadata, opened.signatures, row)
+    compounds = opened.compounds[opened.compounds["compound_id"].isin(kept["compound_id"])]
+    names = {spelled for names in compounds["names"] for spelled in names.split("|")}
+    merged = compounds[compounds["merged_by"] != ""]
+    print(
+        f"\n{name}: {len(opened.genes)} genes, {len(kept)} signatures, {len(names)} names, {len(compounds)} compounds;",
+        end=" ",
+    )
+    print("merged:", merged["names"].tolist())
+    assert (len(opened.genes), len(kept), len(names)) == (n_genes, n_signatures, n_names)
+    values = opened.read(np.arange(3))
+    assert values.shape == (3, n_genes) and np.isfinite(values).any()
+    table = read_gene_table([real_data / "genes" / n for n in ("lincs_gene_info_12328.tsv", "human_gene_map.tsv.gz")])
+    matched = (table.map(opened.genes)["gene_key"] != "").sum()
+    print(f"{matched} genes matched")
+    assert matched == n_genes if kind == "gctx" else matched > 0.8 * n_genes
+
+
+def test_a_source_of_another_format_is_refused(tmp_path):
+    (tmp_path / "a").write_text("gene\ta\n1\t2\n")
+    for kind in ("gctx", "gct", "signatures", "gmt"):
+        row = ROW | {"reference": "r", "format": kind, "path": "a", "path_down": "a"}
+        with pytest.raises(InputError):
+            open_source(tmp_path / "a", row, tmp_path / "a")
