@@ -121,3 +121,25 @@ def test_the_second_run_is_all_cached(demo_run, run_pipeline):
     again = run_pipeline(demo_run.outdir.parent, "-profile", "test", "-resume")
     assert again.status == 0, again.said
     assert set(again.trace["status"]) == {"CACHED"}
+
+
+def test_a_finished_library_is_not_built_again(demo_run, demo, make_project, run_pipeline):
+    """The library of one run is a reference of the next, and gives the same scores; a changed shard is refused."""
+    import shutil
+
+    project = make_project()
+    folder = project / "assets" / "demo"
+    shutil.copytree(demo_run.outdir / "reference", folder / "lib")
+    sheet = "reference,path,format,role\ndemo_l1000,lib/demo_l1000.library.json,library,search\n"
+    (folder / "references.csv").write_text(sheet)
+    run = run_pipeline(project, "-profile", "test")
+    assert run.status == 0, run.said
+    mine, theirs = ((r.outdir / "ranking" / "demo.drugs.tsv").read_text() for r in (run, demo_run))
+    assert mine == theirs
+    built, used = ((r.outdir / "reference" / "demo_l1000.library.json").read_text() for r in (run, demo_run))
+    assert built == used
+    shard = folder / "lib" / "demo_l1000.shard_0000.h5ad"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    broken = run_pipeline(project, "-profile", "test", "-resume")
+    assert broken.status != 0
+    assert "demo_l1000.shard_0000.h5ad: It has changed since the library was made" in broken.said
