@@ -51,7 +51,7 @@ def use_library(args: Namespace, row: dict) -> None:
 
 def build(args: Namespace, row: dict) -> None:
     """Read, filter and harmonise a reference, and write it in shards."""
-    from scperturb_cmap import genes, reference
+    from scperturb_cmap import reference
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.gene_tables import read_gene_table
     from scperturb_cmap.io.signature_set import write_signature_set
@@ -61,8 +61,7 @@ def build(args: Namespace, row: dict) -> None:
     files = {column: getattr(args, column) for column in FILES if getattr(args, column)}
     table = read_gene_table([*args.genes, args.geneinfo] if args.geneinfo else args.genes)
     opened = reference.open_reference(row, files)
-    mapping = table.map(opened.genes)
-    counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
+    mapping, counts = opened.map_genes(table, row["path"], args.min_gene_overlap)
     metadata, funnel = reference.quality_funnel(opened.metadata, opened.signatures, row)
 
     positions = opened.signatures.get_indexer(metadata.index)

@@ -217,6 +217,6 @@ def check_reference(
         problems += problems_of(quality_funnel, opened.metadata, opened.signatures, row)
         if tables is not None and bool(own) == ("geneinfo" in files):
             table = GeneTable.from_tables([*tables, *own])
-            problems += problems_of(check_mapping, table.map(opened.genes), table, row["path"], min_gene_overlap)
+            problems += problems_of(opened.map_genes, table, row["path"], min_gene_overlap)
     if problems:
         raise InputError(problems)

@@ -10,7 +10,7 @@ import pandas as pd
 from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["FEATURE_SPACES", "MATCHED", "GeneTable", "check_mapping", "harmonise_gene_table"]
+__all__ = ["FEATURE_SPACES", "MATCHED", "GeneTable", "check_mapping", "check_symbols", "harmonise_gene_table"]
 
 log = logging.getLogger(__name__)
 
@@ -220,6 +220,40 @@ def check_mapping(mapping: pd.DataFrame, table: GeneTable, name: str, min_overla
             )
         )
     return counts
+
+
+def check_symbols(mapping: pd.DataFrame, symbols: Sequence[str], table: GeneTable, name: str) -> None:
+    """Refuse a file whose gene ids do not belong to the symbols it gives beside them, as after one of them was sorted.
+
+    Parameters
+    ----------
+    mapping
+        Result of :meth:`GeneTable.map` for the file's ids.
+    symbols
+        The file's own symbols, same order, ``""`` = none.
+    table, name
+        As for :func:`check_mapping`.
+
+    Raises
+    ------
+    InputError
+        Of the genes that both find, at least 10, more than a fifth are different ones.
+    """
+    by_symbol = table.map(list(symbols))["gene_key"].to_numpy()
+    by_id = mapping["gene_key"].to_numpy()
+    both = (by_id != "") & (by_symbol != "")
+    wrong = both & (by_id != by_symbol)
+    if both.sum() >= 10 and wrong.sum() > 0.2 * both.sum():
+        first = int(wrong.argmax())
+        raise InputError(
+            Problem(
+                name,
+                "gene ids",
+                f"{wrong.sum()} of {both.sum()} do not belong to the symbol beside them "
+                f"(such as {mapping['gene'].iloc[first]} and {symbols[first]!r}): ids or symbols were shuffled.",
+                "Write the file again with ids and symbols in the same order.",
+            )
+        )
 
 
 def _are_row_numbers(mapping: pd.DataFrame) -> bool:

@@ -275,3 +275,26 @@ def test_a_source_of_another_format_is_refused(tmp_path):
         row = ROW | {"reference": "r", "format": kind, "path": "a", "path_down": "a"}
         with pytest.raises(InputError):
             open_source(tmp_path / "a", row, tmp_path / "a")
+
+
+@pytest.mark.real
+def test_shuffled_gene_ids_are_refused(real_data, tmp_path):
+    """The ids of a published matrix in another order than its symbols: every gene is known, and every value wrong."""
+    import shutil
+
+    import h5py
+
+    path = shutil.copy(real_data / "lincs" / "l1000_level5_modz_n272x978.gctx", tmp_path / "a.gctx")
+    (tmp_path / "a.gctx").chmod(0o644)
+    table = read_gene_table([real_data / "genes" / "lincs_gene_info_12328.tsv"])
+    row = ROW | {"reference": "r", "format": "gctx", "path": "a.gctx"}
+    assert open_reference(row, {"path": path}).map_genes(table, "a.gctx", 0.5)[1]["n_entrez_id"] == 978
+    with h5py.File(path, "r+") as file:
+        ids = file["0/META/ROW/id"][()]
+        file["0/META/ROW/id"][...] = np.random.default_rng(0).permutation(ids)
+    with pytest.raises(InputError, match="of 943 do not belong to the symbol beside them"):
+        open_reference(row, {"path": path}).map_genes(table, "a.gctx", 0.5)
+    with h5py.File(path, "r+") as file:
+        file["0/META/ROW/id"][...] = np.array([str(n).encode() for n in range(978)])
+    with pytest.raises(InputError, match="They are row numbers"):
+        open_reference(row, {"path": path}).map_genes(table, "a.gctx", 0.5)

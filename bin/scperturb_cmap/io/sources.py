@@ -18,11 +18,12 @@ from scipy.sparse import issparse
 
 from scperturb_cmap.io.cells import Cells
 from scperturb_cmap.io.gctx import GeneMatrix
+from scperturb_cmap.io.hdf5 import open_hdf5
 from scperturb_cmap.io.queries import read_gmt
-from scperturb_cmap.io.tables import require_data
+from scperturb_cmap.io.tables import decoded, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["MatrixTable", "SetPairs", "SignatureFile", "open_source"]
+__all__ = ["MatrixTable", "SetPairs", "SignatureFile", "open_source", "symbols_of"]
 
 #: Name of an instance of Connectivity Map build 02, such as metformin@MCF7#1e-05M_1.
 _INSTANCE = re.compile(r"(?P<compound>.+)@(?P<cell>[^@#]*)#(?P<dose>[^#_]*)_(?P<batch>\w+)")
@@ -53,6 +54,23 @@ def open_source(path: Path, row: dict[str, str], path_down: Path | None = None):
     if row["format"] == "table":
         return MatrixTable(path, row["path"])
     return GeneMatrix(path, row["format"], name=row["path"])
+
+
+def symbols_of(source: object) -> list[str] | None:
+    """Symbols that a source gives beside its gene ids; None where it gives none."""
+    if isinstance(source, SignatureFile):
+        group, names = "var", ("symbol", "gene_symbol", "gene_name", "feature_name")
+    elif isinstance(source, GeneMatrix) and source.layout == "gctx":
+        group, names = "0/META/ROW", ("pr_gene_symbol", "gene_symbol")
+    else:
+        return None
+    with open_hdf5(source.path, source.name, "Copy or download it again.") as file:
+        key = next((name for name in names if name in file[group]), None)
+        if key is None:
+            return None
+        stored = file[group][key]
+        values = stored[()] if isinstance(source, GeneMatrix) else np.asarray(read_elem(stored))
+    return [decoded(value) if isinstance(value, bytes) else str(value) for value in values]
 
 
 class SetPairs:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.io.sources import open_source
+from scperturb_cmap.genes import GeneTable, check_mapping, check_symbols
+from scperturb_cmap.io.sources import open_source, symbols_of
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference.identity import add_compound_info, identify_compounds
 from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata
@@ -34,6 +35,8 @@ class Opened:
         What the values are.
     warnings
         Sentences.
+    symbols
+        Gene symbols the file gives beside its ids, or None.
     """
 
     genes: pd.Index
@@ -43,6 +46,21 @@ class Opened:
     read: Callable[[np.ndarray], np.ndarray]
     effect: str
     warnings: list[str]
+    symbols: list[str] | None = None
+
+    def map_genes(self, table: GeneTable, name: str, min_overlap: float) -> tuple[pd.DataFrame, dict[str, int]]:
+        """Gene keys of the file's genes, and counts (:func:`~scperturb_cmap.genes.check_mapping`).
+
+        Raises
+        ------
+        InputError
+            Too few genes are found, or ids and symbols of the file contradict each other.
+        """
+        mapping = table.map(self.genes)
+        counts = check_mapping(mapping, table, name, min_overlap)
+        if self.symbols is not None:
+            check_symbols(mapping, self.symbols, table, name)
+        return mapping, counts
 
 
 def open_reference(row: dict[str, str], files: dict[str, Path]) -> Opened:
@@ -82,4 +100,6 @@ def open_reference(row: dict[str, str], files: dict[str, Path]) -> Opened:
     # A drug has one name in every table, whatever its spellings in the file.
     names = ids.map(compounds.set_index("compound_id")["compound"]).fillna(metadata["compound"])
     metadata = metadata.assign(compound_id=ids, compound=names)
-    return Opened(source.genes, source.signatures, metadata, compounds, source.read, getattr(source, "effect", "modz"), warnings)
+    effect = getattr(source, "effect", "modz")
+    genes, symbols = source.genes, symbols_of(source)
+    return Opened(genes, source.signatures, metadata, compounds, source.read, effect, warnings, symbols)
