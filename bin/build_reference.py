@@ -62,6 +62,9 @@ def build(args: Namespace, row: dict) -> None:
     table = read_gene_table([*args.genes, args.geneinfo] if args.geneinfo else args.genes)
     opened = reference.open_reference(row, files)
     mapping, counts = opened.map_genes(table, row["path"], args.min_gene_overlap)
+    if row["level"] in ("3", "4"):
+        landmarks = table.genes.index[table.genes["feature_space"] == "landmark"]
+        opened = reference.collapse_wells(opened, row, mapping["gene_key"].isin(landmarks).to_numpy())
     metadata, funnel = reference.quality_funnel(opened.metadata, opened.signatures, row)
 
     positions = opened.signatures.get_indexer(metadata.index)

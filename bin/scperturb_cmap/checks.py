@@ -12,7 +12,7 @@ from scperturb_cmap.io.gene_tables import map_genes
 from scperturb_cmap.io.queries import read_queries
 from scperturb_cmap.io.sheets import listed
 from scperturb_cmap.io.tables import read_text_table
-from scperturb_cmap.reference import open_reference, quality_funnel, read_library
+from scperturb_cmap.reference import open_reference, parse_filters, quality_funnel, read_library
 from scperturb_cmap.signatures.derive import ALL_CELLS
 from scperturb_cmap.signatures.samples import RESERVED, choose_populations, varying_covariates
 from scperturb_cmap.utils.errors import InputError, Problem, attempt, some
@@ -214,7 +214,10 @@ def check_reference(
         )
     if opened is not None:
         problems += problems_of(opened.read, np.array([0]))
-        problems += problems_of(quality_funnel, opened.metadata, opened.signatures, row)
+        if row["level"] in ("3", "4"):  # what is filtered are signatures, and those are not there yet
+            problems += problems_of(parse_filters, row["filter"])
+        else:
+            problems += problems_of(quality_funnel, opened.metadata, opened.signatures, row)
         if tables is not None and bool(own) == ("geneinfo" in files):
             table = GeneTable.from_tables([*tables, *own])
             problems += problems_of(opened.map_genes, table, row["path"], min_gene_overlap)

@@ -56,8 +56,10 @@ def test_every_population_is_ranked_or_has_a_reason(results):
         and (left["status"] == "not_ranked").all()
     )
     status = drugs[drugs["rank"].notna()].groupby("population")["status"].unique().map(list)
-    replicated = {"B cells", "CD14+ Monocytes", "CD4 T cells", "NK cells", "all cells"}
-    assert status.to_dict() == {name: ["ok" if name in replicated else "exploratory_evidence"] for name in ranked.index}
+    # In the small populations fewer than 300 of the 978 landmarks are seen often enough to be tested.
+    replicated = dict.fromkeys(("CD14+ Monocytes", "CD4 T cells", "all cells"), "ok")
+    replicated |= dict.fromkeys(("B cells", "NK cells"), "few_genes")
+    assert status.to_dict() == {name: [replicated.get(name, "exploratory_evidence")] for name in ranked.index}
 
 
 def test_resamples_stay_near_their_signature(results):
