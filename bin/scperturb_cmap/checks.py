@@ -204,7 +204,7 @@ def check_reference(
         read_library(files["path"], row)
         return
     problems: list[Problem] = []
-    opened = attempt(problems, open_reference, row, files)
+    opened = attempt(problems, open_reference, row, files, False)
     own: list[pd.DataFrame] = []
     if "geneinfo" in files:
         problems += problems_of(
@@ -213,8 +213,9 @@ def check_reference(
             )
         )
     if opened is not None:
-        problems += problems_of(opened.read, np.array([0]))
-        if row["level"] in ("3", "4"):  # what is filtered are signatures, and those are not there yet
+        if len(opened.signatures):
+            problems += problems_of(opened.read, np.array([0]))
+        if row["level"] in ("3", "4") or row["format"] == "cells":  # what is filtered are signatures: not there yet
             problems += problems_of(parse_filters, row["filter"])
         else:
             problems += problems_of(quality_funnel, opened.metadata, opened.signatures, row)

@@ -47,7 +47,7 @@ _OF_FORMAT = {
     "control": ("cells",),
     "siginfo": ("gctx", "gct", "gmt", "signatures", "table"),
     "geneinfo": ("gctx", "gct", "gmt", "signatures", "cells", "table"),
-    "compoundinfo": ("gctx", "gct", "gmt", "signatures", "cells", "table"),
+    "compoundinfo": ("gctx", "gct", "gmt", "signatures", "table"),
     "filter": ("gctx", "gct", "gmt", "signatures", "cells", "table"),
 }
 

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.genes import GeneTable, check_mapping, check_symbols
+from scperturb_cmap.io.cells import Cells
 from scperturb_cmap.io.sources import open_source, symbols_of
 from scperturb_cmap.io.tables import read_text_table
+from scperturb_cmap.reference.contrasts import CellAtlas
 from scperturb_cmap.reference.identity import add_compound_info, identify_compounds
 from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata
 from scperturb_cmap.utils.errors import InputError, Problem, attempt
@@ -63,7 +65,7 @@ class Opened:
         return mapping, counts
 
 
-def open_reference(row: dict[str, str], files: dict[str, Path]) -> Opened:
+def open_reference(row: dict[str, str], files: dict[str, Path], derive: bool = True) -> Opened:
     """Open the files of one row of the reference sheet.
 
     Parameters
@@ -72,6 +74,9 @@ def open_reference(row: dict[str, str], files: dict[str, Path]) -> Opened:
         The row.
     files
         Where its files lie: path, and path_down, siginfo, compoundinfo where the row names them.
+    derive
+        Whether to compare single cells with their controls; else only their labels and the first counts are looked at,
+        and there are no signatures.
 
     Raises
     ------
@@ -79,6 +84,8 @@ def open_reference(row: dict[str, str], files: dict[str, Path]) -> Opened:
         A file is missing, damaged or of another format, or the metadata cannot be used.
     """
     problems: list[Problem] = []
+    if row["format"] == "cells":
+        return _open_cells(files["path"], row, derive)
     source = attempt(problems, open_source, files["path"], row, files.get("path_down"))
     name = row["siginfo"] or row["path"]
     described = info = None
@@ -96,10 +103,28 @@ def open_reference(row: dict[str, str], files: dict[str, Path]) -> Opened:
     if info is not None:
         metadata, more = add_compound_info(metadata, info, row["compoundinfo"])
         warnings += more
-    ids, compounds = identify_compounds(metadata)
-    # A drug has one name in every table, whatever its spellings in the file.
-    names = ids.map(compounds.set_index("compound_id")["compound"]).fillna(metadata["compound"])
-    metadata = metadata.assign(compound_id=ids, compound=names)
+    metadata, compounds = _named(metadata)
     effect = getattr(source, "effect", "modz")
     genes, symbols = source.genes, symbols_of(source)
     return Opened(genes, source.signatures, metadata, compounds, source.read, effect, warnings, symbols)
+
+
+def _open_cells(path: Path, row: dict[str, str], derive: bool) -> Opened:
+    """A perturbation cell atlas."""
+    atlas = CellAtlas(Cells(path, name=row["path"]), row["control"])
+    if not derive:
+        atlas.cells.check_counts()
+        none = pd.Index([], dtype=object)
+        return Opened(atlas.genes, none, pd.DataFrame(), pd.DataFrame(), lambda _: np.empty((0, 0)), atlas.effect, [])
+    left = atlas.derive()
+    metadata, warnings = harmonise_metadata(atlas.metadata, row["path"])
+    metadata, compounds = _named(metadata)
+    return Opened(atlas.genes, atlas.signatures, metadata, compounds, atlas.read, atlas.effect, [*warnings, *left])
+
+
+def _named(metadata: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The metadata with one name and one id per compound, and the compounds."""
+    ids, compounds = identify_compounds(metadata)
+    # A drug has one name in every table, whatever its spellings in the file.
+    names = ids.map(compounds.set_index("compound_id")["compound"]).fillna(metadata["compound"])
+    return metadata.assign(compound_id=ids, compound=names), compounds

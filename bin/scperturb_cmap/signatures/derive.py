@@ -12,9 +12,10 @@ import pandas as pd
 from scperturb_cmap.genes import GeneTable
 from scperturb_cmap.io.signature_set import POPULATION_COLUMNS, signature_set
 from scperturb_cmap.signatures.design import Design, choose_design
-from scperturb_cmap.signatures.differential import COLUMNS, Fit, effect_sizes, log_cpm, wald_contrast
+from scperturb_cmap.signatures.differential import COLUMNS, Fit, effect_sizes, wald_contrast
 from scperturb_cmap.signatures.resample import donor_weights, weighted_wald
 from scperturb_cmap.signatures.samples import covariates_of
+from scperturb_cmap.utils.counts import log_cpm
 
 __all__ = ["ALL_CELLS", "EXCLUDABLE", "Derived", "Settings", "derive_signatures"]
 

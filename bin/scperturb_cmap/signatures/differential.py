@@ -7,14 +7,12 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.signatures.design import Design, standardised
+from scperturb_cmap.utils.counts import log_cpm
 
-__all__ = ["COLUMNS", "Fit", "effect_sizes", "log_cpm", "wald_contrast"]
+__all__ = ["COLUMNS", "Fit", "effect_sizes", "wald_contrast"]
 
 #: What a contrast gives for every gene; ``value`` is the signed evidence that becomes ``X`` of the signature set.
 COLUMNS = ("value", "mean_count", "log_fc", "p_value", "fdr")
-
-#: Counts added to every gene before a logarithm, for an average library (edgeR's prior.count).
-_PRIOR = 2.0
 
 #: Counts of a gene per sample, on average. Below it there is nothing to estimate a dispersion from: p-values come out too
 #: large, and tests that find nothing cost the others power (docs/develop.md, "What the null looks like").
@@ -176,20 +174,6 @@ def effect_sizes(counts: pd.DataFrame, design: Design, min_counts: int) -> pd.Da
     result["mean_count"] = wanted.mean()
     result[~tested.to_numpy()] = np.nan
     return result
-
-
-def log_cpm(counts: np.ndarray) -> np.ndarray:
-    """Log2 counts per million, two counts added in proportion to the library; shape of ``counts`` (samples x genes).
-
-    Examples
-    --------
-    >>> log_cpm(np.array([[0, 10], [0, 10]])).round(2)
-    array([[17.12, 19.71],
-           [17.12, 19.71]])
-    """
-    library = counts.sum(axis=1, keepdims=True)
-    prior = _PRIOR * library / library.mean()
-    return np.log2((counts + prior) / (library + 2 * prior) * 1e6)
 
 
 def _as_fitted(data: "DeseqDataSet") -> np.ndarray:  # noqa: F821
