@@ -4,6 +4,7 @@
 import json
 import sys
 from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scperturb_cmap.utils.cli import base_parser, run
@@ -72,10 +73,13 @@ def build(args: Namespace, row: dict) -> None:
         opened.read, positions, metadata, mapping, table, name, opened.effect, args.shard_size
     )
     written, n_empty = [], 0
-    for number, shard in enumerate(shards):
-        written.append(args.out / f"{name}.shard_{number:04d}.h5ad")
-        write_signature_set(shard, written[-1], compression=None)
-        n_empty += int((shard.obs["status"] == "empty").sum())
+    with ThreadPoolExecutor(1) as pool:  # one shard is read while the checksum of the one before is taken
+        digests = {}
+        for number, shard in enumerate(shards):
+            path = args.out / f"{name}.shard_{number:04d}.h5ad"
+            write_signature_set(shard, path, compression=None)
+            n_empty += int((shard.obs["status"] == "empty").sum())
+            digests[path] = pool.submit(file_sha256, path)
     kept = opened.compounds[opened.compounds["compound_id"].isin(metadata["compound_id"])]
     for kind, schema, content in (
         ("funnel", schemas.FUNNEL, funnel),
@@ -93,9 +97,11 @@ def build(args: Namespace, row: dict) -> None:
     }
     written.append(args.out / f"{name}.build_reference.metrics.json")
     write_json({"stage": "build_reference", "id": name, "warnings": warnings, **sizes, **counts}, written[-1])
-    sources = [{"column": c, "file": row[c], "sha256": file_sha256(path)} for c, path in files.items()]
+    digests = {path: digest.result() for path, digest in digests.items()} | {p: file_sha256(p) for p in written}
+    known = row.get("sha256", {})  # CHECK_INPUTS has read the whole file already
+    sources = [{"column": c, "file": row[c], "sha256": known.get(c) or file_sha256(f)} for c, f in files.items()]
     reference.write_library(
-        written, args.out / f"{name}.library.json", name,
+        digests, args.out / f"{name}.library.json", name,
         effect=opened.effect, sources=sources, filter=row["filter"], licence=row["licence"],
         code_digest=args.code_digest, **sizes,
     )  # fmt: skip

@@ -110,8 +110,10 @@ def check_inputs(args: Namespace) -> None:
     ]
     for row in samples:
         write_json(row, args.out / f"{row['dataset']}.sample.json")
+    digests = {(entry["role"], entry["file"]): entry["sha256"] for entry in inputs}
     for row in references:
-        write_json(row, args.out / f"{row['reference']}.reference.json")
+        known = {column: digests[column, row[column]] for column in FILES if row.get(column)}
+        write_json(row | {"sha256": known}, args.out / f"{row['reference']}.reference.json")
     write_json(
         {"code_digest": args.code_digest, "inputs": inputs, "samples": samples, "references": references},
         args.out / "manifest.json",

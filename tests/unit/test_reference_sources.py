@@ -21,6 +21,7 @@ from scperturb_cmap.reference import (
 from scperturb_cmap.reference.identity import add_compound_info, identify_compounds
 from scperturb_cmap.reference.quality import parse_filters
 from scperturb_cmap.utils.errors import InputError
+from scperturb_cmap.utils.provenance import file_sha256
 
 ROW = dict.fromkeys(("path_down", "siginfo", "geneinfo", "compoundinfo", "level", "filter", "control", "licence"), "")
 
@@ -211,7 +212,8 @@ def test_names_salts_ids_and_structures_that_are_one_compound():
 def test_a_library_is_what_it_was(tmp_path):
     (tmp_path / "lib.shard_0000.h5ad").write_bytes(b"shard")
     file = tmp_path / "lib.library.json"
-    write_library([tmp_path / "lib.shard_0000.h5ad"], file, "lib", licence="CC BY 4.0")
+    shard = tmp_path / "lib.shard_0000.h5ad"
+    write_library({shard: file_sha256(shard)}, file, "lib", licence="CC BY 4.0")
     row = {"path": "lib.library.json", "reference": "lib"}
     about = read_library(file, row)
     assert about["licence"] == "CC BY 4.0"

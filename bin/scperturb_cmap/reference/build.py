@@ -49,7 +49,8 @@ def build_shards(
     Parameters
     ----------
     read_block
-        Reads the signatures at given positions of the matrix: positions -> values, shape (n_signatures, n_rows).
+        Reads the signatures at given positions of the matrix: positions -> values of their own, shape (n_signatures,
+        n_rows).
     positions
         Positions in the matrix of the signatures to keep, in order.
     metadata
@@ -73,8 +74,10 @@ def build_shards(
     var = table.genes.loc[rows["gene_key"]]
     for start in range(0, len(positions), shard_size):
         part = slice(start, start + shard_size)
-        values = read_block(positions[part])[:, rows.index]
-        values = np.where(np.isfinite(values), values, np.nan)
+        values = read_block(positions[part])
+        if len(rows) < values.shape[1]:
+            values = values[:, rows.index]
+        values[~np.isfinite(values)] = np.nan
         empty = np.isnan(values).all(axis=1)
         obs = metadata.iloc[part].assign(
             reference=reference,

@@ -16,13 +16,13 @@ _KIND = "scPerturb-CMap library 1"
 _REMEDY = "Give the <reference>.library.json that BUILD_REFERENCE wrote, with the files beside it."
 
 
-def write_library(files: Sequence[Path], path: Path, reference: str, **about: object) -> None:
+def write_library(digests: dict[Path, str], path: Path, reference: str, **about: object) -> None:
     """Describe a finished library, last of all: without this file its shards are not taken for complete.
 
     Parameters
     ----------
-    files
-        Its shards and tables, which lie beside ``path``.
+    digests
+        Its shards and tables, which lie beside ``path`` -> their SHA-256.
     path
         Ends in .library.json.
     reference
@@ -30,7 +30,7 @@ def write_library(files: Sequence[Path], path: Path, reference: str, **about: ob
     about
         Whatever else belongs to it: effect, counts, source files with checksums, licence, code digest.
     """
-    listed = [{"file": f.name, "sha256": file_sha256(f), "bytes": f.stat().st_size} for f in sorted(files)]
+    listed = [{"file": f.name, "sha256": digests[f], "bytes": f.stat().st_size} for f in sorted(digests)]
     write_json({"kind": _KIND, "reference": reference, "files": listed, **about}, path)
 
 
