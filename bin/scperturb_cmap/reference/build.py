@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import anndata as ad
 import numpy as np
@@ -44,7 +45,7 @@ def build_shards(
     read_block: Callable[[np.ndarray], np.ndarray], positions: np.ndarray, metadata: pd.DataFrame, mapping: pd.DataFrame,
     table: GeneTable, reference: str, effect: str, shard_size: int,
 ) -> Iterator[ad.AnnData]:  # fmt: skip
-    """Read a reference shard by shard; only one shard is in memory at a time.
+    """Read a reference shard by shard; only two shards are in memory at a time.
 
     Parameters
     ----------
@@ -72,18 +73,33 @@ def build_shards(
     """
     rows = choose_rows(mapping)
     var = table.genes.loc[rows["gene_key"]]
-    for start in range(0, len(positions), shard_size):
-        part = slice(start, start + shard_size)
-        values = read_block(positions[part])
-        if len(rows) < values.shape[1]:
-            values = values[:, rows.index]
-        values[~np.isfinite(values)] = np.nan
-        empty = np.isnan(values).all(axis=1)
-        obs = metadata.iloc[part].assign(
-            reference=reference,
-            status=np.where(empty, "empty", "ok"),
-            reason=np.where(empty, "no value in the matrix", ""),
-        )
-        obs.index.name = None
-        log.info("%s: read %d of %d signatures", reference, min(part.stop, len(positions)), len(positions))
-        yield signature_set(values, obs[list(PERTURBATION_COLUMNS)], var, effect)
+    parts = [slice(start, start + shard_size) for start in range(0, len(positions), shard_size)]
+    with ThreadPoolExecutor(1) as pool:  # while one shard is written, the next is read
+        ahead = pool.submit(read_block, positions[parts[0]]) if parts else None
+        for n, part in enumerate(parts):
+            values = ahead.result()
+            ahead = pool.submit(read_block, positions[parts[n + 1]]) if n + 1 < len(parts) else None
+            if len(rows) < values.shape[1]:
+                values = values[:, rows.index]
+            empty = _only_finite(values)
+            obs = metadata.iloc[part].assign(
+                reference=reference,
+                status=np.where(empty, "empty", "ok"),
+                reason=np.where(empty, "no value in the matrix", ""),
+            )
+            obs.index.name = None
+            log.info("%s: read %d of %d signatures", reference, min(part.stop, len(positions)), len(positions))
+            shard = signature_set(values, obs[list(PERTURBATION_COLUMNS)], var, effect)
+            del values  # a shard is half a gigabyte: none is to be held longer than needed
+            yield shard
+            del shard
+
+
+def _only_finite(values: np.ndarray) -> np.ndarray:
+    """Make infinite values missing, in place; whether a signature is left without any, shape (n_signatures,)."""
+    # A sum over the row finds the few rows to look at.
+    odd = np.flatnonzero(~np.isfinite(values.sum(axis=1, dtype=np.float64)))
+    values[odd] = np.where(np.isfinite(values[odd]), values[odd], np.nan)
+    empty = np.zeros(len(values), bool)
+    empty[odd] = np.isnan(values[odd]).all(axis=1)
+    return empty
