@@ -29,8 +29,10 @@ test: export NXF_ANSI_LOG = false
 test: setup ## all tests
 	pytest $(ARGS)
 
-bench: setup ## speed and memory of pseudobulk, beside decoupler where it is installed
+bench: setup ## speed and memory: pseudobulk beside decoupler where it is installed, GCTX beside cmapPy, shards under a memory limit
 	python tests/benchmarks/bench_pseudobulk.py $(ARGS)
+	python tests/benchmarks/bench_gctx.py
+	python tests/benchmarks/bench_reference.py
 
 lint: setup ## style of the code, layers of the library, Nextflow syntax
 	ruff check .

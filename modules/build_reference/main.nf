@@ -14,7 +14,7 @@ process BUILD_REFERENCE {
     tuple val(meta), path("${meta.id}.{funnel,genes,compounds}.tsv"), emit: tables
     path "${meta.id}.library.json", emit: library
     path "${meta.id}.build_reference.metrics.json", emit: metrics
-    tuple val("${task.process}"), val('cmapPy'), eval('pkg_version.py cmapPy'), topic: versions
+    tuple val("${task.process}"), val('h5py'), eval('pkg_version.py h5py'), topic: versions
     tuple val("${task.process}"), val('anndata'), eval('pkg_version.py anndata'), topic: versions
 
     script:

@@ -56,6 +56,7 @@ def cases(n_signatures: int, n_genes: int) -> dict[str, tuple[np.ndarray | None,
         "978 random rows, all signatures": (None, landmarks),
         "both: 10,000 columns x 978 rows": (some(10_000, n_signatures), landmarks),
         "500 random columns x 978 landmarks": (some(500, n_signatures), landmarks),
+        "1 column: little but the ids": (some(1, n_signatures), None),
         "all": (None, None),
     }
 
@@ -125,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--signatures", type=int, default=100_000)
     parser.add_argument("--genes", type=int, default=12_328)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cold", action="store_true", help="put the file out of memory before each reading")
     parser.add_argument("--folder", type=Path, default=None)
     args = parser.parse_args()

@@ -1,9 +1,16 @@
-"""GCTX and GCT: ids and metadata stay text, and damage gives a sentence."""
+"""GCTX and GCT: values are cmapPy's, ids and metadata stay text, and damage gives a sentence."""
+
+import os
+import subprocess
+import sys
+import warnings
 
 import h5py
 import numpy as np
 import pytest
+from cmapPy.pandasGEXpress.parse import parse
 
+from scperturb_cmap.io import gctx as module
 from scperturb_cmap.io.gctx import GeneMatrix
 from scperturb_cmap.io.hdf5 import open_hdf5
 from scperturb_cmap.utils.errors import InputError
@@ -89,7 +96,10 @@ def test_only_the_beginning_of_a_gct_is_looked_at(tmp_path, monkeypatch):
         "#1.3\n1\t1\t0\t0\nid\ta\n1\tmuch\n",
         "#1.3\n",
         "#1.3\nfew\tmany\t0\t0\nid\ta\n",
-        '#1.3\n1\t2\t0\t0\nid\t"a\tb"\n1\t5\t6\n',
+        '#1.3\n1\t1\t0\t0\nid\t"a\tb"\n1\t5\n',
+        "#1.3\n1\t1\t0\t-1\nid\ta\n1\t5\n",
+        "#1.3\n1\t1\t0\nid\ta\n1\t5\n",
+        "#1.3\n1\t0\t2\t0\nid\tx\ty\n1\n",
     ],
 )
 def test_damaged_gct_files(tmp_path, text):
@@ -150,24 +160,223 @@ def test_damaged_types_give_a_sentence_and_our_mistakes_do_not(gctx):
         _ = {}["key"]
 
 
-def test_no_more_is_read_than_was_asked_for(gctx, monkeypatch):
-    """Asked for as many signatures as there are genes, cmapPy alone would read the whole matrix."""
+@pytest.fixture
+def write(tmp_path):
+    """Write a GCTX file of 90 signatures x 70 genes with some missing, in a given layout."""
 
-    def grow(file):
-        for key in ("0/DATA/0/matrix", "0/META/COL/id"):
-            del file[key]
-        file["0/DATA/0/matrix"] = np.arange(300.0).reshape(100, 3)
-        file["0/META/COL/id"] = np.array([f"s{n}" for n in range(100)], dtype="S")
+    def run(kind="<f4", userblock=0, n=(90, 70), **layout):
+        rng, path = np.random.default_rng(0), tmp_path / "big.gctx"
+        values = (1000 * rng.standard_normal(n)).astype(kind)
+        if values.dtype.kind == "f":
+            values[rng.random(n) < 0.1] = np.nan
+        with h5py.File(path, "w", userblock_size=userblock) as file:
+            file["0/META/ROW/id"] = np.arange(n[1]).astype("S")
+            file["0/META/COL/id"] = np.array([f"s{at}" for at in range(n[0])], dtype="S")
+            file.create_dataset("0/DATA/0/matrix", data=values, **layout)
+            file.attrs["version"] = "GCTX1.0"
+        return path
 
-    matrix, sizes = GeneMatrix(gctx(grow), "gctx"), []
-    original = h5py.Dataset.__getitem__
+    return run
 
-    def spy(self, *arguments, **options):
-        values = original(self, *arguments, **options)
-        sizes.append(np.size(values))
-        return values
+
+def cmappys(path, positions, genes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return parse(str(path), cidx=positions.tolist(), ridx=genes.tolist()).data_df.to_numpy(np.float32).T
+
+
+LAYOUTS = {
+    "contiguous": {},
+    "chunks": {"chunks": (20, 13)},
+    "chunks of rows": {"chunks": (1, 70)},
+    "one chunk": {"chunks": (90, 70)},
+    "gzip": {"chunks": (20, 13), "compression": "gzip", "shuffle": True},
+    "checksums": {"chunks": (13, 20), "fletcher32": True},
+    "float64": {"kind": "<f8"},
+    "float64 chunks": {"kind": "<f8", "chunks": (20, 13)},
+    "float16": {"kind": "<f2"},
+    "big-endian": {"kind": ">f4"},
+    "integers": {"kind": "<i8", "chunks": (20, 13)},
+    "user block": {"userblock": 512},
+    "user block, chunks": {"userblock": 512, "chunks": (20, 13)},
+}
+
+
+@pytest.mark.parametrize("blocks", [(2**20, 2**24, 2**17), (700, 900, 40)], ids=["one block", "many blocks"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_values_are_cmappys(write, monkeypatch, layout, blocks):
+    """Bit by bit, for any choice of signatures and genes, whether chunks are read by hand or through HDF5."""
+    for name, size in zip(("_SMALL_BLOCK", "_LARGE_BLOCK", "_GAP"), blocks, strict=True):
+        monkeypatch.setattr(module, name, size)
+    path = write(**LAYOUTS[layout])
+    matrix, rng = GeneMatrix(path, "gctx"), np.random.default_rng(1)
+    rows = [np.arange(90), np.array([0]), np.array([89]), np.arange(17, 44), np.array([3, 19, 20, 21, 60])]
+    columns = [np.arange(70), np.array([69]), np.arange(5, 31), np.array([12, 13, 40, 68])]
+    rows.append(np.sort(rng.choice(90, 30, replace=False)))
+    columns.append(np.sort(rng.choice(70, 25, replace=False)))
+    for by_hand in (2**15, 1):
+        monkeypatch.setattr(module, "_LARGE_CHUNK", by_hand)
+        for positions in rows:
+            for genes in columns:
+                found, expected = matrix.read(positions, genes), cmappys(path, positions, genes)
+                assert found.dtype == np.float32 and found.shape == (len(positions), len(genes))
+                np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
+            np.testing.assert_array_equal(matrix.read(positions), matrix.read(positions, np.arange(70)))
+    assert np.isnan(matrix.read(np.arange(90))).any() == ("integers" not in layout)
+    assert matrix.read(np.array([], int)).shape == (0, 70) and matrix.read([5], np.array([], int)).shape == (1, 0)
+
+
+@pytest.mark.parametrize("layout", [{}, {"chunks": (20, 13)}])
+def test_values_that_were_never_written(write, monkeypatch, layout):
+    monkeypatch.setattr(module, "_LARGE_CHUNK", 1)
+    path = write()
+    with h5py.File(path, "a") as file:
+        del file["0/DATA/0/matrix"]
+        stored = file.create_dataset("0/DATA/0/matrix", (90, 70), "f4", fillvalue=np.nan, **layout)
+        if layout:
+            stored[20:40] = 1
+    found = GeneMatrix(path, "gctx").read(np.array([0, 20, 39, 40]), np.array([2, 69]))
+    expected = [np.nan, 1, 1, np.nan] if layout else [np.nan] * 4
+    np.testing.assert_array_equal(found, np.column_stack([expected, expected]))
+
+
+@pytest.mark.parametrize("layout", ["gctx", "gct"])
+def test_positions_outside_are_our_mistake(gctx, tmp_path, layout):
+    path = gctx()
+    if layout == "gct":
+        path = tmp_path / "a.gct"
+        path.write_text("#1.3\n3\t2\t0\t0\nid\ta\tb\n1\t0\t3\n2\t1\t4\n3\t2\t5\n")
+    matrix = GeneMatrix(path, layout)
+    np.testing.assert_array_equal(matrix.read(np.array([1]), np.array([0, 2])), VALUES[1:, [0, 2]])
+    for wrong in ([-1], [2], [1, 0], [0, 0], [0.0], [True], np.array([1, 0], np.uint8), [2**40]):
+        with pytest.raises(IndexError, match="from 0 to 1"):
+            matrix.read(np.array(wrong))
+    with pytest.raises(IndexError, match="from 0 to 2"):
+        matrix.read(np.array([0]), np.array([3]))
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_no_chunk_is_read_twice_and_none_in_vain(write, monkeypatch, compression):
+    path = write(chunks=(20, 13), compression=compression)
+    matrix, seen, places = GeneMatrix(path, "gctx"), [], []
+    monkeypatch.setattr(module, "_LARGE_CHUNK", 1)
+    monkeypatch.setattr(module, "_LARGE_BLOCK", 2100)  # two chunks
+    original, preadv = h5py.Dataset.__getitem__, os.preadv
+
+    def spy(self, at, **options):
+        if self.ndim == 2:
+            seen.extend((r, c) for r in range(at[0].start, at[0].stop, 20) for c in range(at[1].start, at[1].stop, 13))
+        return original(self, at, **options)
+
+    def spy_on_bytes(handle, buffers, place):
+        places.append((place, sum(map(len, buffers))))
+        return preadv(handle, buffers, place)
 
     monkeypatch.setattr(h5py.Dataset, "__getitem__", spy)
-    wanted = np.arange(1, 99, 10)
-    np.testing.assert_array_equal(matrix.read(wanted)[:, 0], 3 * wanted)
-    assert max(sizes) <= 6
+    monkeypatch.setattr(os, "preadv", spy_on_bytes)
+    matrix.read(np.array([1, 3, 39, 85]), np.array([0, 12, 30, 40, 41, 69]))
+    wanted = {(r, c) for r in (0, 20, 80) for c in (0, 26, 39, 65)}
+    if compression:
+        assert len(seen) == len(set(seen)) and set(seen) == wanted and not places
+    else:
+        assert not seen and len(places) == len(wanted)
+        # Of four columns of chunks 13, 1, 2 and 1 genes; rows 1 to 3 together, and two alone.
+        assert sum(size for _, size in places) == 4 * (4 * 2 * 13 + 3 * (13 + 1 + 2 + 1))
+
+
+def test_only_what_lies_near_is_read_with_a_signature(write, monkeypatch):
+    """Asked for as many signatures as there are genes, cmapPy alone would read the whole matrix."""
+    matrix, sizes, preadv = GeneMatrix(write(n=(500, 3)), "gctx"), [], os.preadv
+    monkeypatch.setattr(module, "_GAP", 50)
+
+    def spy(handle, buffers, place):
+        sizes.append(sum(map(len, buffers)))
+        return preadv(handle, buffers, place)
+
+    monkeypatch.setattr(os, "preadv", spy)
+    matrix.read(np.arange(1, 499, 10))
+    assert sizes == [12] * 50
+    sizes.clear()
+    matrix.read(np.array([7, 9, 20]), np.array([1]))
+    assert sizes == [2 * 12 + 4, 4]
+
+
+@pytest.mark.parametrize("layout", [{}, {"chunks": (100, 250)}, {"chunks": (100, 250), "compression": "lzf"}])
+def test_memory_is_the_result_and_a_block(write, layout):
+    """A file of 200 MB is read under a limit of 100 MB more than the imports take."""
+    path = write(n=(50_000, 1000), **layout)
+    code = f"""
+import resource, sys
+import numpy as np
+from scperturb_cmap.io.gctx import GeneMatrix
+matrix = GeneMatrix({str(path)!r}, "gctx")
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 100_000_000,) * 2)
+values = matrix.read(np.arange(0, 50_000, 2), np.arange(0, 1000, 10))
+assert values.shape == (25_000, 100) and np.isfinite(values).mean() > 0.8
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-500:]
+
+
+@pytest.mark.parametrize("layout", [{}, {"chunks": (20, 13)}, {"chunks": (20, 13), "compression": "gzip"}])
+def test_truncated_files_give_a_sentence(write, layout):
+    path = write(**layout)
+    os.truncate(path, path.stat().st_size - 6000)
+    with pytest.raises(InputError, match=r"big\.gctx: It is no HDF5 file, or it is damaged"):
+        GeneMatrix(path, "gctx")
+
+
+@pytest.mark.parametrize("chunks", [None, (20, 13)])
+def test_values_beyond_the_end_that_hdf5_does_not_see(write, monkeypatch, chunks):
+    """As in a file that was cut and mended: no values must be made up for what is lost."""
+    monkeypatch.setattr(module, "_LARGE_CHUNK", 1)
+    path = write(chunks=chunks)
+    matrix, content = GeneMatrix(path, "gctx"), path.read_bytes()
+    with h5py.File(path) as file:
+        stored = file["0/DATA/0/matrix"].id
+        begin = stored.get_chunk_info(7).byte_offset if chunks else stored.get_offset()
+    assert content.count(begin.to_bytes(8, "little")) == 1
+    path.write_bytes(content.replace(begin.to_bytes(8, "little"), (len(content) - 500).to_bytes(8, "little")))
+    with pytest.raises(InputError, match=r"big\.gctx: It is no HDF5 file, or it is damaged"):
+        matrix.read(np.arange(0, 90, 2))
+
+
+def test_a_read_that_stops_short_goes_on(write, monkeypatch):
+    """As network file systems may do."""
+    path, preadv = write(), os.preadv
+    monkeypatch.setattr(os, "preadv", lambda handle, buffers, place: preadv(handle, [buffers[0][:1000]], place))
+    found, at = GeneMatrix(path, "gctx").read(np.arange(90)), np.arange(90)
+    np.testing.assert_array_equal(found, cmappys(path, at, np.arange(70)))
+
+
+def test_gct_that_cmappy_reads(tmp_path):
+    """Numbers in every spelling: the same bits as by cmapPy."""
+    rng = np.random.default_rng(0)
+    numbers = [f"{x:{form}}" for x in rng.standard_normal(500) for form in (".17g", ".3f", "e")]
+    numbers += ["NA", "nan", "-666", "NaN", "", "#N/A", "-inf", "1e300", "1e-300", '"1.5"', " 2 ", "None", "7"]
+    numbers.remove("")  # only ours
+    path, n = tmp_path / "a.gct", len(numbers) // 4
+    rows = [f"g{at}\tx\t" + "\t".join(numbers[4 * at : 4 * at + 4]) for at in range(n)]
+    path.write_text("\r\n".join([f"#1.2\t\t\r\n{n}\t4", "NAME\tDescription\ta\tb\tc\td", *rows, "", ""]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = parse(str(path)).data_df.to_numpy(np.float32).T
+    found = GeneMatrix(path, "gct").read(np.arange(4))
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(found).sum() == 6 and np.isinf(found).sum() == 2
+
+
+def test_gct_that_cmappy_refuses(tmp_path):
+    """A byte order mark, Latin-1, stray quotes and empty fields do no harm."""
+    path = tmp_path / "a.gct"
+    text = '#1.3\n2\t2\t1\t2\nid\tsymbol\ts"1\ts2\npert_dose\t\t10 µM\t"3 µM\ntape\t\t5"\t\n1\t"A\t0.5\t\n2\tB"\t\t-2\n'
+    for encoding in ("utf-8", "utf-8-sig", "latin-1"):
+        for line_end in ("\n", "\r\n", "\r"):
+            path.write_bytes(text.replace("\n", line_end).encode(encoding))
+            matrix = GeneMatrix(path, "gct")
+            assert (matrix.genes.tolist(), matrix.signatures.tolist()) == (["1", "2"], ['s"1', "s2"])
+            assert matrix.metadata["pert_dose"].tolist() == ["10 µM", '"3 µM']
+            assert matrix.metadata["tape"].tolist() == ['5"', ""]
+            np.testing.assert_array_equal(matrix.read(np.array([0, 1])), [[0.5, np.nan], [np.nan, -2]])

@@ -1,7 +1,9 @@
 """GCTX and GCT matrices: values in blocks of the file's own layout, ids and metadata as the text that stands in it."""
 
+import os
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,10 +22,8 @@ _MATRIX, _GENES, _SIGNATURES = "0/DATA/0/matrix", "0/META/ROW/id", "0/META/COL/i
 #: Spellings of "no value" in a GCT matrix, those of cmapPy and the empty field.
 _NO_NUMBER = {"", "#N/A", "N/A", "NA", "#NA", "NULL", "-NaN", "-nan", "#N/A!", "na", "None", "#VALUE!"}
 
-#: Bytes read at once. Plain values are copied out of the block, which is fastest while it fits the processor's cache.
-_BLOCK, _DECODED_BLOCK = 2**20, 2**24
-#: Bytes that are cheaper to read over than to leave out, and a chunk that is worth a read of its own.
-_GAP, _LARGE_CHUNK = 2**14, 2**17
+#: Bytes read at once, bytes cheaper to read over than to leave out, values of a chunk that is worth reads of its own.
+_SMALL_BLOCK, _LARGE_BLOCK, _GAP, _LARGE_CHUNK = 2**20, 2**24, 2**17, 2**15
 
 
 class GeneMatrix:
@@ -73,11 +73,8 @@ class GeneMatrix:
             self._read_gct()
         for axis, ids in (("rows", self.genes), ("columns", self.signatures)):
             if not ids.is_unique:
-                raise self._problem(
-                    axis,
-                    f"The id {ids[ids.duplicated()][0]} stands more than once.",
-                    "Give every row and column its own id.",
-                )
+                wrong = f"The id {ids[ids.duplicated()][0]} stands more than once."
+                raise self._problem(axis, wrong, "Give every row and column its own id.")
 
     @cached_property
     def metadata(self) -> pd.DataFrame:
@@ -88,25 +85,18 @@ class GeneMatrix:
         InputError
             The metadata of a GCTX file are damaged, or a column is longer or shorter than the matrix.
         """
-        columns = {}
-        if self.layout == "gct":
-            columns = self._columns
-        else:
+        columns = {} if self.layout == "gctx" else self._columns
+        if self.layout == "gctx":
             with self._open() as file:
                 group = file["0/META/COL"]
-                for key in group:
-                    if not _is_values(group[key], "Sfiub"):
-                        continue
+                for key in (key for key in group if _is_values(group[key], "Sfiub")):
                     if group[key].shape != self.signatures.shape:
-                        raise self._problem(
-                            f"0/META/COL/{key}",
-                            f"Its shape is {group[key].shape}, with {len(self.signatures)} signatures.",
-                            "Write the file again, or give a siginfo table.",
-                        )
+                        wrong = f"Its shape is {group[key].shape}, with {len(self.signatures)} signatures."
+                        remedy = "Write the file again, or give a siginfo table."
+                        raise self._problem(f"0/META/COL/{key}", wrong, remedy)
                     columns[key] = _texts(group[key])
-        table = pd.DataFrame(
-            {key: values for key, values in columns.items() if key not in ("id", "sig_id")}, dtype=object
-        )
+        columns = {key: values for key, values in columns.items() if key not in ("id", "sig_id")}
+        table = pd.DataFrame(columns, dtype=object)
         table = table.reindex(range(len(self.signatures))).replace(dict.fromkeys(MISSING, ""))
         table.insert(0, "sig_id", self.signatures)
         return table
@@ -136,7 +126,11 @@ class GeneMatrix:
         genes = _ascending(np.arange(len(self.genes)) if genes is None else genes, len(self.genes))
         if self.layout == "gct":
             return self._values[np.ix_(genes, positions)].T
-        with self._open() as file, open(self.path, "rb", buffering=0) as raw, np.errstate(over="ignore"):
+        with (
+            self._open() as file,
+            open(self.path, "rb", buffering=0) as raw,
+            np.errstate(over="ignore", invalid="ignore"),
+        ):
             return _read(file[_MATRIX], raw, positions, genes)
 
     def _open(self):  # noqa: ANN202 - a context manager
@@ -159,43 +153,37 @@ class GeneMatrix:
         there, named = file[_MATRIX].shape, (len(file[_SIGNATURES]), len(file[_GENES]))
         if there != named:
             raise self._problem(_MATRIX, f"Its shape {there} does not fit {named} ids.", "Write the file again.")
-        offset, size = file[_MATRIX].id.get_offset(), file[_MATRIX].id.get_storage_size()
-        if offset is not None and offset + size > self.path.stat().st_size:
-            raise self._problem(_MATRIX, "The file ends before its matrix does.", "Copy or download it again.")
 
     def _read_gct(self) -> None:
         """Everything, by hand: cmapPy would make numbers of ids like 007 and 1e5, and stumbles over quotes and Latin-1."""
         # Bytes that are not UTF-8 come as surrogates, of which `decoded` makes what was meant.
-        with open(self.path, encoding="utf-8-sig", errors="surrogateescape") as handle:
-            if handle.readline(100).split() not in (["#1.2"], ["#1.3"]):
-                raise self._problem(
-                    "line 1", "A GCT file begins with #1.2 or #1.3.", "Give a GCT file or correct 'format'."
-                )
+        with open(self.path, encoding="utf-8-sig", errors="surrogateescape") as handle, np.errstate(over="ignore"):
+            if handle.read(4) not in ("#1.2", "#1.3") or handle.readline().strip():
+                wrong, remedy = "A GCT file begins with #1.2 or #1.3.", "Give a GCT file or correct 'format'."
+                raise self._problem("line 1", wrong, remedy)
             try:
                 self._parse_gct(handle)
-            except (ValueError, StopIteration) as error:
-                detail = " ".join(str(error).split())[:200] or "it ends early"
-                wrong = f"It does not parse as GCT ({detail})."
+            except (ValueError, IndexError, StopIteration) as error:
+                wrong = f"It does not parse as GCT ({str(error)[:200] or 'it ends early'})."
                 raise self._problem("", wrong, "Write or download the file again.") from None
 
     def _parse_gct(self, handle: Iterator[str]) -> None:
         """The lines after the first: sizes, ids of columns, their metadata, and rows."""
         n_rows, n_columns, *extra = map(int, next(handle).split())
         before, n_heads = extra or (1, 0)
-        lines = (decoded(line.encode("utf-8", "surrogateescape")) for line in handle if line.strip())
-        rows = (line.rstrip("\r\n").split("\t") for line in lines)
+        lines = (line.rstrip("\n").encode("utf-8", "surrogateescape") for line in handle if line.strip())
+        rows = (decoded(line).split("\t") for line in lines)
         heads = [[bare(field) for field in next(rows)] for _ in range(1 + n_heads)]
-        ids, values = [], []
+        widths, ids, values = {len(fields) for fields in heads}, [], []
         for fields in rows:
+            widths.add(len(fields))
             ids.append(bare(fields[0]))
             values.append(_numbers(fields[1 + before :]))
-        if {len(found) + 1 + before for found in values} | {len(head) for head in heads} != {1 + before + n_columns}:
-            raise ValueError(f"not every line has {1 + before + n_columns} fields")
-        if len(ids) != n_rows:
-            raise ValueError(f"{len(ids)} rows of values where line 2 says {n_rows}")
+        if widths != {1 + before + n_columns} or len(ids) != n_rows:
+            raise ValueError(f"not {n_rows} rows of values, or not {1 + before + n_columns} fields in every line")
         self.genes, self.signatures = pd.Index(ids, dtype=object), pd.Index(heads[0][1 + before :], dtype=object)
         self._columns = {fields[0]: fields[1 + before :] for fields in heads[1:]}
-        self._values = np.array(values, np.float32).reshape(n_rows, n_columns)
+        self._values = np.array(values, np.float32).reshape(n_rows, n_columns)  # genes x signatures
 
 
 def _numbers(fields: list[str]) -> np.ndarray:
@@ -210,53 +198,82 @@ def _numbers(fields: list[str]) -> np.ndarray:
 
 
 def _ascending(positions: np.ndarray, n: int) -> np.ndarray:
-    """Positions among n, refused unless they ascend: the reader would mix up values of others without a sound."""
-    positions = np.asarray(positions)
-    if positions.size == 0:
-        return positions.astype(np.intp)
-    if positions.dtype.kind not in "iu" or positions[0] < 0 or positions[-1] >= n or (np.diff(positions) <= 0).any():
-        raise IndexError(f"Positions must be whole numbers that ascend from 0 to {n - 1}.")
-    return positions.astype(np.intp)
-
-
-def _parts(wanted: np.ndarray, size: int, most: int, far: int = 1) -> Iterator[slice]:
-    """Stretches of ascending numbers whose cells, of ``size`` numbers, lie at most ``far`` apart, ``most`` cells long."""
-    cells = wanted // size
-    cuts = np.flatnonzero((np.diff(cells) > far) | (np.diff(cells // most) > 0)) + 1
-    return map(slice, [0, *cuts.tolist()], [*cuts.tolist(), len(wanted)]) if len(wanted) else iter(())
+    """Positions among n, refused unless they ascend: the reader would mix up the values of others without a sound."""
+    found = np.asarray(positions)
+    at = found.astype(np.intp)
+    if (found.size and found.dtype.kind not in "iu") or (np.diff(at, prepend=-1, append=n) <= 0).any():
+        raise IndexError(f"Positions must be whole numbers that ascend, each once, from 0 to {n - 1}.")
+    return at
 
 
 def _read(stored: h5py.Dataset, raw: BinaryIO, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Chosen rows and columns of a stored matrix, chunk by chunk, none twice and none without wanted values."""
-    values = np.empty((len(rows), len(columns)), np.float32)
-    plain = _is_plain(stored)
+    """Chosen rows and columns of a matrix: no chunk is read twice, none without wanted values at all.
+
+    Plain values are read from the file itself, where HDF5 would fetch the whole of every chunk. What is packed, or
+    stored in an unusual way, goes through HDF5 in blocks of whole chunks.
+    """
+    values, plain = np.empty((len(rows), len(columns)), np.float32), _is_plain(stored)
+    if stored.chunks and values.size and stored.dtype == np.float32 and len(columns) == stored.shape[1]:
+        if rows[-1] - rows[0] + 1 == len(rows):  # everything of a stretch of chunks: HDF5 itself is fastest
+            stored.read_direct(values, np.s_[rows[0] : rows[-1] + 1])
+            return values
     # A contiguous matrix is one large chunk where its bytes can be read, else a chunk for each row.
     height, width = stored.chunks or (stored.shape if plain else (1, stored.shape[1]))
-    chunk = height * width * stored.dtype.itemsize
-    most = 1 if plain else max(_DECODED_BLOCK // max(chunk, 1), 1)  # small chunks are read many at once
-    for across in _parts(columns, width, most):
-        left, right = columns[across][0] // width, columns[across][-1] // width + 1
-        for down in _parts(rows, height, max(most // (right - left), 1)):
-            top, bottom = rows[down][0] // height, rows[down][-1] // height + 1
-            inside, chosen, out = rows[down] - top * height, columns[across] - left * width, values[down, across]
-            corner = (int(top) * height, int(left) * width)
-            offset = _offset(stored, corner) if plain else None
-            if offset is not None:
+    most = 1 if plain else max(_LARGE_BLOCK // max(height * width * stored.dtype.itemsize, 1), 1)
+    beside = list(_parts(columns, width, most))
+    for down, top, bottom in _parts(rows, height, max(most * width // max(stored.shape[1], 1), 1)):
+        for across, left, right in beside:
+            inside, chosen, out = rows[down] - top, columns[across] - left, values[down, across]
+            if plain and (offset := _offset(stored, (top, left))) is not None:
                 _read_plain(raw, offset, stored.dtype, width, inside, chosen, out)
             else:
-                block = stored[corner[0] : int(bottom) * height, corner[1] : int(right) * width]
-                out[:] = block[np.ix_(inside, chosen)]
+                out[:] = stored[top:bottom, left:right][np.ix_(inside, chosen)]
     return values
 
 
+def _parts(wanted: np.ndarray, size: int, most: int, far: int = 1) -> Iterator[tuple[slice, int, int]]:
+    """Stretches of ascending numbers in cells of ``size`` numbers, at most ``far`` apart and ``most`` long; their spans."""
+    cells = wanted // size
+    cuts = np.flatnonzero((np.diff(cells) > far) | (np.diff(cells // most) > 0)) + 1
+    for start, stop in pairwise([0, *cuts.tolist(), len(wanted)]) if len(wanted) else ():
+        yield slice(start, stop), int(cells[start]) * size, int(cells[stop - 1] + 1) * size
+
+
 def _is_plain(stored: h5py.Dataset) -> bool:
-    """Whether its values stand in the file as in memory, in pieces worth a read of their own."""
-    return (
-        stored.id.get_create_plist().get_nfilters() == 0
-        and h5py.h5t.py_create(stored.dtype) == stored.id.get_type()
-        and stored.file.userblock_size == 0  # versions of HDF5 differ on what offsets count from
-        and (stored.id.get_offset() is not None if stored.chunks is None else _size(stored) >= _LARGE_CHUNK)
-    )
+    """Whether values stand in the file as they do in memory, in pieces worth a read of their own."""
+    worth = np.prod(stored.chunks) >= _LARGE_CHUNK if stored.chunks else _offset(stored) is not None
+    packed = stored.id.get_create_plist().get_nfilters() > 0
+    usual = h5py.h5t.py_create(stored.dtype) == stored.id.get_type()
+    # Versions of HDF5 differ in where the offsets of a file with a user block count from.
+    return bool(worth and usual and not packed and stored.file.userblock_size == 0)
+
+
+def _offset(stored: h5py.Dataset, corner: tuple[int, ...] = ()) -> int | None:
+    """Where in the file the matrix, or its chunk with that first value, begins; None where nothing was written."""
+    return stored.id.get_chunk_info_by_coord(corner).byte_offset if stored.chunks else stored.id.get_offset()
+
+
+def _read_plain(
+    raw: BinaryIO, offset: int, dtype: np.dtype, width: int, rows: np.ndarray, columns: np.ndarray, out: np.ndarray
+) -> None:
+    """Fill ``out`` with rows and columns of a table of ``width`` columns that begins at ``offset`` of the file."""
+    first, span = int(columns[0]), int(columns[-1] - columns[0]) + 1
+    chosen = slice(span) if span == len(columns) else columns - first  # a slice is copied faster
+    straight = len(columns) == width and out.flags.c_contiguous and dtype == out.dtype
+    # Values on their way through a block are copied out of it, fastest while it fits the processor's cache.
+    most = max((_LARGE_BLOCK if straight else _SMALL_BLOCK) // (width * dtype.itemsize), 1)
+    block, far = np.empty(most * width, dtype), (_GAP // dtype.itemsize + span) // width
+    for part, top, bottom in _parts(rows, 1, most, far):
+        n, gapless = bottom - top, bottom - top == part.stop - part.start
+        into = out[part].reshape(-1) if straight and gapless else block[: (n - 1) * width + span]
+        place, left = offset + (top * width + first) * dtype.itemsize, memoryview(into.view(np.uint8))
+        while left and (done := os.preadv(raw.fileno(), [left], place)):
+            left, place = left[done:], place + done
+        if left:
+            raise OSError("The file ends before its matrix does.")
+        if into.base is block:
+            table = block[: n * width].reshape(n, width)
+            out[part] = (table if gapless else table[rows[part] - top])[:, chosen]
 
 
 def _is_values(part: h5py.Dataset | h5py.Group, kinds: str, n_dimensions: int = 1) -> bool:
@@ -268,8 +285,12 @@ def _is_values(part: h5py.Dataset | h5py.Group, kinds: str, n_dimensions: int = 
 
 def _texts(values: h5py.Dataset) -> list[str]:
     """Values of a dataset as text, whatever their type."""
-    known = _Known()
-    return [known[value] for value in values[()]]
+    found, known = values[()], _Known()
+    if found.dtype.kind in "SO":  # the ids of a million signatures are plain, and quicker taken together
+        text = b"\n".join(found.tolist())
+        if text.isascii() and b'"' not in text and text.count(b"\n") == len(found) - 1:
+            return list(map(str.strip, text.decode().split("\n")))
+    return [known[value] for value in found]
 
 
 class _Known(dict):
