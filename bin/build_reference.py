@@ -80,7 +80,8 @@ def build(args: Namespace, row: dict) -> None:
             write_signature_set(shard, path, compression=None)
             n_empty += int((shard.obs["status"] == "empty").sum())
             digests[path] = pool.submit(file_sha256, path)
-    kept = opened.compounds[opened.compounds["compound_id"].isin(metadata["compound_id"])]
+    n_kept = opened.compounds["compound_id"].map(metadata["compound_id"].value_counts()).fillna(0)
+    kept = opened.compounds.assign(n_signatures=n_kept.astype(int))[n_kept > 0]
     for kind, schema, content in (
         ("funnel", schemas.FUNNEL, funnel),
         ("genes", schemas.GENES, mapping),

@@ -90,6 +90,10 @@ def test_a_filter_and_its_counts(build, gctx):
     funnel = pd.read_csv(out / "lib.funnel.tsv", sep="\t")
     assert funnel["step"].tolist()[-2:] == ["time_h=24", "dose_um>=10"]
     obs = shards(out).obs
+    compounds = pd.read_csv(out / "lib.compounds.tsv", sep="\t").set_index("compound_id")["n_signatures"]
+    assert compounds.sort_index().equals(
+        obs["compound_id"].astype(str).value_counts().sort_index().rename("n_signatures")
+    )
     assert len(obs) == funnel["n_signatures"].iloc[-1] and (obs["time_h"] == 24).all() and (obs["dose_um"] >= 10).all()
 
 
