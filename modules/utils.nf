@@ -79,11 +79,11 @@ def one_line(path) {
 // before the header are no part of the table. What does not parse gives no rows; CHECK_INPUTS will say why.
 def sheet_rows(sheet) {
     try {
-        def lines = sheet_text(sheet).readLines().dropWhile { line -> !line.trim() || line.startsWith('!') || (line.startsWith('#') && !line.contains('\t')) }
+        def lines = sheet_lines(sheet).dropWhile { line -> !bare_text(line) || line.startsWith('!') || (line.startsWith('#') && !line.contains('\t')) }
         def tabs = lines[0].contains('\t')
         def rows = tabs ? lines.collect { line -> line.split('\t', -1) as List } : csv_rows(lines.join('\n'))
-        def table = rows.collect { row -> row.collect { cell -> tabs ? cell.trim().replaceAll(/^"(.*)"$/, '$1').trim() : cell } }
-        def header = table[0].collect { column -> column.replaceAll(/^#/, '').trim() }
+        def table = rows.collect { row -> row.collect { cell -> tabs ? unquoted(bare_text(cell)) : cell } }
+        def header = table[0].collect { column -> bare_text(column.replaceAll(/^#+/, '')) }
         return table.drop(1).findAll { row -> row.any() }.collect { row -> [header, row].transpose().collectEntries().findAll { column, _cell -> column } }
     }
     catch (Exception problem) {
@@ -92,14 +92,28 @@ def sheet_rows(sheet) {
     }
 }
 
-// Text of a file: unpacked if it is gzip, UTF-8 or else Latin-1.
-def sheet_text(sheet) {
+// Lines of a file: unpacked if it is gzip, each UTF-8 or else Latin-1.
+def sheet_lines(sheet) {
     def raw = sheet.bytes
     if (raw.length > 1 && raw[0] == 31 && raw[1] == -117) {
         raw = new java.util.zip.GZIPInputStream(new ByteArrayInputStream(raw)).bytes
     }
-    def text = new String(raw, 'UTF-8')
-    return (text.contains('\uFFFD') ? new String(raw, 'windows-1252') : text).replace('\uFEFF', '')
+    def lines = new String(raw, 'ISO-8859-1').replaceFirst('^\u00ef\u00bb\u00bf', '').readLines()
+    return lines.collect { line ->
+        def bytes = line.getBytes('ISO-8859-1')
+        def text = new String(bytes, 'UTF-8')
+        text.getBytes('UTF-8') == bytes ? text : new String(bytes, 'windows-1252')
+    }
+}
+
+// Text without the white space around it, in the sense of Unicode, as Python strips it.
+def bare_text(text) {
+    return text.replaceAll(/^[\s\p{Z}\u0085\u001c-\u001f]+|[\s\p{Z}\u0085\u001c-\u001f]+$/, '')
+}
+
+// A cell between tabs without the quotes around it.
+def unquoted(cell) {
+    return cell.length() > 1 && cell.startsWith('"') && cell.endsWith('"') ? bare_text(cell[1..<-1].replace('""', '"')) : cell
 }
 
 // Rows of comma-separated text. A quoted cell may hold commas, line breaks and doubled quotes; Nextflow's splitCsv knows no
@@ -109,7 +123,7 @@ def csv_rows(text) {
     def complete = false
     (text =~ /\G[ ]*(?:"((?:[^"]++|"")*+)"[ ]*|([^,\n]*))(,|\n|$)/).each { _match, quoted, plain, separator ->
         if (!complete) {
-            rows[-1] << (quoted != null ? quoted.replace('""', '"') : plain).trim()
+            rows[-1] << bare_text(quoted != null ? quoted.replace('""', '"') : plain)
             complete = separator == ''
         }
         if (separator == '\n') {

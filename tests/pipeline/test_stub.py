@@ -105,8 +105,19 @@ def test_one_more_data_set_recomputes_only_what_depends_on_it(make_project, run_
         'remark,{header}\n"the ""first"", of\nall", {row}\n',
         "{header},remark\n{row},M\u00fcnchen\n",
         "gzip of {header}\n{row}\n",
+        "\u00a0{header}\n\u00a0{row}\u2003\n",
     ],
-    ids=["mark and comment", "blank lines", "comments", "windows", "empty columns", "quotes", "latin-1", "gzip"],
+    ids=[
+        "mark and comment",
+        "blank lines",
+        "comments",
+        "windows",
+        "empty columns",
+        "quotes",
+        "latin-1",
+        "gzip",
+        "odd spaces",
+    ],
 )
 def test_sheets_are_read_as_the_checks_read_them(make_project, run_pipeline, sheet):
     """A file that only one of the two readers finds would be called missing."""

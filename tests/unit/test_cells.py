@@ -102,8 +102,11 @@ def test_raw_is_adata_raw_or_a_layer_of_this_name_but_not_both(tmp_path):
     assert Cells(tmp_path / "layer.h5ad", "X").sum_by_group(np.zeros(2, int), 1).tolist() == [[0]]
     data.raw = data
     data.write_h5ad(tmp_path / "both.h5ad")
-    with pytest.raises(InputError, match="There are two: adata.raw and a layer of this name"):
-        Cells(tmp_path / "both.h5ad", "raw")
+    data.layers["X"] = data.layers["raw"]
+    data.write_h5ad(tmp_path / "both.h5ad")
+    for name in ("raw", "X"):
+        with pytest.raises(InputError, match=f"There are two: adata.{name} and a layer of this name"):
+            Cells(tmp_path / "both.h5ad", name)
 
 
 def test_a_path_is_no_layer(tmp_path):

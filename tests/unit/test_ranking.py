@@ -118,6 +118,9 @@ def test_a_drug_that_shares_few_genes_is_marked():
     assert both.loc["x", "status"] == "limited_evidence" and "only 2 donors" in both.loc["x", "reason"]
     assert "Only 35 genes" in both.loc["x", "reason"] and "35" not in both.loc["y", "reason"]
     assert (rank_drugs(few, populations(effect="set"), ["wtcs"], "wtcs")["status"] == "ok").all()
+    # A signature with many genes but without a score does not help.
+    unscored = scores({"x": [0.1, np.nan]}).assign(n_genes=[35, 900])
+    assert rank_drugs(unscored, populations(), ["wtcs"], "wtcs")["status"].tolist() == ["few_genes"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +139,7 @@ def test_what_speaks_for_care(shared, changed, more, caution):
     signatures = ad.AnnData(
         np.ones((1, 3)), obs=obs, var=pd.DataFrame({"feature_space": "landmark"}, index=list("abc"))
     )
-    mine = scores({"x": [0.1], "y": [0.2]}).assign(n_genes=[shared, shared - 10], n_changed=changed)
+    mine = scores({"x": [0.1], "y": [0.2]}).assign(n_genes=[shared, shared - 10], n_changed=changed, status="ok")
     drugs = rank_drugs(mine, obs, ["wtcs"], "wtcs")
     assert describe_populations(signatures, mine, drugs)["caution"].tolist() == [caution]
 

@@ -143,6 +143,7 @@ def test_percent_and_fraction_are_told_apart():
     fractions = INFO.assign(pct_self_rank_q25=(INFO["pct_self_rank_q25"].astype(float) / 100).astype(str))
     one, other = (harmonise_metadata(table, "siginfo")[0]["self_rank"] for table in (INFO, fractions))
     np.testing.assert_allclose(one, other)
+    assert "taken as a fraction" in harmonise_metadata(fractions, "siginfo")[1][0]
     spoiled, warnings = harmonise_metadata(
         INFO.assign(pct_self_rank_q25=["-98.1", *INFO["pct_self_rank_q25"][1:]]), "s"
     )
@@ -151,6 +152,14 @@ def test_percent_and_fraction_are_told_apart():
         harmonise_metadata(INFO.assign(pct_self_rank_q25="500"), "siginfo")
     with pytest.raises(InputError, match="column 'cc_q75': '20' is no number from -1 to 1"):
         harmonise_metadata(INFO.assign(cc_q75="20"), "siginfo")
+
+
+def test_flags_in_any_spelling_but_no_other_text():
+    spelled = INFO.assign(qc_pass=["1", "PASS", "true", "0", "fail", "", "no"])
+    flags = harmonise_metadata(spelled, "s")[0]["qc_pass"]
+    np.testing.assert_array_equal(flags, [1, 1, 1, 0, 0, np.nan, 0])
+    with pytest.raises(InputError, match="column 'qc_pass': 'maybe' is neither yes nor no"):
+        harmonise_metadata(INFO.assign(qc_pass="maybe"), "s")
 
 
 @pytest.mark.parametrize("wish", ["golden", "tas", "tas>=high", "tas>=0.1|0.2", "cell_line>=A", "tas=>1"])

@@ -133,6 +133,56 @@ def test_a_missing_covariate_costs_nothing_where_covariates_are_not_used():
     assert len(choose_design(alike, 10, 2, ["sex"]).used) == 6
 
 
+def test_missing_text_is_no_level_of_its_own():
+    rows = UNPAIRED.replace(" f ", " m ").replace("d control m", "d control -")
+    assert choose_design(with_covariates(rows), 10, 2, ["sex"]).covariates == ()
+    half = PAIRED.replace("a case m", "a case -")  # one half of a pair, the other known
+    design = choose_design(with_covariates(half), 10, 2, ["sex"])
+    assert design.covariates == () and len(design.used) == 8 and not design.reason
+
+
+def test_which_covariates_are_needed_is_asked_of_the_samples_left():
+    """Batch costs two pairs, so the contrast becomes unpaired and needs the age, which one donor lacks."""
+    rows = """
+a case m 30 x
+a control m 30 y
+b case f 40 y
+b control f 40 x
+c case m 50 -
+c control m 50 y
+d case m 55 x
+d control m 55 -
+e case f 31 x
+f case m 42 y
+g case f 53 x
+h control f 34 y
+i control m 45 x
+j control m - y
+"""
+    for covariates in (["age", "batch"], ["batch", "age"]):
+        design = choose_design(with_covariates(rows), 10, 2, covariates)
+        assert design.kind == "unpaired" and set(design.covariates) == {"age", "batch"}
+        left = design.samples[design.samples["donor"] == "j"].iloc[0]
+        assert (left["used"], left["reason"]) == ("no", "covariate 'age' is missing")
+        assert design.used[["age", "batch"]].notna().all(axis=None)
+
+
+def test_a_donor_is_not_dropped_for_a_covariate_that_then_says_nothing():
+    """Only e is female, and e has no age: without e the sex says nothing, so d, whose sex is missing, stays."""
+    rows = """
+a case m 30 x
+b case m 40 x
+c case m 50 x
+d control - 35 y
+e control f - y
+f control m 55 y
+g control m 41 y
+h case m 47 x
+"""
+    design = choose_design(with_covariates(rows), 10, 2, ["age", "sex"])
+    assert design.covariates == ("age",) and set(design.used["donor"]) == set("abcdfgh")
+
+
 def cells_file(path, matrix, obs, layer=None, genes=None):
     genes = genes or [f"G{n}" for n in range(matrix.shape[1])]
     data = ad.AnnData(

@@ -61,11 +61,11 @@ class Cells:
         require_data(self.path, self.name)
         self._matrix_key = {"": "X", "X": "X", "raw": "raw/X"}.get(layer, f"layers/{layer}")
         with self._open() as file:
-            if layer == "raw" and "layers/raw" in file:
-                if "raw/X" in file:
-                    wrong = "There are two: adata.raw and a layer of this name."
+            if layer in ("X", "raw") and f"layers/{layer}" in file:
+                if self._matrix_key in file:
+                    wrong = f"There are two: adata.{layer} and a layer of this name."
                     raise self._problem("layer 'raw'", wrong, "Remove or rename the one without raw counts.")
-                self._matrix_key = "layers/raw"
+                self._matrix_key = f"layers/{layer}"
             missing = [key for key in ("obs", "var", self._matrix_key) if key not in file]
             if "/" in layer:
                 missing.append(self._matrix_key)

@@ -91,7 +91,7 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
         else:
             ranked = _rank(mine, methods, headline)
             if obs.effect != "set":
-                _mark_few_genes(ranked, mine)
+                _mark_few_genes(ranked, mine[mine[headline].notna()])
             if obs.evidence in _WEAK:
                 done = ranked["status"] != "not_ranked"
                 ranked.loc[done, "status"] = f"{obs.evidence}_evidence"
@@ -133,7 +133,7 @@ def describe_populations(signatures: ad.AnnData, scores: pd.DataFrame, drugs: pd
     populations = signatures.obs.reset_index(drop=True).assign(
         n_genes=tested.sum(axis=1), n_landmarks=tested[:, landmark].sum(axis=1)
     )
-    by_population = scores.groupby("population", observed=True)
+    by_population = scores[scores["status"] == "ok"].groupby("population", observed=True)
     shared, changed = by_population["n_genes"].max(), by_population["n_changed"].max()
     ranked = drugs[drugs["rank"].notna()].groupby("population").size()
     for column, counts in (("n_genes_shared", shared), ("n_changed_shared", changed), ("n_drugs", ranked)):

@@ -40,6 +40,10 @@ _NUMBERS = {"n_replicates": (0, np.inf), "tas": (0, 1), "cc_q75": (-1, 1), "self
 #: Every column that is looked at.
 COLUMNS = frozenset(name for names in _ALIASES.values() for name in names)
 
+#: What columns of flags hold.
+_YES_NO = dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "pass"), 1.0)
+_YES_NO |= dict.fromkeys(("0", "0.0", "false", "f", "no", "n", "fail"), 0.0)
+
 #: Micromolar per unit.
 _DOSE_UNITS = {"m": 1e6, "mm": 1e3, "um": 1.0, "µm": 1.0, "μm": 1.0, "nm": 1e-3, "pm": 1e-6}
 
@@ -138,33 +142,32 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
         out[column] = _number(text[column], column, low, high, name).to_numpy()
     # A quartile of ranks some of which were -666 is a negative number without meaning (three of 272 in a published file).
     spoiled = out["self_rank"] < 0
-    out["self_rank"] = _fraction(out["self_rank"].mask(spoiled))
+    out["self_rank"] = out["self_rank"].mask(spoiled)
+    fractions = 0 < out["self_rank"].max() <= 1
+    out["self_rank"] = _fraction(out["self_rank"])
     for column in ("exemplar", "qc_pass"):
-        out[column] = text[column].map(_flag).to_numpy()
+        out[column] = _flags(text[column], column, name).to_numpy()
     warnings = [
         f"{len(lost)} {what}s could not be read and are missing (such as {lost.iloc[0]!r})."
         for what, given, read in (("dose", dose, out["dose_um"]), ("time", time, out["time_h"]))
         if len(lost := given[(given != "") & read.isna().to_numpy()])
     ]
+    if fractions:
+        warnings.append("pct_self_rank_q25 is at most 1 everywhere and is taken as a fraction, not as percent.")
     if spoiled.any():
         warnings.append(f"{spoiled.sum()} values of pct_self_rank_q25 are negative (a -666 was averaged in): missing.")
     return out, warnings
 
 
-def _flag(text: str) -> float:
-    """1 or 0 of a column that says yes or no in any spelling; NaN where it says nothing."""
-    return {
-        "1": 1.0,
-        "1.0": 1.0,
-        "true": 1.0,
-        "yes": 1.0,
-        "t": 1.0,
-        "0": 0.0,
-        "0.0": 0.0,
-        "false": 0.0,
-        "no": 0.0,
-        "f": 0.0,
-    }.get(text.strip().casefold(), np.nan)
+def _flags(text: pd.Series, column: str, name: str) -> pd.Series:
+    """1 or 0 of a column that says yes or no, NaN where it says nothing; anything else is refused."""
+    spelled = text.str.strip().str.casefold()
+    values = spelled.map(_YES_NO)
+    wrong = text[(spelled != "") & values.isna()]
+    if len(wrong):
+        why = f"{wrong.iloc[0]!r} is neither yes nor no."
+        raise InputError(Problem(name, f"column '{column}'", why, "Write 1 or 0, or leave the column out."))
+    return values.astype(float)
 
 
 def _number(text: pd.Series, column: str, low: float, high: float, name: str) -> pd.Series:

@@ -73,25 +73,38 @@ def choose_design(samples: pd.DataFrame, min_cells: int, min_donors: int, covari
     samples = samples.assign(used="no", reason=f"fewer than {min_cells} cells")
     samples.loc[samples["n_counts"] <= 0, "reason"] = "no counts"
     enough = (samples["n_cells"] >= min_cells) & (samples["n_counts"] > 0)
-    design = _choose(samples, enough, min_cells, min_donors)
+    given = samples[list(covariates)]
+    given = given.where(given.notna() & (given != ""))  # missing text is no level of its own
+    samples = samples.assign(**given)
+
+    def attempt(wanted: Sequence[str]) -> tuple[Design, list[str]]:
+        """The design of the samples that have these covariates, and which of all covariates it needs."""
+        reasons = samples.copy()
+        complete = enough.copy()
+        for name in wanted:
+            reasons.loc[complete & given[name].isna(), "reason"] = f"covariate '{name}' is missing"
+            complete &= given[name].notna()
+        design = _choose(reasons, complete, min_cells, min_donors)
+        if design.evidence in ("", "exploratory"):
+            return design, []
+        return design, [name for name in covariates if not _says_nothing(design.used, name, design.kind == "paired")]
+
+    # Only a covariate that the model needs may cost a sample; which ones it needs depends on the samples left.
+    wanted: list[str] = []
+    design, needed = attempt(wanted)
+    while more := [name for name in needed if name not in wanted and design.used[name].isna().any()]:
+        wanted = [*wanted, *more]
+        design, needed = attempt(wanted)
+    spare, same = attempt([name for name in wanted if name in needed])
+    if same == needed and not spare.used[needed].isna().any(axis=None):
+        design = spare
     if design.evidence in ("", "exploratory"):
         return design
-    # Only a covariate that the model needs may cost a sample.
-    for name in covariates:
-        missing = samples[name].isna() | (samples[name] == "")
-        if not _says_nothing(design.used[~missing], name, design.kind == "paired"):
-            samples.loc[enough & missing, "reason"] = f"covariate '{name}' is missing"
-            enough &= ~missing
-    design = _choose(samples, enough, min_cells, min_donors)
-    if design.evidence in ("", "exploratory"):
-        return design
-    paired, used = design.kind == "paired", design.used
-    needed = tuple(name for name in covariates if not _says_nothing(used, name, paired))
-    if reason := _model_problem(used, needed, paired):
+    if reason := _model_problem(design.used, needed, design.kind == "paired"):
         samples = design.samples.copy()
-        samples.loc[used.index, ["used", "reason"]] = ["no", "population skipped"]
+        samples.loc[design.used.index, ["used", "reason"]] = ["no", "population skipped"]
         return Design(samples, reason=reason)
-    return replace(design, covariates=needed)
+    return replace(design, covariates=tuple(needed))
 
 
 def standardised(values: pd.Series) -> pd.Series:

@@ -13,6 +13,9 @@ __all__ = ["donor_weights", "weighted_wald"]
 #: Fewest donors per arm to leave one out (two must stay), and to draw with replacement.
 _LEAVE_ONE_OUT, _BOOTSTRAP = 3, 4
 
+#: After so many iterations steps are halved.
+_SMALL_STEPS = 20
+
 #: Of pydeseq2: smallest fitted mean, ridge penalty.
 _MIN_MU, _RIDGE = 0.5, 1e-6
 
@@ -61,8 +64,8 @@ def weighted_wald(fit: Fit, weights: np.ndarray, steps: int = 100) -> np.ndarray
 
     The negative binomial model of :func:`~scperturb_cmap.signatures.differential.wald_contrast` with its size factors and
     dispersions held, all genes at once by iteratively reweighted least squares; with all weights 1 it gives that
-    function's z. A gene is missing where its weighted counts are all zero or the iteration does not settle, and all are
-    where the donors left cannot tell the arms from the covariates.
+    function's z wherever both iterations find the maximum. A gene is missing where its weighted counts are all zero or the
+    iteration does not settle, and all are where the donors left cannot tell the arms from the covariates.
 
     Parameters
     ----------
@@ -92,10 +95,12 @@ def weighted_wald(fit: Fit, weights: np.ndarray, steps: int = 100) -> np.ndarray
         return mean, weight, np.einsum("gs,si,sj->gij", weight, x, x, optimize=True)
 
     active = (counts * weights).sum(axis=1) > 0
-    for _ in range(steps):
+    for step in range(steps):
         mean, weight, hessian = information(beta, _MIN_MU)
         response = np.log(mean / fit.size_factors) + (counts - mean) / mean
         new = np.linalg.solve(hessian + ridge, ((weight * response) @ x)[:, :, None])[:, :, 0]
+        if step >= _SMALL_STEPS:  # what still jumps to and fro settles in between
+            new = (beta + new) / 2
         moved = np.abs(new - beta).max(axis=1)
         # A coefficient without data (a gene never seen in an arm) runs away; z settles long before.
         beta = np.clip(new, -30, 30)

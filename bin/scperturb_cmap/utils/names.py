@@ -6,16 +6,15 @@ from fnmatch import fnmatchcase
 
 __all__ = ["FDR", "compound_key", "matches"]
 
-#: Acids, bases and water that make a compound a salt or hydrate. Acetates and phosphates are not among them: often they are
-#: esters, compounds of their own.
+#: Acids, bases and water that make a compound a salt or hydrate. Acetates, phosphates, sulfates, succinates and nitrates are
+#: not among them, nor amino acids: often they are esters, or compounds of their own.
 _SALTS = frozenset(
     "hcl hydrochloride dihydrochloride trihydrochloride monohydrochloride hydrobromide dihydrobromide hydroiodide chloride "
     "bromide iodide mesylate dimesylate methanesulfonate tosylate ditosylate besylate esylate camsylate edisylate isethionate "
-    "napsylate maleate dimaleate fumarate hemifumarate tartrate bitartrate hemitartrate citrate dicitrate sulfate sulphate "
-    "bisulfate hemisulfate disulfate succinate hemisuccinate malate lactate oxalate pamoate embonate hyclate nitrate dinitrate "
-    "xinafoate trifluoroacetate tfa sodium disodium trisodium potassium dipotassium calcium hemicalcium magnesium "
-    "hemimagnesium meglumine tromethamine trometamol arginine lysine hydrate monohydrate dihydrate trihydrate hemihydrate "
-    "sesquihydrate pentahydrate anhydrous salt".split()
+    "napsylate maleate dimaleate fumarate hemifumarate tartrate bitartrate hemitartrate citrate dicitrate hemisulfate malate "
+    "lactate oxalate pamoate embonate hyclate xinafoate trifluoroacetate tfa sodium disodium trisodium potassium dipotassium "
+    "calcium hemicalcium magnesium hemimagnesium meglumine tromethamine trometamol hydrate monohydrate dihydrate trihydrate "
+    "hemihydrate sesquihydrate pentahydrate anhydrous salt".split()
 )
 
 #: What is left of an inorganic salt without its acid is no drug.
@@ -39,13 +38,17 @@ def compound_key(name: str) -> str:
     ('valproic-acid', 'valproic-acid', '(-)-jq1')
     >>> compound_key("Imatinib mesylate"), compound_key("AMD-070 (hydrochloride)"), compound_key("Lithium Citrate")
     ('imatinib', 'amd-070', 'lithium-citrate')
+    >>> compound_key("L-arginine"), compound_key("Dimethyl fumarate")
+    ('l-arginine', 'dimethyl-fumarate')
     """
     words = re.sub(r"[\s_\-]+(?!\))", "-", str(name).casefold().strip()).split("-")
     kept = list(words)
     while len(kept) > 1 and kept[-1].strip("()[],") in _SALTS:
         kept.pop()
-    parent = not (len(kept) == 1 and kept[0].strip("()[],") in _IONS | _SALTS | {""})
-    return "-".join(kept if parent else words)
+    last = kept[-1].strip("()[],")
+    # dimethyl fumarate is an ester, and L is no drug
+    stump = last.endswith("yl") or (len(kept) == 1 and (len(last) < 3 or last in _IONS | _SALTS))
+    return "-".join(words if stump else kept)
 
 
 def matches(name: str, pattern: str, there: Sequence[str]) -> bool:
