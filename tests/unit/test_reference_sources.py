@@ -83,6 +83,15 @@ def test_a_plain_table(tmp_path, name):
     np.testing.assert_array_equal(found.read(np.array([0, 1])), table.to_numpy(np.float32).T)
 
 
+def test_a_plain_table_with_quotes_and_numeric_ids(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b'\xef\xbb\xbf"gene","a, 1","a, 2"\r\n"5720",1.5,NA\r\n"007","2",-3e-1\r\n')
+    found = MatrixTable(tmp_path / "a.csv", "a.csv")
+    assert found.signatures.tolist() == ["a, 1", "a, 2"] and found.genes.tolist() == ["5720", "007"]
+    np.testing.assert_array_equal(found.read(np.array([0, 1])), np.float32([[1.5, 2], [np.nan, -0.3]]))
+    pd.DataFrame({"gene": [5720, 7], "a": [1.0, 2.0]}).to_parquet(tmp_path / "a.parquet")
+    assert MatrixTable(tmp_path / "a.parquet", "a.parquet").genes.tolist() == ["5720", "7"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

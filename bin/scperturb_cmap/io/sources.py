@@ -4,6 +4,7 @@ Every source has ``genes`` and ``signatures`` (ids as text), ``metadata`` (table
 (what the values are) and ``read(positions)`` -> float32 (n_signatures, n_genes), NaN = not measured.
 """
 
+import csv
 import re
 from functools import cached_property
 from pathlib import Path
@@ -243,9 +244,11 @@ class MatrixTable:
             packed = handle.read(2) == b"\x1f\x8b"
         try:
             options = {"compression": "gzip" if packed else None, "encoding": "utf-8-sig", "comment": None}
-            head = pd.read_csv(path, sep="\0", nrows=1, header=None, engine="c", dtype=str, **options).iloc[0, 0]
+            head = pd.read_csv(path, sep="\0", nrows=1, header=None, quoting=csv.QUOTE_NONE, dtype=str, **options).iloc[
+                0, 0
+            ]
             separator = "\t" if "\t" in head else ","
-            names = [name.strip(' "') for name in head.split(separator)]
+            names = next(csv.reader([head], delimiter=separator))
             # pandas would call a second "a" "a.1".
             if len(set(names)) < len(names):
                 twice = next(name for name in names if names.count(name) > 1)
