@@ -6,28 +6,26 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.io.cells import Cells
+from scperturb_cmap.reference.metadata import parse_time
 from scperturb_cmap.reference.quality import CONTROLS
 from scperturb_cmap.utils.counts import log_cpm
 from scperturb_cmap.utils.errors import InputError, Problem, some
 
-__all__ = ["CellAtlas", "contrasts"]
+__all__ = ["CONTROL_NAMES", "CellAtlas", "is_control", "perturbation_samples", "perturbation_signatures"]
+
+#: Labels taken for controls where none is named, in casefold: vehicles, untreated cells, guides without a target.
+CONTROL_NAMES = CONTROLS | {"non-targeting", "nontargeting", "non-targeting control"}
 
 #: Columns of ``obs`` and the names they have in scPerturb (Peidli et al. 2024, doi:10.1038/s41592-023-02144-y) and elsewhere.
 _COLUMNS = {
-    "perturbation": ("perturbation", "compound", "drug", "treatment"),
-    "cell_line": ("cell_line", "celltype", "cell_type"),
-    "dose": ("dose_value", "dose"),
-    "dose_unit": ("dose_unit",),
-    "time": ("time", "time_value"),
-    "batch": ("batch", "replicate", "plate", "sample", "donor"),
-    "n_perturbations": ("nperts",),
-}
+    "perturbation": ("perturbation", "compound", "drug", "treatment"), "cell_line": ("cell_line", "celltype", "cell_type"),
+    "dose": ("dose_value", "dose"), "dose_unit": ("dose_unit",), "time": ("time", "time_value"), "time_unit": ("time_unit",),
+    "batch": ("batch", "replicate", "plate", "sample", "donor"), "nperts": ("nperts",),
+}  # fmt: skip
 
-#: What tells samples apart.
+#: What tells samples apart, and signatures.
 _KEYS = ["perturbation", "cell_line", "dose", "time", "batch"]
-
-#: Fewest cells of a sample, and fewest counts of a gene in perturbed and control cells of a contrast together.
-_MIN_CELLS, _MIN_COUNTS = 10, 10
+_SIGNATURE = _KEYS[:-1]
 
 
 @dataclass
@@ -39,7 +37,7 @@ class CellAtlas:
     cells
         An open h5ad file with raw counts; only its labels are held in memory.
     control
-        Label of the control cells; ``""`` = any of the usual ones (control, DMSO, vehicle, untreated, ...).
+        Label of the control cells; ``""`` = any of :data:`CONTROL_NAMES`.
 
     Raises
     ------
@@ -49,119 +47,206 @@ class CellAtlas:
 
     cells: Cells
     control: str = ""
-
     effect = "log_fc"
 
     def __post_init__(self):
-        there = {
-            ours: next((name for name in theirs if name in self.cells.columns), None)
-            for ours, theirs in _COLUMNS.items()
-        }
+        columns = self.cells.columns
+        there = {ours: next((name for name in names if name in columns), None) for ours, names in _COLUMNS.items()}
         if there["perturbation"] is None:
             wrong = f"None of the columns {', '.join(_COLUMNS['perturbation'])} is there."
-            raise InputError(
-                Problem(self.cells.name, "obs", wrong, "Give a perturbation atlas in the scPerturb layout.")
-            )
+            remedy = "Give a perturbation atlas in the scPerturb layout."
+            raise InputError(Problem(self.cells.name, "obs", wrong, remedy))
         labels = pd.DataFrame({ours: self.cells.column(name) if name else "" for ours, name in there.items()},
                               index=range(self.cells.n_cells))  # fmt: skip
-        labels["dose"] = (labels["dose"] + " " + labels.pop("dose_unit")).where(labels["dose"] != "", "").str.strip()
-        wanted = {self.control.casefold()} if self.control else CONTROLS
-        labels["is_control"] = labels["perturbation"].str.casefold().isin(wanted)
-        if not labels["is_control"].any():
-            found = some(labels["perturbation"].unique())
-            wrong = f"No cell is a control (perturbations: {found})."
+        for what in ("dose", "time"):
+            # A unit belongs to a bare number: "24 h" has its own, and a unit alone is no dose.
+            bare = pd.to_numeric(labels[what], errors="coerce").notna()
+            labels[what] = labels[what].where(~bare, labels[what] + " " + labels.pop(f"{what}_unit")).str.strip()
+        if not is_control(labels["perturbation"], self.control).any():
+            wrong = f"No cell is a control (perturbations: {some(labels['perturbation'].unique())})."
             remedy = "Name the control's label in the column 'control' of the reference sheet."
             raise InputError(Problem(self.cells.name, f"obs column '{there['perturbation']}'", wrong, remedy))
-        # The dose of a vehicle is not that of a drug.
-        labels.loc[labels["is_control"], "dose"] = ""
         self.labels = labels
         self.genes = pd.Index(self.cells.genes, dtype=object)
 
     def derive(self) -> list[str]:
-        """Sum counts, compare, and keep the signatures; what was left out, as sentences."""
-        grouped = self.labels.groupby([*_KEYS, "is_control", "n_perturbations"], sort=True)
-        samples = grouped.size().rename("n_cells").reset_index()
-        counts = self.cells.sum_by_group(grouped.ngroup().to_numpy(), len(samples))
-        self._values, self.metadata, left = contrasts(counts, samples)
-        if self.metadata.empty:
-            wrong = f"No perturbation could be compared with controls ({'; '.join(left)})."
+        """Sum counts, compare, and keep the signatures; what was left out, as sentences (``left``: as a table)."""
+        codes, samples = perturbation_samples(self.labels)
+        counts = self.cells.sum_by_group(codes, len(samples))
+        self._values, metadata, self.left = perturbation_signatures(counts, samples, self.control)
+        said = _sentences(self.left)
+        if metadata.empty:
+            wrong = f"No perturbation could be compared with controls ({' '.join(said)})"
             raise InputError(Problem(self.cells.name, "obs", wrong, "Check the columns cell_line, batch and time."))
+        self.metadata = metadata.rename(columns={"dose": "pert_idose", "time": "pert_itime"})
         self.signatures = pd.Index(self.metadata["sig_id"], dtype=object)
-        return left
+        return said
 
     def read(self, positions: np.ndarray) -> np.ndarray:
         """Signatures at given positions."""
         return self._values[positions]
 
 
-def contrasts(counts: np.ndarray, samples: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame, list[str]]:
+def is_control(perturbation: pd.Series, control: str = "") -> pd.Series:
+    """Which labels are the control, whatever their case: the one named, or any of :data:`CONTROL_NAMES`.
+
+    Examples
+    --------
+    >>> is_control(pd.Series(["DMSO ", "Control", "drug"]), "dmso").tolist()
+    [True, False, False]
+    """
+    wanted = {control.strip().casefold()} if control.strip() else CONTROL_NAMES
+    return perturbation.str.strip().str.casefold().isin(wanted)
+
+
+def perturbation_samples(obs: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Group cells into pseudobulk samples: every cell is in one, also those that cannot be used.
+
+    Parameters
+    ----------
+    obs
+        One row per cell, text columns perturbation, cell_line, dose, time (bare numbers = hours), batch, and nperts where
+        the file has it; ``""`` = missing.
+
+    Returns
+    -------
+    codes
+        Sample of every cell, int, shape (n_cells,).
+    samples
+        One row per sample, sorted: the columns of ``obs`` but nperts, combination (bool), n_cells. Times in hours.
+
+    Raises
+    ------
+    KeyError
+        A column is missing.
+
+    Examples
+    --------
+    >>> obs = pd.DataFrame({"perturbation": ["drug", "control", "drug"], "cell_line": "A", "dose": "", "batch": "1",
+    ...                     "time": ["24", "24", "1 day"]})
+    >>> codes, samples = perturbation_samples(obs)
+    >>> codes.tolist(), samples[["perturbation", "time", "n_cells"]].to_numpy().tolist()
+    ([1, 0, 1], [['control', '24 h', 1], ['drug', '24 h', 2]])
+    """
+    cells = obs[_KEYS].apply(lambda text: text.str.strip())
+    # One spelling, or "24" would not find its controls at "24 h".
+    hours = {text: parse_time(text) for text in cells["time"].unique()}
+    cells["time"] = cells["time"].map({text: f"{time:g} h" if time == time else text for text, time in hours.items()})
+    # "0", "1" and "" say the same: as groups of their own, one batch would count as several.
+    cells["combination"] = ~obs["nperts"].isin(["", "0", "1"]) if "nperts" in obs else False
+    grouped = cells.groupby([*_KEYS, "combination"], sort=True)
+    return grouped.ngroup().to_numpy(), grouped.size().rename("n_cells").reset_index()
+
+
+def perturbation_signatures(
+    counts: np.ndarray, samples: pd.DataFrame, control: str = "", min_cells: int = 10, min_counts: int = 10
+) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
     """Signatures of perturbations: log2 fold changes against the controls of the same batch, averaged over batches.
 
-    Controls are matched: same cell line, same batch, and same time, or controls without a time where no control of
-    the line and batch has one. A sample without matched controls is left out, never compared with others, because
-    batches and lines differ by more than most drugs do.
+    Matched controls are those of the same cell line, batch and time, summed over their labels and doses (a vehicle's dose
+    is not that of a drug). One fallback: where no control of the line and batch has a time, they serve every time. A
+    sample without matched controls is left out, because batches and lines differ by more than most drugs do. Where some
+    samples name a cell line or batch, those without are left out too: nothing says they belong together.
 
     Parameters
     ----------
     counts
         Sums of raw counts, shape (n_samples, n_genes).
     samples
-        One row per sample: perturbation, cell_line, dose, time, batch, n_perturbations (text, missing ``""``),
-        is_control, n_cells.
+        As :func:`perturbation_samples` gives them, same order.
+    control
+        Label of the controls; ``""`` = any of :data:`CONTROL_NAMES`, which are then summed.
+    min_cells
+        Fewest cells of a sample, and of its matched controls together.
+    min_counts
+        Fewest counts of a gene in a sample and its controls together.
 
     Returns
     -------
     values
-        Log2 fold changes, positive = up in perturbed cells, float32, shape (n_signatures, n_genes); NaN where perturbed and
-        control cells together have fewer than 10 counts of a gene in every batch.
+        Mean over batches of differences of log2 CPM (:func:`~scperturb_cmap.utils.counts.log_cpm`), positive = up in
+        perturbed cells, float32, shape (n_signatures, n_genes); NaN where a gene has too few counts in every batch.
     metadata
-        Table of text: sig_id, perturbation, cell_line, pert_idose, pert_itime, n_replicates (batches).
+        Text columns sig_id, perturbation, cell_line, dose, time, n_replicates (batches), n_cells (perturbed cells).
     left
-        What was left out and why, as sentences.
+        Samples left out: perturbation, cell_line, dose, time, batch, n_cells, reason, and n_signatures, how many the
+        perturbation has nevertheless (0 = it is lost altogether).
+
+    Raises
+    ------
+    ValueError
+        Counts and samples differ in length.
 
     Examples
     --------
-    >>> samples = pd.DataFrame({"perturbation": ["drug", "control", "control"], "cell_line": "A", "dose": ["1 uM", "", ""],
-    ...     "time": "24", "batch": ["1", "1", "2"], "n_perturbations": "", "is_control": [False, True, True], "n_cells": 50})
-    >>> values, metadata, left = contrasts(np.array([[80.0, 20.0], [50.0, 50.0], [1.0, 99.0]]), samples)
-    >>> values.round(2), metadata["sig_id"].tolist(), left
-    (array([[ 0.66, -1.24]], dtype=float32), ['drug|A|1 uM|24 h'], [])
+    >>> obs = pd.DataFrame({"perturbation": ["drug", "control", "other"], "cell_line": "A", "dose": ["1 uM", "", "1 uM"],
+    ...                     "time": "24", "batch": ["1", "1", "2"]})
+    >>> codes, samples = perturbation_samples(obs)
+    >>> counts = np.array([[50.0, 50.0], [80.0, 20.0], [1.0, 99.0]])
+    >>> values, metadata, left = perturbation_signatures(counts, samples, min_cells=1)
+    >>> values.round(2), metadata["sig_id"].tolist()
+    (array([[ 0.66, -1.24]], dtype=float32), ['drug|A|1 uM|24 h'])
+    >>> left["reason"].tolist()
+    ['no controls of the same cell line, batch and time']
     """
+    if len(counts) != len(samples):
+        raise ValueError(f"{len(counts)} rows of counts for {len(samples)} samples.")
     samples = samples.reset_index(drop=True)
-    reasons = pd.Series("", samples.index)
-    reasons[samples["n_perturbations"].map(lambda text: text not in ("", "0", "1"))] = "several perturbations at once"
+    controls = is_control(samples["perturbation"], control)
+    reasons = pd.Series("", samples.index, dtype=object)
+    for key, what in (("cell_line", "cell line"), ("batch", "batch")):
+        if (samples[key] != "").any():
+            reasons[samples[key] == ""] = f"no {what} is named, though others are"
     reasons[samples["perturbation"] == ""] = "no perturbation is named"
-    reasons[samples["n_cells"] < _MIN_CELLS] = f"fewer than {_MIN_CELLS} cells"
-    changes: dict[tuple, list[np.ndarray]] = {}
-    controls = samples[samples["is_control"] & (reasons == "")]
-    for row in samples[~samples["is_control"] & (reasons == "")].itertuples():
-        mine = controls[(controls["cell_line"] == row.cell_line) & (controls["batch"] == row.batch)]
-        timed = mine[mine["time"] == row.time]
-        if timed.empty and (mine["time"] == "").all():
-            timed = mine
-        if timed.empty:
+    reasons[samples["combination"]] = "several perturbations at once"
+    usable = reasons == ""
+    reasons[usable & ~controls & (samples["n_cells"] < min_cells)] = f"fewer than {min_cells} cells"
+
+    pools = samples[controls & usable].groupby(["cell_line", "batch", "time"]).groups
+    # Line and batch whose controls are timed, also where too few: others must not stand in for them.
+    timed = {(line, batch) for line, batch, time in pools if time}
+    found, served = {}, set()
+    for row in samples[~controls & (reasons == "")].itertuples():
+        place = (row.cell_line, row.batch)
+        pool = pools.get((*place, row.time if place in timed else ""))
+        if pool is None or (place in timed and not row.time):  # missing is no time that two samples share
             reasons[row.Index] = "no controls of the same cell line, batch and time"
-            continue
-        pair = np.stack([counts[row.Index], counts[timed.index].sum(axis=0)])
-        values = log_cpm(pair)
-        change = np.where(pair.sum(axis=0) >= _MIN_COUNTS, values[0] - values[1], np.nan)
-        changes.setdefault((row.perturbation, row.cell_line, row.dose, row.time), []).append(change)
+        elif samples.loc[pool, "n_cells"].sum() < min_cells:
+            reasons[row.Index] = f"fewer than {min_cells} cells of matched controls"
+        elif not (pair := _pair(counts, row.Index, pool)).any(axis=1).all() or pair.sum(axis=0).max() < min_counts:
+            reasons[row.Index] = "too few counts of every gene"
+        else:
+            found.setdefault(tuple(getattr(row, key) for key in _SIGNATURE), []).append((row.Index, pool))
+            served.update(pool)
+    reasons[controls & usable & ~samples.index.isin(list(served))] = "controls of no sample that could be compared"
+
+    values = np.full((len(found), np.shape(counts)[1]), np.nan, np.float32)
     rows = []
-    values = np.full((len(changes), counts.shape[1]), np.nan, np.float32)
-    for n, (key, found) in enumerate(changes.items()):
-        stacked = np.stack(found)
-        there = ~np.isnan(stacked)
-        total = there.sum(axis=0)
-        values[n] = np.where(total > 0, np.where(there, stacked, 0).sum(axis=0) / np.maximum(total, 1), np.nan)
-        rows.append((*key, str(len(found))))
-    metadata = pd.DataFrame(rows, columns=["perturbation", "cell_line", "pert_idose", "pert_itime", "n_replicates"])
-    # A bare number of hours gets its unit, so that 24 and "24 h" are the same.
-    bare = metadata["pert_itime"].str.fullmatch(r"[0-9.]+")
-    metadata.loc[bare, "pert_itime"] += " h"
-    names = metadata[["perturbation", "cell_line", "pert_idose", "pert_itime"]].agg("|".join, axis=1)
-    metadata.insert(0, "sig_id", names if rows else pd.Series(dtype=object))
-    left = [
-        f"{len(lost)} samples of cells were left out: {why} (such as {'|'.join(samples.loc[lost.index[0], _KEYS])})."
-        for why, lost in reasons[reasons != ""].groupby(reasons[reasons != ""], sort=True)
-    ]
-    return values, metadata, left
+    for n, (key, contrasts) in enumerate(found.items()):
+        total, batches = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+        for sample, pool in contrasts:
+            pair = _pair(counts, sample, pool)
+            there = pair.sum(axis=0) >= min_counts
+            total += np.where(there, np.subtract(*log_cpm(pair)), 0)
+            batches += there
+        values[n] = total / np.where(batches > 0, batches, np.nan)
+        # Separators within a name are marked, so that different signatures never get the same id.
+        name = "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in key)
+        n_cells = samples.loc[[sample for sample, _ in contrasts], "n_cells"].sum()
+        rows.append((name, *key, str(len(contrasts)), str(n_cells)))
+    metadata = pd.DataFrame(rows, columns=["sig_id", *_SIGNATURE, "n_replicates", "n_cells"], dtype=object)
+    left = samples.assign(reason=reasons).loc[reasons != "", [*_KEYS, "n_cells", "reason"]]
+    n_signatures = left["perturbation"].map(metadata["perturbation"].value_counts()).fillna(0).astype(int)
+    return values, metadata, left.assign(n_signatures=n_signatures).reset_index(drop=True)
+
+
+def _sentences(left: pd.DataFrame) -> list[str]:
+    """What was left out, one sentence per reason."""
+    text = "{} samples ({} cells) were left out: {} (such as {})."
+    return [text.format(len(lost), lost["n_cells"].sum(), why, "|".join(lost[_KEYS].iloc[0]))
+            for why, lost in left.groupby("reason", sort=True)]  # fmt: skip
+
+
+def _pair(counts: np.ndarray, sample: int, pool: pd.Index) -> np.ndarray:
+    """Counts of a sample and its controls, float64, shape (2, n_genes)."""
+    return np.stack([counts[sample], counts[pool].sum(axis=0)]).astype(float)
