@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata
 
-__all__ = ["Collapsed", "modz", "plate_scale", "robust_z", "tas"]
+__all__ = ["Collapsed", "modz", "plate_scale", "robust_z", "strength", "tas"]
 
 #: CMap clips z before replicates are combined, and gives no replicate less than this weight.
 _CLIP, _LEAST_WEIGHT = 10.0, 0.01
@@ -13,8 +14,11 @@ _CLIP, _LEAST_WEIGHT = 10.0, 0.01
 #: Makes the median absolute deviation the standard deviation of a normal distribution; its floor, in log2 units.
 _MAD, _LEAST_MAD = 1.4826, 0.1
 
-#: With fewer wells a plate's median and spread say little about its other wells.
+#: The standard error of a scale from the MAD is 1.16 / sqrt(n) of it for normal values: 37 % with 10 wells, 6 % with 380.
 _FEWEST_WELLS = 10
+
+#: Two genes always correlate perfectly.
+_FEWEST_GENES = 3
 
 #: A landmark that moved: |z| of at least this.
 _MOVED = 2.0
@@ -47,12 +51,13 @@ def plate_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     values
-        Log2 expression, shape (n_wells, n_genes).
+        Log2 expression, shape (n_wells, n_genes); what is not finite is missing.
 
     Returns
     -------
     median, scale
-        Shape (n_genes,); scale = max(1.4826 MAD, 0.1). NaN for a plate of fewer than 10 wells.
+        In log2 units, shape (n_genes,); scale = max(1.4826 MAD, 0.1). NaN for a gene that fewer than 10 wells have, and
+        so for every gene of a smaller plate.
 
     References
     ----------
@@ -64,25 +69,53 @@ def plate_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> median, scale.round(3)
     (array([5.]), array([4.448]))
     """
-    if len(values) < _FEWEST_WELLS:
-        nothing = np.full(values.shape[1], np.nan)
-        return nothing, nothing
-    values = np.asarray(values, float)
-    median = np.median(values, axis=0)
-    return median, np.maximum(_MAD * np.median(np.abs(values - median), axis=0), _LEAST_MAD)
+    values = _finite(values)
+    median, scale = np.full((2, values.shape[1]), np.nan)
+    enough = (~np.isnan(values)).sum(axis=0) >= _FEWEST_WELLS
+    mine = values[:, enough]
+    middle = np.nanmedian if np.isnan(mine).any() else np.median  # the latter is many times faster
+    median[enough] = middle(mine, axis=0)
+    scale[enough] = np.maximum(_MAD * middle(np.abs(mine - median[enough]), axis=0), _LEAST_MAD)
+    return median, scale
 
 
 def robust_z(values: np.ndarray, plates: np.ndarray) -> np.ndarray:
-    """Z-scores of wells against the other wells of their plate (:func:`plate_scale`); shape of ``values``.
+    """Z-scores of wells against all wells of their plate: (x - median) / max(1.4826 MAD, 0.1), Level 3 -> Level 4.
+
+    Parameters
+    ----------
+    values
+        Log2 expression, shape (n_wells, n_genes); what is not finite is missing.
+    plates
+        Plate of every well, shape (n_wells,).
+
+    Returns
+    -------
+    float64, shape of ``values``. NaN where a value is missing, where fewer than 10 wells of the plate have the gene
+    (:func:`plate_scale`), and for wells without a plate ("", None, NaN).
+
+    Raises
+    ------
+    ValueError
+        There is not one plate per well.
+
+    References
+    ----------
+    Subramanian et al. 2017, doi:10.1016/j.cell.2017.10.049; cmapM robust_zscore.
 
     Examples
     --------
     >>> robust_z(np.arange(11.0)[:, None], np.array(["p"] * 11))[[5, 10], 0].round(3)
     array([0.   , 1.124])
     """
-    z = np.empty(values.shape)
-    for plate in np.unique(plates):
-        mine = plates == plate
+    if len(values) != len(plates):
+        raise ValueError(f"{len(values)} wells, but {len(plates)} plates of wells.")
+    values = _finite(values)
+    z = np.full(values.shape, np.nan)
+    labels = pd.Series(plates, dtype=object)
+    codes, known = pd.factorize(labels.mask(labels == ""))  # -1: no plate
+    for code in range(len(known)):
+        mine = codes == code
         median, scale = plate_scale(values[mine])
         z[mine] = (values[mine] - median) / scale
     return z
@@ -93,14 +126,25 @@ def modz(replicates: np.ndarray, landmarks: np.ndarray) -> Collapsed:
 
     z is clipped to +-10. The weight of a replicate is half the sum of its Spearman correlations with the others over the
     landmarks, negative ones counted as 0, at least 0.01, over the sum of all weights. One replicate passes through; two have
-    equal weights. A gene that a replicate lacks takes its mean over the others; a correlation that is not defined counts as 0.
+    equal weights. A gene that a replicate lacks takes its mean over the others. A correlation that is not defined (all values
+    tied, fewer than 3 landmarks that both have) counts as 0.
 
     Parameters
     ----------
     replicates
-        Level 4 z, shape (n_replicates, n_genes), NaN = missing.
+        Level 4 z, shape (n_replicates, n_genes); what is not finite is missing.
     landmarks
         Which genes are landmarks, bool, shape (n_genes,); all genes are compared where none is.
+
+    Returns
+    -------
+    Signature, weights and replicate correlation. The 75th percentile is taken of all pairs, then clipped, with numpy's
+    linear interpolation; cmapM replicateStats sets negative pairs to 0 first.
+
+    Raises
+    ------
+    ValueError
+        There is no replicate, or the mask does not fit the genes.
 
     References
     ----------
@@ -112,8 +156,10 @@ def modz(replicates: np.ndarray, landmarks: np.ndarray) -> Collapsed:
     >>> found.weights.round(3), found.signature.round(3), round(found.correlation, 2)
     (array([0.495, 0.495, 0.01 ]), array([1.02 , 2.   , 3.475]), 0.0)
     """
-    z = np.clip(np.asarray(replicates, float), -_CLIP, _CLIP)
+    z = np.clip(_finite(replicates), -_CLIP, _CLIP)
     n = len(z)
+    if not n or z.shape[1:] != landmarks.shape:
+        raise ValueError(f"Replicates of shape {z.shape} with a mask of shape {landmarks.shape}.")
     weights, correlation = np.full(n, 1 / n), np.nan
     if n > 1:
         rho = _spearman(z[:, landmarks] if landmarks.any() else z)
@@ -127,6 +173,28 @@ def modz(replicates: np.ndarray, landmarks: np.ndarray) -> Collapsed:
     with np.errstate(invalid="ignore", divide="ignore"):
         signature = np.where(total > 0, (weights @ np.where(there, z, 0)) / total, np.nan)
     return Collapsed(signature, weights, correlation)
+
+
+def strength(signature: np.ndarray, landmarks: np.ndarray) -> int:
+    """How many landmarks moved: abs(z) of at least 2 (CMap's ss_ngene).
+
+    Parameters
+    ----------
+    signature
+        Level 5 z, shape (n_genes,), NaN = missing.
+    landmarks
+        Which genes are landmarks, bool, shape (n_genes,).
+
+    References
+    ----------
+    cmapM ssNgene.
+
+    Examples
+    --------
+    >>> strength(np.array([2.0, -2.5, 1.9, np.nan, 9.0]), np.array([True, True, True, True, False]))
+    2
+    """
+    return int(np.sum(np.abs(signature[landmarks]) >= _MOVED))
 
 
 def tas(
@@ -147,11 +215,22 @@ def tas(
     n_replicates, correlation
         Of the signature (:class:`Collapsed`).
     most_replicates
-        The largest number of replicates of a signature of the reference.
+        The largest number of replicates of a signature of the whole reference, however much of it is read at once.
 
     Returns
     -------
-    NaN for a single replicate, whose correlation is not known.
+    NaN for a single replicate, whose correlation is not known, and where no landmark has a value.
+
+    Raises
+    ------
+    ValueError
+        The signature has more replicates than ``most_replicates``: the score would not stay below 1.
+
+    Notes
+    -----
+    The score falls with the fourth root of ``most_replicates``: it compares signatures of one reference, not of several.
+    The TAS that CMap ships is another one: its builds count abs(z) sqrt(n) >= 2 and pass 1 for the number of replicates
+    (cmapM distil, computeTASFromBuild), so that TAS = sqrt(S C / 978); its usual thresholds do not carry over.
 
     References
     ----------
@@ -162,25 +241,33 @@ def tas(
     >>> round(tas(np.array([3.0, -2.5, 0.0, 1.0]), np.ones(4, bool), 3, 0.5, 3), 3)
     0.5
     """
-    mine = signature[landmarks]
-    measured = np.isfinite(mine).sum()
+    if n_replicates > most_replicates:
+        raise ValueError(f"{n_replicates} replicates, but at most {most_replicates} in the reference.")
+    measured = np.isfinite(signature[landmarks]).sum()
     if n_replicates < 2 or not measured:
         return np.nan
-    strength = np.sum(np.abs(mine) >= _MOVED) * np.sqrt(n_replicates)
+    adjusted = strength(signature, landmarks) * np.sqrt(n_replicates)
     most = measured * np.sqrt(most_replicates)
-    return float(np.sqrt(max(strength, 1e-3) * np.clip(correlation, 1e-3, 1) / most))
+    return float(np.sqrt(max(adjusted, 1e-3) * np.clip(correlation, 1e-3, 1) / most))
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """float64, NaN for what is not finite: an infinite z, clipped to 10, would pass for strong evidence."""
+    values = np.asarray(values, float)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _spearman(z: np.ndarray) -> np.ndarray:
     """Correlations of ranks between rows, over the genes both have; 0 where there is none. Shape (n, n)."""
     z = z[:, ~np.isnan(z).all(axis=0)]
-    if not np.isnan(z).any():
+    if z.shape[1] >= _FEWEST_GENES and not np.isnan(z).any():
         return _correlations(rankdata(z, axis=1))
     rho = np.eye(len(z))
     for a in range(len(z)):
         for b in range(a):
             both = ~np.isnan(z[[a, b]]).any(axis=0)
-            rho[a, b] = rho[b, a] = _correlations(rankdata(z[[a, b]][:, both], axis=1))[0, 1] if both.sum() > 2 else 0
+            if both.sum() >= _FEWEST_GENES:
+                rho[a, b] = rho[b, a] = _correlations(rankdata(z[[a, b]][:, both], axis=1))[0, 1]
     return rho
 
 

@@ -8,14 +8,12 @@ import pandas as pd
 
 from scperturb_cmap.reference.collapse import modz, plate_scale, tas
 from scperturb_cmap.reference.opening import Opened
+from scperturb_cmap.reference.quality import CONTROLS
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["collapse_wells"]
 
 log = logging.getLogger(__name__)
-
-#: Wells read at once.
-_BLOCK = 2000
 
 
 def collapse_wells(opened: Opened, row: dict[str, str], landmarks: np.ndarray) -> Opened:
@@ -76,7 +74,10 @@ def collapse_wells(opened: Opened, row: dict[str, str], landmarks: np.ndarray) -
     sizes = np.array([len(positions) for positions in members])
     metadata = first.drop(columns="position").set_axis(pd.Index(names, name="sig_id")).assign(n_replicates=sizes)
     metadata["batch"] = metadata["batch"].where(sizes == 1, "")
-    metadata[["cc_q75", "tas"]] = _strengths(members, replicates, landmarks, sizes, row["path"])
+    # The wells of a vehicle, often hundreds, would make every treatment look weak.
+    vehicle = first["pert_type"].str.startswith("ctl") | first["compound"].str.strip().str.casefold().isin(CONTROLS)
+    treated = np.where(vehicle.to_numpy(), 0, sizes)
+    metadata[["cc_q75", "tas"]] = _strengths(members, replicates, landmarks, treated, row["path"])
     warnings = [*opened.warnings]
     if (sizes == 1).any():
         warnings.append(
@@ -105,11 +106,10 @@ def _plate_scales(opened: Opened, wells: pd.DataFrame, row: dict[str, str]) -> d
 
 
 def _strengths(members: list, replicates, landmarks: np.ndarray, sizes: np.ndarray, name: str) -> np.ndarray:  # noqa: ANN001
-    """Replicate correlation and TAS of every signature, shape (n_signatures, 2)."""
+    """Replicate correlation and TAS of every treatment, shape (n_signatures, 2); ``sizes`` = replicates, 0 for vehicles."""
     found = np.full((len(members), 2), np.nan)
     for n in np.flatnonzero(sizes > 1):
-        # A vehicle may have thousands of wells; some hundred tell how they agree.
-        together = modz(replicates(members[n][:_BLOCK]), landmarks)
+        together = modz(replicates(members[n]), landmarks)
         strength = tas(together.signature, landmarks, int(sizes[n]), together.correlation, int(sizes.max()))
         found[n] = together.correlation, strength
         if n % 1000 == 0:
