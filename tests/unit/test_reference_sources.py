@@ -97,8 +97,10 @@ def test_a_plain_table_with_quotes_and_numeric_ids(tmp_path):
     [
         ("gene,a,a\n1,2,3\n", "The column 'a' stands more than once"),
         ("gene,a\n1,x\n", "Column 'a' holds values that are no numbers"),
-        ("gene,a\n1,2,3,4\n5,6\n", "does not parse|no numbers|no values"),
+        ("gene,a\n1,2,3,4\n5,6\n", "have 4 fields, the header 2"),
         ("gene\n1\n", "It has no values"),
+        ("gene,aspirin,imatinib\n5720,1,-5,\n8,1,-5,\n", "Its lines have 4 fields, the header 3"),
+        ("gene,a,b\n5720,-6,2,7,9\n", "Its lines have 5 fields, the header 3"),
         ("<html>", "HTML page"),
     ],
 )
@@ -225,6 +227,15 @@ def test_names_salts_ids_and_structures_that_are_one_compound():
     assert set(table.loc["imatinib", "names"].split("|")) == {row[0] for row in rows[:4]}
     again = identify_compounds(metadata.iloc[::-1])[0].iloc[::-1]
     assert again.tolist() == ids.tolist()  # the order of rows does not matter
+
+
+@pytest.mark.parametrize("nothing", ["-666", "N/A", "restricted", "unknown"])
+def test_a_placeholder_is_no_structure_and_no_id(nothing):
+    names = ["aspirin", "imatinib", "jq1"]
+    table = pd.DataFrame({"sig_id": list("abc"), "cmap_name": names, "inchi_key": nothing, "pert_id": ""})
+    assert identify_compounds(harmonise_metadata(table, "s")[0])[0].tolist() == names
+    if nothing in ("-666", "N/A"):
+        assert identify_compounds(harmonise_metadata(table.assign(pert_id=nothing), "s")[0])[0].tolist() == names
 
 
 def test_a_library_is_what_it_was(tmp_path):

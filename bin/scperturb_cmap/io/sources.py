@@ -217,7 +217,8 @@ class MatrixTable:
         if not self.signatures.is_unique:
             twice = self.signatures[self.signatures.duplicated()][0]
             raise self._problem(f"The column {twice!r} stands more than once.", "Give every signature its own id.")
-        self._values = table.to_numpy(np.float32)
+        self._values = table.to_numpy(np.float32).copy()
+        self._values[self._values == -666] = np.nan  # LINCS' way to say missing
 
     @property
     def metadata(self) -> pd.DataFrame:
@@ -253,7 +254,15 @@ class MatrixTable:
             if len(set(names)) < len(names):
                 twice = next(name for name in names if names.count(name) > 1)
                 raise self._problem(f"The column {twice!r} stands more than once.", "Give every signature its own id.")
-            return pd.read_csv(path, sep=separator, index_col=0, dtype={0: str}, low_memory=False, **options)
+            # Without a header of its own pandas cannot shift columns where lines have one field more than the header.
+            table = pd.read_csv(
+                path, sep=separator, header=None, skiprows=1, dtype={0: str}, low_memory=False, **options
+            )
+            names = ["", *names] if table.shape[1] == len(names) + 1 and table.iloc[:, -1].notna().any() else names
+            if table.shape[1] != len(names):
+                wrong = f"Its lines have {table.shape[1]} fields, the header {len(names)}."
+                raise self._problem(wrong, "Give every line as many fields as the header.")
+            return table.set_axis(names, axis=1).set_index(names[0])
         except (ValueError, OSError, EOFError) as error:  # pandas' parser errors are ValueErrors
             detail = " ".join(str(error).split())[:200]
             raise self._problem(f"It does not parse as a table ({detail}).", "Write it again.") from None

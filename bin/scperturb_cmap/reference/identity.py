@@ -105,7 +105,7 @@ def identify_compounds(metadata: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]
     spelled = metadata[["compound", "pert_id", "inchi_key"]].value_counts(sort=False).rename("n").reset_index()
     spelled["short"] = spelled["pert_id"].map(_short)
     keys = spelled["compound"].where(spelled["compound"] != "", spelled["short"]).map(compound_key)
-    spelled = spelled.assign(key=keys, block=spelled["inchi_key"].str.removeprefix("InChIKey=").str[:14])
+    spelled = spelled.assign(key=keys, block=_skeletons(spelled["inchi_key"]))
     spelled = spelled[spelled["key"] != ""]
     # Names, structures and ids are nodes of a graph, and each spelling joins its own: what hangs together is one compound.
     nodes, edges = {}, []
@@ -129,6 +129,11 @@ def identify_compounds(metadata: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]
     ids = pd.Series([names.get(triple, "") for triple in triples], metadata.index, dtype=object)
     table = pd.DataFrame(found, columns=list(COMPOUND_COLUMNS)).sort_values("compound_id", ignore_index=True)
     return ids, table
+
+
+def _skeletons(keys: pd.Series) -> pd.Series:
+    """First blocks of InChIKeys; "" for whatever is none ("restricted", -666)."""
+    return keys.str.extract(r"^(?:InChIKey=)?([A-Z]{14})(?:-|$)", expand=False).fillna("")
 
 
 def _compound(rows: list) -> dict:

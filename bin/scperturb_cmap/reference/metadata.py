@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from scperturb_cmap.io.tables import MISSING
 from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import compound_key
@@ -119,6 +120,7 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
     """
     remedy = "Give the siginfo table that belongs to the matrix."
     text = pick_columns(table, _ALIASES, ["sig_id", "compound"], name, remedy).astype(str)
+    text = text.replace(dict.fromkeys([*MISSING, "N/A", "NULL", "-"], ""))
     if (twice := text["sig_id"][text["sig_id"].duplicated()]).size:
         raise InputError(
             Problem(
