@@ -9,9 +9,6 @@ from pathlib import Path
 
 from scperturb_cmap.utils.cli import base_parser, run
 
-#: Columns of the reference sheet that name files.
-FILES = ("path", "path_down", "siginfo", "geneinfo", "compoundinfo")
-
 
 def build_parser():
     parser = base_parser(__doc__)
@@ -55,6 +52,7 @@ def build(args: Namespace, row: dict) -> None:
     from scperturb_cmap import reference
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.gene_tables import read_gene_table
+    from scperturb_cmap.io.sheets import FILES
     from scperturb_cmap.io.signature_set import write_signature_set
     from scperturb_cmap.utils.provenance import file_sha256, write_json
 

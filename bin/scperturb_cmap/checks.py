@@ -31,11 +31,9 @@ def problems_of(check: Callable, *arguments: object) -> list[Problem]:
     >>> [str(problem) for problem in problems_of(check, "a.csv")]
     ['a.csv: It is empty. Fill it.']
     """
-    try:
-        check(*arguments)
-    except InputError as error:
-        return error.problems
-    return []
+    problems: list[Problem] = []
+    attempt(problems, check, *arguments)
+    return problems
 
 
 def check_sample(

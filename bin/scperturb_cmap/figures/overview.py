@@ -119,12 +119,11 @@ def _notices(mine: pd.DataFrame, drugs: pd.DataFrame, about: str) -> Iterator[Ht
     for evidence, sentence in _WEAK.items():
         if (weak := done & (mine["evidence"] == evidence)).any():
             yield line.format(badge(evidence), about, _names(mine.loc[weak, "population"]), sentence)
-    caution = mine["caution"].str.split("; ")
-    if len(few := mine[caution.map(lambda found: "few genes" in found)]):
+    if len(few := mine[mine["caution"].str.contains("few genes")]):
         span = " to ".join(f"{n:.0f}" for n in sorted({few["n_genes_shared"].min(), few["n_genes_shared"].max()}))
         sentence = f"only {span} genes are measured in cells and drugs alike, so the scores rest on little: a hint and no more."
         yield line.format(badge("few genes"), about, _names(few["population"]), sentence)
-    if len(few := mine[caution.map(lambda found: "weak signal" in found)]):
+    if len(few := mine[mine["caution"].str.contains("weak signal")]):
         counts = ", ".join(
             f"{n:.0f} of {all_:.0f}" for n, all_ in zip(few["n_changed_shared"], few["n_genes_shared"], strict=True)
         )

@@ -61,6 +61,8 @@ class GeneMatrix:
     [[1.5], [-2.0]]
     """
 
+    effect = "modz"
+
     def __init__(self, path: Path, layout: str, name: str | None = None):
         self.path, self.layout = Path(path), layout
         self.name = name or self.path.name

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-__all__ = ["Collapsed", "modz", "plate_scale", "robust_z", "strength", "tas"]
+__all__ = ["FEWEST_WELLS", "Collapsed", "modz", "plate_scale", "robust_z", "strength", "tas"]
 
 #: CMap clips z before replicates are combined, and gives no replicate less than this weight.
 _CLIP, _LEAST_WEIGHT = 10.0, 0.01
@@ -15,7 +15,7 @@ _CLIP, _LEAST_WEIGHT = 10.0, 0.01
 _MAD, _LEAST_MAD = 1.4826, 0.1
 
 #: The standard error of a scale from the MAD is 1.16 / sqrt(n) of it for normal values: 37 % with 10 wells, 6 % with 380.
-_FEWEST_WELLS = 10
+FEWEST_WELLS = 10
 
 #: Two genes always correlate perfectly.
 _FEWEST_GENES = 3
@@ -71,7 +71,7 @@ def plate_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     values = _finite(values)
     median, scale = np.full((2, values.shape[1]), np.nan)
-    enough = (~np.isnan(values)).sum(axis=0) >= _FEWEST_WELLS
+    enough = (~np.isnan(values)).sum(axis=0) >= FEWEST_WELLS
     mine = values[:, enough]
     middle = np.nanmedian if np.isnan(mine).any() else np.median  # the latter is many times faster
     median[enough] = middle(mine, axis=0)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from scperturb_cmap.io.cells import Cells
 from scperturb_cmap.reference.metadata import parse_time
-from scperturb_cmap.reference.quality import CONTROLS
+from scperturb_cmap.reference.quality import CONTROLS, named_controls
 from scperturb_cmap.utils.counts import log_cpm
 from scperturb_cmap.utils.errors import InputError, Problem, some
 
@@ -96,7 +96,7 @@ def is_control(perturbation: pd.Series, control: str = "") -> pd.Series:
     [True, False, False]
     """
     wanted = {control.strip().casefold()} if control.strip() else CONTROL_NAMES
-    return perturbation.str.strip().str.casefold().isin(wanted)
+    return named_controls(perturbation, wanted)
 
 
 def perturbation_samples(obs: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:

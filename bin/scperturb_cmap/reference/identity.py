@@ -58,11 +58,8 @@ def add_compound_info(metadata: pd.DataFrame, table: pd.DataFrame, name: str) ->
     text = pick_columns(table, _ALIASES, ["pert_id"], name, "Give the compoundinfo table of the reference.")
     text = text.assign(pert_id=text["pert_id"].map(_short)).query("pert_id != ''")
     known = text.where(text != "", np.nan).groupby("pert_id").first()
-    structures = (
-        text[text["inchi_key"] != ""]
-        .groupby("pert_id")["inchi_key"]
-        .agg(lambda keys: len({key.removeprefix("InChIKey=")[:14] for key in keys}))
-    )
+    skeletons = _skeletons(text["inchi_key"])
+    structures = skeletons[skeletons != ""].groupby(text["pert_id"]).nunique()
     ids = metadata["pert_id"].map(_short)
     filled = {
         column: metadata[column].where(metadata[column] != "", ids.map(known[column]).fillna(""))

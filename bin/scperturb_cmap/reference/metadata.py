@@ -120,7 +120,7 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
     """
     remedy = "Give the siginfo table that belongs to the matrix."
     text = pick_columns(table, _ALIASES, ["sig_id", "compound"], name, remedy).astype(str)
-    text = text.replace(dict.fromkeys([*MISSING, "N/A", "NULL", "-"], ""))
+    text = text.mask(text.isin([*MISSING, "N/A", "NULL", "-"]), "")
     if (twice := text["sig_id"][text["sig_id"].duplicated()]).size:
         raise InputError(
             Problem(
@@ -145,8 +145,10 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
     # A quartile of ranks some of which were -666 is a negative number without meaning (three of 272 in a published file).
     spoiled = out["self_rank"] < 0
     out["self_rank"] = out["self_rank"].mask(spoiled)
-    fractions = 0 < out["self_rank"].max() <= 1
-    out["self_rank"] = _fraction(out["self_rank"])
+    # CMap's builds write percent, its guide to gold signatures fractions.
+    highest = out["self_rank"].max()
+    if highest > 1:
+        out["self_rank"] /= 100
     for column in ("exemplar", "qc_pass"):
         out[column] = _flags(text[column], column, name).to_numpy()
     warnings = [
@@ -154,7 +156,7 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
         for what, given, read in (("dose", dose, out["dose_um"]), ("time", time, out["time_h"]))
         if len(lost := given[(given != "") & read.isna().to_numpy()])
     ]
-    if fractions:
+    if 0 < highest <= 1:
         warnings.append("pct_self_rank_q25 is at most 1 everywhere and is taken as a fraction, not as percent.")
     if spoiled.any():
         warnings.append(f"{spoiled.sum()} values of pct_self_rank_q25 are negative (a -666 was averaged in): missing.")
@@ -180,11 +182,6 @@ def _number(text: pd.Series, column: str, low: float, high: float, name: str) ->
         why = f"{wrong.iloc[0]!r} is no number from {low:g} to {high:g}."
         raise InputError(Problem(name, f"column '{column}'", why, "Correct the metadata, or leave the column out."))
     return values
-
-
-def _fraction(values: pd.Series) -> pd.Series:
-    """Rank percentages as fractions: CMap's builds write percent, its guide to gold signatures fractions."""
-    return values / 100 if values.max() > 1 else values
 
 
 def _parse(text: str, units: dict[str, float]) -> float:

@@ -83,9 +83,9 @@ def open_reference(row: dict[str, str], files: dict[str, Path], derive: bool = T
     InputError
         A file is missing, damaged or of another format, or the metadata cannot be used.
     """
-    problems: list[Problem] = []
     if row["format"] == "cells":
         return _open_cells(files["path"], row, derive)
+    problems: list[Problem] = []
     source = attempt(problems, open_source, files["path"], row, files.get("path_down"))
     name = row["siginfo"] or row["path"]
     described = info = None
@@ -104,9 +104,8 @@ def open_reference(row: dict[str, str], files: dict[str, Path], derive: bool = T
         metadata, more = add_compound_info(metadata, info, row["compoundinfo"])
         warnings += more
     metadata, compounds = _named(metadata)
-    effect = getattr(source, "effect", "modz")
     genes, symbols = source.genes, symbols_of(source)
-    return Opened(genes, source.signatures, metadata, compounds, source.read, effect, warnings, symbols)
+    return Opened(genes, source.signatures, metadata, compounds, source.read, source.effect, warnings, symbols)
 
 
 def _open_cells(path: Path, row: dict[str, str], derive: bool) -> Opened:

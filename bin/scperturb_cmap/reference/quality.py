@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from scperturb_cmap.utils.errors import InputError, Problem, some
 
-__all__ = ["CONTROLS", "Filter", "parse_filters", "quality_funnel"]
+__all__ = ["CONTROLS", "Filter", "named_controls", "parse_filters", "quality_funnel"]
 
 #: Perturbation types that are compound treatments; poscon = a compound that serves as positive control.
 _TREATMENTS = ("trt_cp", "trt_poscon")
@@ -33,7 +33,7 @@ _GOLD_CC, _GOLD_RANK = 0.2, 0.05
 
 @dataclass(frozen=True)
 class Filter:
-    """One wish of the column ``filter``.
+    """One step of the funnel, such as a wish of the column ``filter``.
 
     Parameters
     ----------
@@ -43,11 +43,25 @@ class Filter:
         Metadata columns it needs.
     keeps
         Table of metadata -> which rows stay, bool.
+    detail
+        What the step does, where its name does not tell.
     """
 
     text: str
     columns: tuple[str, ...]
     keeps: Callable[[pd.DataFrame], pd.Series]
+    detail: str = ""
+
+
+def named_controls(names: pd.Series, controls: Collection[str] = CONTROLS) -> pd.Series:
+    """Which names are those of controls, whatever their case and the spaces around them.
+
+    Examples
+    --------
+    >>> named_controls(pd.Series(["DMSO ", "aspirin"])).tolist()
+    [True, False]
+    """
+    return names.str.strip().str.casefold().isin(controls)
 
 
 def parse_filters(text: str, name: str = "references.csv") -> list[Filter]:
@@ -130,19 +144,12 @@ def quality_funnel(
     kept = metadata.loc[signatures[signatures.isin(metadata.index)]]
     steps = [("in the matrix", len(signatures), kept["compound_id"].nunique(), "")]
     steps += [("with metadata", len(kept), kept["compound_id"].nunique(), "signature id found in the metadata")]
-    for step, detail, keeps in [*_always(kept, filters), *((wish.text, "", wish) for wish in filters)]:
-        if isinstance(keeps, Filter):
-            lacking = [column for column in keeps.columns if _empty(metadata[column])]
-            if lacking:
-                wrong = f"The filter {step!r} needs {' and '.join(lacking)}, which the metadata do not have."
-                raise InputError(
-                    Problem(name, "metadata", wrong, "Correct the column 'filter' of the reference sheet.")
-                )
-            keeps = keeps.keeps(kept)
-        else:
-            keeps = keeps(kept)
-        kept = kept[np.asarray(keeps, dtype=bool)]
-        steps.append((step, len(kept), kept["compound_id"].nunique(), detail))
+    for step in [*_always(kept, filters), *filters]:
+        if lacking := [column for column in step.columns if _empty(metadata[column])]:
+            wrong = f"The filter {step.text!r} needs {' and '.join(lacking)}, which the metadata do not have."
+            raise InputError(Problem(name, "metadata", wrong, "Correct the column 'filter' of the reference sheet."))
+        kept = kept[np.asarray(step.keeps(kept), dtype=bool)]
+        steps.append((step.text, len(kept), kept["compound_id"].nunique(), step.detail))
     funnel = pd.DataFrame(steps, columns=["step", "n_signatures", "n_compounds", "detail"])
     funnel.insert(0, "reference", row["reference"])
     if kept.empty:
@@ -150,16 +157,16 @@ def quality_funnel(
     return kept, funnel
 
 
-def _always(kept: pd.DataFrame, filters: list[Filter]) -> Iterator[tuple[str, str, Callable]]:
+def _always(kept: pd.DataFrame, filters: list[Filter]) -> Iterator[Filter]:
     """Steps that every reference goes through; a filter by perturbation type takes the place of the first."""
     if not any("pert_type" in wish.columns for wish in filters):
         if _empty(kept["pert_type"]):
             detail = "no perturbation types given: all but vehicles and untreated cells, by their names"
-            yield "compound treatments", detail, lambda m: ~m["compound"].str.strip().str.casefold().isin(CONTROLS)
+            yield Filter("compound treatments", (), lambda m: ~named_controls(m["compound"]), detail)
         else:
             detail = f"perturbation type {' or '.join(_TREATMENTS)}"
-            yield "compound treatments", detail, lambda m: m["pert_type"].isin(_TREATMENTS)
-    yield "with a compound name", "", lambda m: m["compound_id"] != ""
+            yield Filter("compound treatments", (), lambda m: m["pert_type"].isin(_TREATMENTS), detail)
+    yield Filter("with a compound name", (), lambda m: m["compound_id"] != "")
 
 
 def _parse(part: str) -> Filter | None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.reference.collapse import modz, plate_scale, tas
+from scperturb_cmap.reference.collapse import FEWEST_WELLS, modz, plate_scale, tas
 from scperturb_cmap.reference.opening import Opened
-from scperturb_cmap.reference.quality import CONTROLS
+from scperturb_cmap.reference.quality import named_controls
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["collapse_wells"]
@@ -48,11 +48,10 @@ def collapse_wells(opened: Opened, row: dict[str, str], landmarks: np.ndarray) -
     keys = ["compound_id", "pert_type", "cell_line", "dose_um", "time_h"]
     # 3.33 and 3.3333 uM are one dose.
     rounded = wells[keys].assign(dose_um=wells["dose_um"].map(lambda dose: float(f"{dose:.3g}")))
+    # Groups are numbered as they appear in the file, and wells stay in its order within each.
     group = rounded.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
-    members = [np.sort(wells["position"].to_numpy()[group == n]) for n in range(group.max() + 1)] if len(group) else []
-    order = np.argsort([positions[0] for positions in members], kind="stable")
-    members = [members[n] for n in order]
-    first = wells.reset_index(drop=True).groupby(group, sort=True).first().iloc[order]
+    members = np.split(wells["position"].to_numpy()[np.argsort(group, kind="stable")], np.bincount(group).cumsum()[:-1])
+    first = wells.reset_index(drop=True).groupby(group, sort=True).first()
     plate_of = pd.Series(wells["batch"].to_numpy(), index=wells["position"])
 
     def replicates(positions: np.ndarray) -> np.ndarray:
@@ -75,7 +74,7 @@ def collapse_wells(opened: Opened, row: dict[str, str], landmarks: np.ndarray) -
     metadata = first.drop(columns="position").set_axis(pd.Index(names, name="sig_id")).assign(n_replicates=sizes)
     metadata["batch"] = metadata["batch"].where(sizes == 1, "")
     # The wells of a vehicle, often hundreds, would make every treatment look weak.
-    vehicle = first["pert_type"].str.startswith("ctl") | first["compound"].str.strip().str.casefold().isin(CONTROLS)
+    vehicle = first["pert_type"].str.startswith("ctl") | named_controls(first["compound"])
     treated = np.where(vehicle.to_numpy(), 0, sizes)
     metadata[["cc_q75", "tas"]] = _strengths(members, replicates, landmarks, treated, row["path"])
     warnings = [*opened.warnings]
@@ -89,18 +88,18 @@ def collapse_wells(opened: Opened, row: dict[str, str], landmarks: np.ndarray) -
 def _plate_scales(opened: Opened, wells: pd.DataFrame, row: dict[str, str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Median and scale of every plate."""
     sizes = wells["batch"].value_counts()
-    if "" in sizes.index or (sizes < 10).any():
-        plate = sizes.index[sizes < 10][0] if "" not in sizes.index else ""
+    if "" in sizes.index or (sizes < FEWEST_WELLS).any():
+        plate = sizes.index[sizes < FEWEST_WELLS][0] if "" not in sizes.index else ""
         wrong = (
             f"The plate {plate!r} has {sizes[plate]} wells." if plate else "Wells have no plate (det_plate, rna_plate)."
         )
-        remedy = "Give Level 3 with whole plates, 10 wells or more each, and their names in the instinfo table."
+        remedy = (
+            f"Give Level 3 with whole plates, {FEWEST_WELLS} wells or more each, and their names in the instinfo table."
+        )
         raise InputError(Problem(row["siginfo"] or row["path"], "plates", wrong, remedy))
     scales = {}
     for n, (plate, mine) in enumerate(wells.groupby("batch", sort=False), start=1):
-        scales[plate] = tuple(
-            a.astype(np.float32) for a in plate_scale(opened.read(np.sort(mine["position"].to_numpy())))
-        )
+        scales[plate] = tuple(a.astype(np.float32) for a in plate_scale(opened.read(mine["position"].to_numpy())))
         log.info("%s: plate %d of %d", row["reference"], n, len(sizes))
     return scales
 
