@@ -19,7 +19,8 @@ __all__ = ["NONE", "Cells"]
 
 log = logging.getLogger(__name__)
 
-#: Matrix values read at once: about 400 MB of the densest data.
+#: Matrix values read at once: about 400 MB of dense data, and a quarter as many stored values of a sparse matrix, which come
+#: with their positions. Fewer would cost time: each block's sums are as large as the whole result.
 _BLOCK_VALUES = 50_000_000
 
 #: How far a count may lie from a whole number (some tools store rounded sums of fractions).
@@ -233,6 +234,8 @@ class Cells:
             matrix = sparse_dataset(stored) if isinstance(stored, h5py.Group) else stored
             by_row = getattr(matrix, "format", "dense") != "csc"
             length, across = matrix.shape if by_row else matrix.shape[::-1]
+            if isinstance(stored, h5py.Group):
+                size, across = size // 4, stored["data"].shape[0] // max(length, 1)
             step = max(1, size // max(across, 1))
             for start in range(0, length, step):
                 part, whole = slice(start, min(start + step, length)), slice(None)
