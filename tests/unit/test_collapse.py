@@ -138,36 +138,32 @@ def test_wells_that_do_not_vary_correlate_with_nothing():
 def test_tas_rises_with_strength_agreement_and_replicates_and_stays_within_0_and_1():
     landmarks = np.ones(978, bool)
 
-    def strong(n):
-        return np.where(np.arange(978) < n, 3.0, 0.0)
+    def strong(n, z=3.0):
+        return np.where(np.arange(978) < n, z, 0.0)
 
-    assert tas(strong(978), landmarks, 3, 1.0, 3) == pytest.approx(1)
-    assert 0 < tas(strong(0), landmarks, 2, 0.0, 9) < 0.001
-    values = [tas(strong(n), landmarks, 3, 0.5, 4) for n in (10, 100, 500)]
+    assert tas(strong(978), landmarks, 3, 1.0) == pytest.approx(1)
+    assert tas(strong(0), landmarks, 2, 1.0) == tas(strong(100), landmarks, 2, -0.5) == 0
+    values = [tas(strong(n), landmarks, 3, 0.5) for n in (10, 100, 500)]
     assert values == sorted(values)
-    assert tas(strong(50), landmarks, 3, 0.6, 4) > tas(strong(50), landmarks, 3, 0.3, 4)
-    assert tas(strong(50), landmarks, 4, 0.6, 4) > tas(strong(50), landmarks, 2, 0.6, 4)
-    assert np.isnan(tas(strong(50), landmarks, 1, np.nan, 4))
+    assert tas(strong(50), landmarks, 3, 0.6) > tas(strong(50), landmarks, 3, 0.3)
+    assert tas(strong(50, 1.2), landmarks, 3, 0.6) > tas(strong(50, 1.2), landmarks, 2, 0.6) == 0  # z sqrt(n) against 2
+    assert np.isnan(tas(strong(50), landmarks, 1, np.nan))
 
 
-def test_tas_has_one_scale_for_a_whole_reference():
-    """Cut into blocks or not, the largest number of replicates is that of the reference."""
+def test_tas_is_a_share_of_the_landmarks_measured():
     landmarks, z = np.ones(100, bool), np.linspace(-4, 4, 100)
     assert strength(z, landmarks) == 50 and strength(z, np.arange(100) < 50) == 25
     assert strength(np.full(3, np.nan), np.ones(3, bool)) == 0
-    assert tas(z, landmarks, 4, 0.5, 4) == pytest.approx(np.sqrt(0.25))
-    assert tas(z, landmarks, 4, 0.5, 64) == pytest.approx(np.sqrt(0.25) / 2)  # falls with the fourth root
-    half = np.where(np.arange(100) % 2, z, np.nan)  # fewer landmarks measured: their share counts
-    assert tas(half, landmarks, 4, 0.5, 4) == pytest.approx(np.sqrt(0.25))
-    assert np.isnan(tas(np.full(100, np.nan), landmarks, 4, 0.5, 4)) and np.isnan(tas(z, landmarks, 4, np.nan, 4))
-    with pytest.raises(ValueError, match="at most 3"):
-        tas(z, landmarks, 4, 0.5, 3)
+    assert tas(z / 2, landmarks, 4, 0.5) == pytest.approx(np.sqrt(0.25))
+    half = np.where(np.arange(100) % 2, z / 2, np.nan)
+    assert tas(half, landmarks, 4, 0.5) == pytest.approx(np.sqrt(0.25))
+    assert np.isnan(tas(np.full(100, np.nan), landmarks, 4, 0.5)) and np.isnan(tas(z, landmarks, 4, np.nan))
 
 
-@given(share=st.floats(0, 1), n=st.integers(2, 500), more=st.integers(0, 500), correlation=st.floats(-1, 1))
-def test_tas_stays_within_0_and_1(share, n, more, correlation):
+@given(share=st.floats(0, 1), n=st.integers(2, 500), correlation=st.floats(-1, 1))
+def test_tas_stays_within_0_and_1(share, n, correlation):
     z = np.where(np.arange(978) < share * 978, 5.0, 0.0)
-    assert 0 <= tas(z, np.ones(978, bool), n, correlation, n + more) <= 1
+    assert 0 <= tas(z, np.ones(978, bool), n, correlation) <= 1
 
 
 def test_a_missing_value_of_a_well_leaves_the_other_wells_alone():

@@ -150,18 +150,20 @@ def plate(real_data) -> tuple[np.ndarray, pd.DataFrame]:
 
 
 @pytest.mark.real
-def test_only_vehicles_have_replicates_on_the_published_plate_and_they_are_weak(plate):
+def test_only_vehicles_have_replicates_on_the_published_plate(plate):
     z, info = plate
     sizes = info.groupby(["pert_type", "pert_iname", "pert_idose"]).size()
     assert sizes.max() == sizes["ctl_vehicle"].item() == 26 and (sizes.drop("ctl_vehicle") == 1).all()
     vehicle, landmarks = z[info["pert_type"] == "ctl_vehicle"], np.ones(978, bool)
     found = modz(vehicle, landmarks)
     assert np.abs(found.signature - plain_modz(vehicle, landmarks)).max() < 1e-5
-    score = tas(found.signature, landmarks, 26, found.correlation, 26)
+    score = tas(found.signature, landmarks, 26, found.correlation)
     alone = np.median([strength(well, landmarks) for well in vehicle])
     print(f"\nDMSO: {strength(found.signature, landmarks)} landmarks moved, one well {alone:g};", end=" ")
     print(f"correlation {found.correlation:.2f}, TAS {score:.3f}")
-    assert strength(found.signature, landmarks) < alone and score < 0.1
+    assert strength(found.signature, landmarks) < alone
+    # 26 wells make small common shifts certain; a vehicle's TAS is not comparable with a treatment's, and none is given.
+    assert 0.2 < score < 1
 
 
 @pytest.mark.real
@@ -177,7 +179,7 @@ def test_tas_rises_with_dose_where_neighbouring_doses_stand_in_for_replicates(pl
         at = mine.index.to_numpy()
         for n, well in enumerate(at):
             beside = np.mean([rho[well, at[m]] for m in (n - 1, n + 1) if 0 <= m < len(at)])
-            rows.append((compound, mine["dose"].iloc[n], tas(z[well], landmarks, 2, beside, 2)))
+            rows.append((compound, mine["dose"].iloc[n], tas(z[well], landmarks, 2, beside)))
     scores = pd.DataFrame(rows, columns=["compound", "dose", "tas"]).pivot(
         index="compound", columns="dose", values="tas"
     )

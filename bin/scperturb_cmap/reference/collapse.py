@@ -197,58 +197,43 @@ def strength(signature: np.ndarray, landmarks: np.ndarray) -> int:
     return int(np.sum(np.abs(signature[landmarks]) >= _MOVED))
 
 
-def tas(
-    signature: np.ndarray, landmarks: np.ndarray, n_replicates: int, correlation: float, most_replicates: int
-) -> float:
-    """Transcriptional activity score: how strong and how reproducible a signature is, 0 to 1.
+def tas(signature: np.ndarray, landmarks: np.ndarray, n_replicates: int, correlation: float) -> float:
+    r"""Transcriptional activity score: how strong and how reproducible a signature is, 0 to 1.
 
-    The geometric mean of the number of landmarks with abs(z) >= 2, times the root of the number of replicates, and the
-    replicate correlation, over its largest possible value. "Largest possible" needs the largest number of replicates in
-    the reference (``most_replicates``), so that the score does not depend on how the reference is read.
+    .. math:: TAS = \sqrt{\#\{g: |z_g| \sqrt{n} \geq 2\} \, C / L}
+
+    The geometric mean of the share of landmarks that moved, their z times the root of the number of replicates, and of the
+    replicate correlation. It depends on nothing but the signature, so thresholds such as 0.2 mean the same in every
+    reference, and the same as for the TAS that LINCS ships.
 
     Parameters
     ----------
     signature
         Level 5 z, shape (n_genes,).
     landmarks
-        Which genes are landmarks; those with a value count (978 in L1000).
+        Which genes are landmarks; those with a value count (L, 978 in L1000).
     n_replicates, correlation
-        Of the signature (:class:`Collapsed`).
-    most_replicates
-        The largest number of replicates of a signature of the whole reference, however much of it is read at once.
+        n and C of the signature (:class:`Collapsed`); a negative correlation counts as 0.
 
     Returns
     -------
     NaN for a single replicate, whose correlation is not known, and where no landmark has a value.
 
-    Raises
-    ------
-    ValueError
-        The signature has more replicates than ``most_replicates``: the score would not stay below 1.
-
-    Notes
-    -----
-    The score falls with the fourth root of ``most_replicates``: it compares signatures of one reference, not of several.
-    The TAS that CMap ships is another one: its builds count abs(z) sqrt(n) >= 2 and pass 1 for the number of replicates
-    (cmapM distil, computeTASFromBuild), so that TAS = sqrt(S C / 978); its usual thresholds do not carry over.
-
     References
     ----------
-    Subramanian et al. 2017, doi:10.1016/j.cell.2017.10.049; cmapM tas_ngene.
+    Subramanian et al. 2017, doi:10.1016/j.cell.2017.10.049; cmapM distil, computeTASFromBuild. Its tas_ngene multiplies the
+    count instead of z by the root of n, over the largest n of the data: that score differs from one reference to the next.
 
     Examples
     --------
-    >>> round(tas(np.array([3.0, -2.5, 0.0, 1.0]), np.ones(4, bool), 3, 0.5, 3), 3)
+    >>> round(tas(np.array([3.0, -1.5, 0.0, 1.0]), np.ones(4, bool), 2, 0.5), 3)
     0.5
     """
-    if n_replicates > most_replicates:
-        raise ValueError(f"{n_replicates} replicates, but at most {most_replicates} in the reference.")
     measured = np.isfinite(signature[landmarks]).sum()
     if n_replicates < 2 or not measured:
         return np.nan
-    adjusted = strength(signature, landmarks) * np.sqrt(n_replicates)
-    most = measured * np.sqrt(most_replicates)
-    return float(np.sqrt(max(adjusted, 1e-3) * np.clip(correlation, 1e-3, 1) / most))
+    moved = strength(signature * np.sqrt(n_replicates), landmarks)
+    return float(np.sqrt(moved * np.clip(correlation, 0, 1) / measured))
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

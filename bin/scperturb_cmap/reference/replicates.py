@@ -73,7 +73,6 @@ def collapse_wells(opened: Opened, row: dict[str, str], landmarks: np.ndarray) -
     sizes = np.array([len(positions) for positions in members])
     metadata = first.drop(columns="position").set_axis(pd.Index(names, name="sig_id")).assign(n_replicates=sizes)
     metadata["batch"] = metadata["batch"].where(sizes == 1, "")
-    # The wells of a vehicle, often hundreds, would make every treatment look weak.
     vehicle = first["pert_type"].str.startswith("ctl") | named_controls(first["compound"])
     treated = np.where(vehicle.to_numpy(), 0, sizes)
     metadata[["cc_q75", "tas"]] = _strengths(members, replicates, landmarks, treated, row["path"])
@@ -109,7 +108,7 @@ def _strengths(members: list, replicates, landmarks: np.ndarray, sizes: np.ndarr
     found = np.full((len(members), 2), np.nan)
     for n in np.flatnonzero(sizes > 1):
         together = modz(replicates(members[n]), landmarks)
-        strength = tas(together.signature, landmarks, int(sizes[n]), together.correlation, int(sizes.max()))
+        strength = tas(together.signature, landmarks, int(sizes[n]), together.correlation)
         found[n] = together.correlation, strength
         if n % 1000 == 0:
             log.info("%s: strength of %d of %d signatures", name, n, len(members))
