@@ -64,7 +64,7 @@ def build(args: Namespace, row: dict) -> None:
     if row["level"] in ("3", "4"):
         landmarks = table.genes.index[table.genes["feature_space"] == "landmark"]
         opened = reference.collapse_wells(opened, row, mapping["gene_key"].isin(landmarks).to_numpy())
-    metadata, funnel = reference.quality_funnel(opened.metadata, opened.signatures, row)
+    metadata, funnel = reference.quality_funnel(opened.metadata, opened.signatures, row, opened.steps)
 
     positions = opened.signatures.get_indexer(metadata.index)
     shards = reference.build_shards(

@@ -167,6 +167,25 @@ def test_shards_hold_every_kept_signature_once(matrix):
     assert empty["status"] == "empty" and empty["reason"]
 
 
+def test_a_gene_of_gene_sets_counts_under_all_its_names():
+    """IL8 in one set, CXCL8 in another: not measured twice, and not lost with the name that is not kept."""
+    columns = {"entrez_id": ["3576", "2"], "symbol": ["CXCL8", "B"], "ensembl_id": "", "synonyms": ["IL8", ""]}
+    table = GeneTable.from_tables([pd.DataFrame(columns | {"feature_space": "landmark"})])
+    info = pd.DataFrame({"sig_id": list("abcd"), "cmap_name": "D"})
+    metadata, _ = harmonise_metadata(info, "siginfo")
+    values = np.array([[1, 0, 0.5], [0, -1, 0.5], [0, 0, 0.5], [0.5, -0.5, 1]], np.float32)  # IL8, CXCL8, B
+    mapping = table.map(["IL8", "CXCL8", "B"])
+    (shard,) = build_shards(lambda at: values[at].copy(), np.arange(4), metadata, mapping, table, "r", "rank", 9)
+    assert shard[:, "3576"].X.ravel().tolist() == [1, -1, 0, 0] and shard[:, "2"].X.ravel().tolist() == [
+        0.5,
+        0.5,
+        0.5,
+        1,
+    ]
+    (shard,) = build_shards(lambda at: values[at].copy(), np.arange(4), metadata, mapping, table, "r", "modz", 9)
+    assert shard[:, "3576"].X.ravel().tolist() == [0, -1, 0, -0.5]  # of measured values the more trustworthy row
+
+
 @pytest.mark.real
 def test_real_gctx_equals_its_matrix(real_data):
     path = real_data / "lincs" / "l1000_level5_modz_n272x978.gctx"

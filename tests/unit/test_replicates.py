@@ -29,7 +29,16 @@ def opened(values, metadata) -> Opened:
         "cell_line": "L",
         "dose_um": 1.0,
     }
-    table = pd.DataFrame(columns | {"time_h": 24.0, "batch": "p"} | metadata, index=names)
+    columns |= {
+        "time_h": 24.0,
+        "batch": "p",
+        "qc_pass": np.nan,
+        "exemplar": np.nan,
+        "self_rank": np.nan,
+        "dose": "",
+        "time": "",
+    }
+    table = pd.DataFrame(columns | metadata, index=names)
     genes = pd.Index([str(n) for n in range(values.shape[1])])
     return Opened(genes, names, table, pd.DataFrame(), lambda at: values[at].astype(np.float32), "modz", [])
 
@@ -40,7 +49,7 @@ def test_replicates_are_what_shares_compound_line_dose_and_time():
         opened(z, {"dose_um": [3.33, 3.3333, 1, 1, 1, 1], "time_h": [24, 24, 24, 6, 24, np.nan], "batch": list("pqpqqp")}),
         ROW | {"level": "4"}, np.ones(200, bool),
     )  # fmt: skip
-    assert found.signatures.tolist() == ["x|L|3.33 uM|24 h", "x|L|1 uM|24 h", "x|L|1 uM|6 h", "x|L|1 uM|nan h"]
+    assert found.signatures.tolist() == ["x|L|3.33 uM|24 h", "x|L|1 uM|24 h", "x|L|1 uM|6 h", "x|L|1 uM|"]
     assert found.metadata["n_replicates"].tolist() == [2, 2, 1, 1] and found.metadata["tas"].notna().tolist() == [
         True,
         True,
@@ -50,6 +59,49 @@ def test_replicates_are_what_shares_compound_line_dose_and_time():
     expected = [modz(z[rows].astype(np.float32), np.ones(200, bool)).signature for rows in ([0, 1], [2, 4], [3], [5])]
     np.testing.assert_allclose(found.read(np.arange(4)), expected, rtol=1e-5)
     assert "2 of 4 signatures have a single replicate" in found.warnings[0]
+
+
+def test_what_cannot_be_read_is_kept_apart_as_it_is_written():
+    doses = {"dose_um": np.nan, "dose": ["3 ug/ml", "5 ug/ml", "3 ug/ml", ""], "time_h": np.nan, "time": ["soon"] * 4}
+    found = collapse_wells(opened(wells(n=4), doses), ROW | {"level": "4"}, np.ones(200, bool))
+    assert found.signatures.tolist() == ["x|L|3 ug/ml|soon", "x|L|5 ug/ml|soon", "x|L||soon"]
+    assert found.metadata["n_replicates"].tolist() == [2, 1, 1]
+
+
+def test_flags_of_wells_are_for_wells():
+    """A well that fails quality control never enters its signature where that is asked for; else the signature fails."""
+    z, flags = wells(n=4), {"qc_pass": [0, 1, 1, 1], "dose_um": [1, 1, 1, 2], "exemplar": 1, "self_rank": 0.01}
+    row = ROW | {"level": "4"}
+    lax = collapse_wells(opened(z, flags), row, np.ones(200, bool))
+    assert lax.metadata["qc_pass"].tolist() == [0, 1] and lax.metadata["n_replicates"].tolist() == [3, 1]
+    assert lax.metadata[["exemplar", "self_rank"]].isna().all(axis=None)
+    strict = collapse_wells(opened(z, flags), row | {"filter": "qc_pass"}, np.ones(200, bool))
+    assert strict.metadata["qc_pass"].tolist() == [1, 1] and strict.metadata["n_replicates"].tolist() == [2, 1]
+    np.testing.assert_allclose(strict.read(np.array([0]))[0], z[1:3].clip(-10, 10).mean(axis=0), rtol=1e-5)
+    with pytest.raises(InputError, match="No well is left after the step 'wells with qc_pass'"):
+        collapse_wells(opened(z, flags | {"qc_pass": 0}), row | {"filter": "qc_pass"}, np.ones(200, bool))
+
+
+def test_the_funnel_counts_wells_first():
+    source = opened(wells(n=6), {"dose_um": [1, 1, 1, 1, 2, 2], "qc_pass": [1, 1, 1, 0, 1, 1]})
+    source = Opened(**{**vars(source), "metadata": source.metadata.iloc[:5]})  # one well is not described
+    row = ROW | {"level": "4", "filter": "qc_pass"}
+    found = collapse_wells(source, row, np.ones(200, bool))
+    _, funnel = quality_funnel(found.metadata, found.signatures, row, found.steps)
+    assert funnel[["step", "n_signatures"]].to_numpy().tolist()[:4] == [
+        ["wells in the matrix", 6], ["wells with metadata", 5], ["wells with qc_pass", 4], ["replicates combined", 2],
+    ]  # fmt: skip
+
+
+def test_what_stands_on_every_plate_is_combined_per_plate():
+    kinds = ["ctl_vehicle"] * 4 + ["trt_poscon"] * 4 + ["trt_cp"] * 4
+    about = {"pert_type": kinds, "compound_id": [k[:3] for k in kinds], "batch": ["p", "p", "q", "q"] * 3}
+    found = collapse_wells(opened(wells(n=12), about), ROW | {"level": "4"}, np.ones(200, bool))
+    assert found.metadata["n_replicates"].tolist() == [2, 2, 2, 2, 4]
+    assert found.metadata["batch"].tolist() == ["p", "q", "p", "q", ""] and found.signatures.is_unique
+    many = {"batch": np.where(np.arange(400) % 2, "p", "q")}
+    found = collapse_wells(opened(wells(n=400, n_genes=20), many), ROW | {"level": "4"}, np.ones(20, bool))
+    assert found.metadata["n_replicates"].tolist() == [200, 200]
 
 
 def test_level_3_needs_whole_plates():

@@ -79,6 +79,8 @@ def build_shards(
         for n, part in enumerate(parts):
             values = ahead.result()
             ahead = pool.submit(read_block, positions[parts[n + 1]]) if n + 1 < len(parts) else None
+            if effect == "rank":
+                _join_rows(values, mapping, rows)
             if len(rows) < values.shape[1]:
                 values = values[:, rows.index]
             empty = _only_finite(values)
@@ -93,6 +95,19 @@ def build_shards(
             del values  # a shard is half a gigabyte: none is to be held longer than needed
             yield shard
             del shard
+
+
+def _join_rows(values: np.ndarray, mapping: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """Of gene sets: a gene stands under one of its names only, and is 0 under the others (IL8, CXCL8); in place.
+
+    The row kept takes the strongest value of all rows of its gene; of equal and opposite ones neither.
+    """
+    keys = mapping["gene_key"].to_numpy()
+    several = mapping.loc[mapping.duplicated("gene_key", keep=False).to_numpy() & (keys != ""), "gene_key"].unique()
+    for kept in rows.index[rows["gene_key"].isin(several)]:
+        mine = values[:, keys == keys[kept]]
+        high, low = mine.max(axis=1), mine.min(axis=1)
+        values[:, kept] = np.where(high > -low, high, np.where(high < -low, low, 0))
 
 
 def _only_finite(values: np.ndarray) -> np.ndarray:

@@ -99,9 +99,9 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
     Returns
     -------
     metadata
-        Index sig_id; columns compound, compound_id (the normalised name), pert_id, pert_type, inchi_key, cell_line, batch
-        (text, missing = "") and dose_um, time_h, n_replicates, tas, cc_q75, self_rank (a fraction), exemplar, qc_pass
-        (1 or 0) as numbers (NaN = missing).
+        Index sig_id; columns compound, compound_id (the normalised name), pert_id, pert_type, inchi_key, cell_line, batch,
+        dose, time (text as written, missing = "") and dose_um, time_h, n_replicates, tas, cc_q75, self_rank (a fraction),
+        exemplar, qc_pass (1 or 0) as numbers (NaN = missing).
     warnings
         How many doses and times are there but could not be read.
 
@@ -139,6 +139,7 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
         for what in ("dose", "time")
     }
     dose, time = (text[what].where(text[what] != "", joined[what]) for what in ("dose", "time"))
+    out = out.assign(dose=dose.to_numpy(), time=time.to_numpy())
     out = out.assign(dose_um=dose.map(parse_dose).to_numpy(), time_h=time.map(parse_time).to_numpy())
     for column, (low, high) in _NUMBERS.items():
         out[column] = _number(text[column], column, low, high, name).to_numpy()

@@ -39,6 +39,9 @@ class Opened:
         Sentences.
     symbols
         Gene symbols the file gives beside its ids, or None.
+    steps
+        First steps of the quality funnel where signatures were made of something else (wells): name, entries left,
+        compounds left, detail.
     """
 
     genes: pd.Index
@@ -49,6 +52,7 @@ class Opened:
     effect: str
     warnings: list[str]
     symbols: list[str] | None = None
+    steps: tuple[tuple[str, int, int, str], ...] = ()
 
     def map_genes(self, table: GeneTable, name: str, min_overlap: float) -> tuple[pd.DataFrame, dict[str, int]]:
         """Gene keys of the file's genes, and counts (:func:`~scperturb_cmap.genes.check_mapping`).

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from scperturb_cmap.utils.errors import InputError, Problem, some
 
-__all__ = ["CONTROLS", "Filter", "named_controls", "parse_filters", "quality_funnel"]
+__all__ = ["CONTROLS", "Filter", "is_control", "named_controls", "parse_filters", "quality_funnel"]
 
 #: Perturbation types that are compound treatments; poscon = a compound that serves as positive control.
 _TREATMENTS = ("trt_cp", "trt_poscon")
@@ -64,6 +64,17 @@ def named_controls(names: pd.Series, controls: Collection[str] = CONTROLS) -> pd
     return names.str.strip().str.casefold().isin(controls)
 
 
+def is_control(metadata: pd.DataFrame) -> np.ndarray:
+    """Which rows are vehicles, untreated cells and the like, by perturbation type or name.
+
+    Examples
+    --------
+    >>> is_control(pd.DataFrame({"pert_type": ["ctl_vehicle", "trt_cp", ""], "compound": ["x", "y", "DMSO"]})).tolist()
+    [True, False, True]
+    """
+    return (metadata["pert_type"].str.startswith("ctl") | named_controls(metadata["compound"])).to_numpy()
+
+
 def parse_filters(text: str, name: str = "references.csv") -> list[Filter]:
     """Read the column ``filter`` of the reference sheet: wishes separated by ``;``, all of which must hold.
 
@@ -105,7 +116,7 @@ def parse_filters(text: str, name: str = "references.csv") -> list[Filter]:
 
 
 def quality_funnel(
-    metadata: pd.DataFrame, signatures: pd.Index, row: dict[str, str]
+    metadata: pd.DataFrame, signatures: pd.Index, row: dict[str, str], before: Sequence[tuple] = ()
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Filter the signatures of a matrix and count what is left after each step.
 
@@ -117,6 +128,8 @@ def quality_funnel(
         Signature ids of the matrix, in its order.
     row
         Row of the reference sheet: reference, path, siginfo, filter.
+    before
+        Steps gone before, where signatures were made of something else (:class:`~scperturb_cmap.reference.opening.Opened`).
 
     Returns
     -------
@@ -142,8 +155,8 @@ def quality_funnel(
     name = row.get("siginfo") or row.get("path", "")
     filters = parse_filters(row.get("filter", ""))
     kept = metadata.loc[signatures[signatures.isin(metadata.index)]]
-    steps = [("in the matrix", len(signatures), kept["compound_id"].nunique(), "")]
-    steps += [("with metadata", len(kept), kept["compound_id"].nunique(), "signature id found in the metadata")]
+    known = ("with metadata", len(kept), kept["compound_id"].nunique(), "signature id found in the metadata")
+    steps = [*before] or [("in the matrix", len(signatures), kept["compound_id"].nunique(), ""), known]
     for step in [*_always(kept, filters), *filters]:
         if lacking := [column for column in step.columns if _empty(metadata[column])]:
             wrong = f"The filter {step.text!r} needs {' and '.join(lacking)}, which the metadata do not have."
