@@ -80,11 +80,14 @@ def build(args: Namespace, row: dict) -> None:
             digests[path] = pool.submit(file_sha256, path)
     n_kept = opened.compounds["compound_id"].map(metadata["compound_id"].value_counts()).fillna(0)
     kept = opened.compounds.assign(n_signatures=n_kept.astype(int))[n_kept > 0]
-    for kind, schema, content in (
+    tables = [
         ("funnel", schemas.FUNNEL, funnel),
         ("genes", schemas.GENES, mapping),
         ("compounds", schemas.COMPOUNDS, kept),
-    ):
+    ]
+    if opened.left is not None:
+        tables.append(("left_out", schemas.LEFT_OUT, opened.left))
+    for kind, schema, content in tables:
         written.append(args.out / f"{name}.{kind}.tsv")
         schemas.write_table(content, schema, written[-1])
     warnings = opened.warnings + ([f"{n_empty} signatures have no value."] if n_empty else [])

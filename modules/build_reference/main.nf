@@ -11,7 +11,7 @@ process BUILD_REFERENCE {
 
     output:
     tuple val(meta), path("${meta.id}.shard_*.h5ad", arity: '1..*'), emit: shards
-    tuple val(meta), path("${meta.id}.{funnel,genes,compounds}.tsv"), emit: tables
+    tuple val(meta), path("${meta.id}.{funnel,genes,compounds,left_out}.tsv"), emit: tables
     path "${meta.id}.library.json", emit: library
     path "${meta.id}.build_reference.metrics.json", emit: metrics
     tuple val("${task.process}"), val('h5py'), eval('pkg_version.py h5py'), topic: versions

@@ -111,3 +111,18 @@ def test_what_is_damaged_leaves_no_library(build, gctx, tmp_path, damage):
     assert status == 1 and "Traceback" not in said, said
     assert ("siginfo.txt" if damage == "lost metadata" else "reference.gctx") in said
     assert not list(out.iterdir())
+
+
+def test_cells_that_are_in_no_signature_are_listed(build, demo, tmp_path):
+    """An atlas of two batches, one of which has no controls."""
+    rng = np.random.default_rng(0)
+    genes = pd.read_csv(demo / "genes.tsv", sep="\t", dtype=str)["symbol"].head(600)
+    obs = pd.DataFrame({"perturbation": ["control"] * 20 + ["a"] * 40, "batch": ["1"] * 40 + ["2"] * 20}, dtype=object)
+    counts = rng.poisson(5, (60, len(genes))).astype(np.float32)
+    ad.AnnData(counts, obs=obs.rename(str), var=pd.DataFrame(index=genes)).write_h5ad(tmp_path / "atlas.h5ad")
+    status, said, out = build(format="cells", path=tmp_path / "atlas.h5ad")
+    assert status == 0, said
+    left = pd.read_csv(out / "lib.left_out.tsv", sep="\t", dtype=str, keep_default_na=False)
+    assert left[["perturbation", "batch", "n_cells", "n_signatures"]].to_numpy().tolist() == [["a", "2", "20", "1"]]
+    assert left["reason"].item() == "no controls of the same cell line, batch and time"
+    assert "lib.left_out.tsv" in {e["file"] for e in json.loads((out / "lib.library.json").read_text())["files"]}

@@ -51,10 +51,10 @@ def test_the_planted_drug_comes_out_by_dose(tmp_path, atlas):
     assert found.effect == "log_fc" and len(found.signatures) == 6 and (found.metadata["n_replicates"] == 3).all()
     values = pd.DataFrame(found.read(np.arange(6)), index=found.signatures)
     for line in ("A549", "K562"):
-        high, low = values.loc[f"rise|{line}|10000.0 nM|24 h"], values.loc[f"rise|{line}|100.0 nM|24 h"]
+        high, low = values.loc[f"rise|{line}|10 uM|24 h"], values.loc[f"rise|{line}|0.1 uM|24 h"]
         assert high[:10].min() > 1.2 and 0.3 < low[:10].mean() < high[:10].mean() and np.abs(high[10:]).mean() < 0.4
-        assert np.abs(values.loc[f"nothing|{line}|10000.0 nM|24 h"]).max() < 0.8
-    assert found.metadata.loc["rise|A549|100.0 nM|24 h", "dose_um"] == pytest.approx(0.1)
+        assert np.abs(values.loc[f"nothing|{line}|10 uM|24 h"]).max() < 0.8
+    assert found.metadata.loc["rise|A549|0.1 uM|24 h", "dose_um"] == pytest.approx(0.1)
     kept, _ = quality_funnel(found.metadata, found.signatures, ROW | {"filter": "dose_um>1; cell_line=K562"})
     assert kept["compound"].tolist() == ["nothing", "rise"]
 
@@ -63,7 +63,7 @@ def test_batches_cancel_only_against_their_own_controls(tmp_path, atlas):
     """Where a drug is in one batch only, controls of all batches would show the batch as the drug's effect."""
     alone = atlas[(atlas.obs["perturbation"] == "control") | (atlas.obs["batch"] == "1")].copy()
     found = opened(tmp_path, alone)
-    matched = found.read(found.signatures.get_indexer(["nothing|A549|10000.0 nM|24 h"]))[0]
+    matched = found.read(found.signatures.get_indexer(["nothing|A549|10 uM|24 h"]))[0]
     mine = alone[(alone.obs["cell_line"] == "A549")]
     sums = [np.asarray(mine[mine.obs["perturbation"] == name].X.sum(axis=0)).ravel() for name in ("nothing", "control")]
     pooled = np.subtract(*log_cpm(np.stack(sums)))
@@ -75,6 +75,24 @@ def test_the_order_of_cells_does_not_matter(tmp_path, atlas):
     second = opened(tmp_path, atlas[np.random.default_rng(0).permutation(atlas.n_obs)].copy())
     assert first.signatures.equals(second.signatures)
     np.testing.assert_allclose(first.read(np.arange(6)), second.read(np.arange(6)))
+
+
+def test_one_dose_in_two_spellings_is_one_signature_and_pooled_controls_are_told(tmp_path, atlas):
+    unit = (atlas.obs["batch"] == "1") & (atlas.obs["dose_value"] == "10000.0")
+    atlas.obs["dose_value"] = atlas.obs["dose_value"].where(~unit, "10")
+    atlas.obs["dose_unit"] = atlas.obs["dose_unit"].where(~unit, "uM")
+    two = (atlas.obs["perturbation"] == "control") & (atlas.obs["batch"] == "2")
+    atlas.obs["perturbation"] = atlas.obs["perturbation"].where(~two, "DMSO")
+    found = opened(tmp_path, atlas)
+    assert len(found.signatures) == 6 and (found.metadata["n_replicates"] == 3).all()
+    assert "Controls are DMSO (50 cells), control (100 cells), taken together" in found.warnings[-1]
+    found = opened(tmp_path, atlas, control="control")
+    assert not any("taken together" in text for text in found.warnings)
+    assert found.left["reason"].str.startswith("no controls").all() and set(found.left["batch"]) == {"2"}
+    assert (
+        found.left["n_signatures"].tolist() == [0, 0, *found.left["n_signatures"][2:]]
+        and (found.left["n_cells"] == 25).all()
+    )
 
 
 COLUMNS = ["perturbation", "cell_line", "dose", "time", "batch", "n_cells"]
@@ -223,10 +241,10 @@ def test_from_the_file_through_sums_by_group(tmp_path, atlas):
     derived = CellAtlas(Cells(tmp_path / "atlas.h5ad"))
     said = derived.derive()
     assert derived.metadata.set_index("sig_id")["n_replicates"].to_dict() == {
-        f"rise|{line}|{dose} nM|24 h": n for dose in ("100.0", "10000.0") for line, n in (("A549", "2"), ("K562", "3"))
+        f"rise|{line}|{dose} uM|24 h": n for dose in ("0.1", "10") for line, n in (("A549", "2"), ("K562", "3"))
     }
     values = pd.DataFrame(derived.read(np.arange(4)), index=derived.metadata["sig_id"])
-    assert values.loc["rise|A549|10000.0 nM|24 h"][:10].min() > 1.2
+    assert values.loc["rise|A549|10 uM|24 h"][:10].min() > 1.2
     reasons = derived.left.groupby("perturbation")["reason"].unique().map(list).to_dict()
     assert reasons == {"nothing": ["several perturbations at once"],
                        "rise": ["no controls of the same cell line, batch and time"]}  # fmt: skip

@@ -9,7 +9,8 @@ import pyarrow
 import pyarrow.parquet as pq
 
 __all__ = [
-    "COMPOUNDS", "DESIGN", "DRUGS", "FUNNEL", "GENES", "POPULATIONS", "SCORES", "read_scores", "write_scores", "write_table",
+    "COMPOUNDS", "DESIGN", "DRUGS", "FUNNEL", "GENES", "LEFT_OUT", "POPULATIONS", "SCORES", "read_scores", "write_scores",
+    "write_table",
 ]  # fmt: skip
 
 _TEXT = pa.Column(str)
@@ -43,6 +44,12 @@ GENES = pa.DataFrameSchema({"gene": _TEXT, "gene_key": _TEXT, "matched_by": _TEX
 #: reference/<reference>.funnel.tsv
 FUNNEL = pa.DataFrameSchema({
     "reference": _TEXT, "step": _TEXT, "n_signatures": _COUNT, "n_compounds": _COUNT, "detail": _TEXT,
+}, strict=True)  # fmt: skip
+
+#: reference/<reference>.left_out.tsv
+LEFT_OUT = pa.DataFrameSchema({
+    **dict.fromkeys(("perturbation", "cell_line", "dose", "time", "batch"), _TEXT), "n_cells": _COUNT,
+    "reason": pa.Column(str, pa.Check.str_length(min_value=1)), "n_signatures": _COUNT,
 }, strict=True)  # fmt: skip
 
 #: reference/<reference>.compounds.tsv

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.io.cells import Cells
-from scperturb_cmap.reference.metadata import parse_time
+from scperturb_cmap.reference.metadata import parse_dose, parse_time
 from scperturb_cmap.reference.quality import CONTROLS, named_controls
 from scperturb_cmap.utils.counts import log_cpm
 from scperturb_cmap.utils.errors import InputError, Problem, some
@@ -70,11 +70,16 @@ class CellAtlas:
         self.genes = pd.Index(self.cells.genes, dtype=object)
 
     def derive(self) -> list[str]:
-        """Sum counts, compare, and keep the signatures; what was left out, as sentences (``left``: as a table)."""
+        """Sum counts, compare, and keep the signatures; what to know of it, as sentences (``left``: samples left out)."""
         codes, samples = perturbation_samples(self.labels)
         counts = self.cells.sum_by_group(codes, len(samples))
         self._values, metadata, self.left = perturbation_signatures(counts, samples, self.control)
         said = _sentences(self.left)
+        mine = samples[is_control(samples["perturbation"], self.control)]
+        if mine["perturbation"].nunique() > 1:
+            sizes = mine.groupby("perturbation")["n_cells"].sum()
+            pooled = ", ".join(f"{name} ({n} cells)" for name, n in sizes.items())
+            said.append(f"Controls are {pooled}, taken together; name one in the column 'control' for that one alone.")
         if metadata.empty:
             wrong = f"No perturbation could be compared with controls ({' '.join(said)})"
             raise InputError(Problem(self.cells.name, "obs", wrong, "Check the columns cell_line, batch and time."))
@@ -105,15 +110,16 @@ def perturbation_samples(obs: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     Parameters
     ----------
     obs
-        One row per cell, text columns perturbation, cell_line, dose, time (bare numbers = hours), batch, and nperts where
-        the file has it; ``""`` = missing.
+        One row per cell, text columns perturbation, cell_line, dose (bare numbers = uM), time (bare = hours), batch, and
+        nperts where the file has it; ``""`` = missing.
 
     Returns
     -------
     codes
         Sample of every cell, int, shape (n_cells,).
     samples
-        One row per sample, sorted: the columns of ``obs`` but nperts, combination (bool), n_cells. Times in hours.
+        One row per sample, sorted: the columns of ``obs`` but nperts, combination (bool), n_cells. Times in hours, doses in
+        uM; what cannot be read stays as it is written.
 
     Raises
     ------
@@ -129,9 +135,11 @@ def perturbation_samples(obs: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     ([1, 0, 1], [['control', '24 h', 1], ['drug', '24 h', 2]])
     """
     cells = obs[_KEYS].apply(lambda text: text.str.strip())
-    # One spelling, or "24" would not find its controls at "24 h".
-    hours = {text: parse_time(text) for text in cells["time"].unique()}
-    cells["time"] = cells["time"].map({text: f"{time:g} h" if time == time else text for text, time in hours.items()})
+    # One spelling, or "24" would not find its controls at "24 h", and 10 uM and 10000 nM would be two signatures.
+    for column, parse, unit in (("time", parse_time, "h"), ("dose", parse_dose, "uM")):
+        numbers = {text: parse(text) for text in cells[column].unique()}
+        spelled = {text: f"{number:g} {unit}" if number == number else text for text, number in numbers.items()}
+        cells[column] = cells[column].map(spelled)
     # "0", "1" and "" say the same: as groups of their own, one batch would count as several.
     cells["combination"] = ~obs["nperts"].isin(["", "0", "1"]) if "nperts" in obs else False
     grouped = cells.groupby([*_KEYS, "combination"], sort=True)

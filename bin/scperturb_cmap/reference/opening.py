@@ -1,7 +1,7 @@
 """Any source of drug signatures, opened: metadata, compounds and genes in this project's words, values not yet read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,8 @@ class Opened:
     steps
         First steps of the quality funnel where signatures were made of something else (wells): name, entries left,
         compounds left, detail.
+    left
+        Samples of cells that are in no signature, and why (:func:`~scperturb_cmap.reference.contrasts.perturbation_signatures`).
     """
 
     genes: pd.Index
@@ -53,6 +55,7 @@ class Opened:
     warnings: list[str]
     symbols: list[str] | None = None
     steps: tuple[tuple[str, int, int, str], ...] = ()
+    left: pd.DataFrame | None = None
 
     def map_genes(self, table: GeneTable, name: str, min_overlap: float) -> tuple[pd.DataFrame, dict[str, int]]:
         """Gene keys of the file's genes, and counts (:func:`~scperturb_cmap.genes.check_mapping`).
@@ -119,10 +122,11 @@ def _open_cells(path: Path, row: dict[str, str], derive: bool) -> Opened:
         atlas.cells.check_counts()
         none = pd.Index([], dtype=object)
         return Opened(atlas.genes, none, pd.DataFrame(), pd.DataFrame(), lambda _: np.empty((0, 0)), atlas.effect, [])
-    left = atlas.derive()
+    said = atlas.derive()
     metadata, warnings = harmonise_metadata(atlas.metadata, row["path"])
     metadata, compounds = _named(metadata)
-    return Opened(atlas.genes, atlas.signatures, metadata, compounds, atlas.read, atlas.effect, [*warnings, *left])
+    found = Opened(atlas.genes, atlas.signatures, metadata, compounds, atlas.read, atlas.effect, [*warnings, *said])
+    return replace(found, left=atlas.left)
 
 
 def _named(metadata: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
