@@ -29,10 +29,9 @@ test: export NXF_ANSI_LOG = false
 test: setup ## all tests
 	pytest $(ARGS)
 
-bench: setup ## speed and memory: pseudobulk beside decoupler where it is installed, GCTX beside cmapPy, shards under a memory limit
-	python tests/benchmarks/bench_pseudobulk.py $(ARGS)
-	python tests/benchmarks/bench_gctx.py
-	python tests/benchmarks/bench_reference.py
+bench: setup ## speed and memory beside the peers; writes docs/benchmarks.md (ARGS='gctx' for one of them)
+	tools/bench_env.sh
+	.venv/bench/bin/python tests/benchmarks/run_all.py $(ARGS)
 
 lint: setup ## style of the code, layers of the library, Nextflow syntax
 	ruff check .
