@@ -81,7 +81,8 @@ def check_inputs(args: Namespace) -> None:
     for row in references:
         files = {column: path for column in FILES if (path := place("references", row.get(column, "")))}
         if row["format"] in FORMATS and "path" in files and all(path.is_file() for path in files.values()):
-            problems += problems_of(check_reference, row, files, tables or None, args.min_gene_overlap)
+            sizes = staged.get(f"sizes:references:{row['path']}")
+            problems += problems_of(check_reference, row, files, tables or None, args.min_gene_overlap, sizes)
     for name in {row["dataset"] for row in samples} & {row["reference"] for row in references}:
         problems.append(
             Problem(

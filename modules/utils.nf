@@ -143,9 +143,15 @@ def sheet_files(kind, sheet, rows, columns) {
         .findAll { entry -> entry.file }
 }
 
-// The files beside a library file that it lists; BUILD_REFERENCE refuses a library with one missing.
+// The files beside a library file that it lists; BUILD_REFERENCE refuses a library with one missing or changed.
 def library_files(description) {
-    return json(description).files.collect { entry -> existing(entry.file, description.parent) }.findAll { found -> found }
+    try {
+        return json(description).files.collect { entry -> existing(entry.file, description.parent) }.findAll { found -> found }
+    }
+    catch (Exception problem) {
+        log.debug("${description.name} is no library: ${problem.message}")
+        return []
+    }
 }
 
 // The file of this name, or null where there is none or the name is none (foo://x, no access).
@@ -160,10 +166,16 @@ def existing(name, folder) {
     }
 }
 
-// Where CHECK_INPUTS finds each file, as JSON: a task gets the n-th file as staged<n>/<name>.
+// Where CHECK_INPUTS finds each file, as JSON: a task gets the n-th file as staged<n>/<name>. The files of a finished library
+// are too large to send there: their sizes are.
 def staged_names(named) {
     def names = [:]
-    named.eachWithIndex { entry, i -> names[entry.cell] = "staged${i + 1}/${entry.file.name}" }
+    named.eachWithIndex { entry, i ->
+        names[entry.cell] = "staged${i + 1}/${entry.file.name}"
+        if (entry.file.name.endsWith('.library.json')) {
+            names["sizes:${entry.cell}".toString()] = library_files(entry.file).collectEntries { found -> [found.name, found.size()] }
+        }
+    }
     return pretty_json(names)
 }
 

@@ -12,7 +12,14 @@ from scperturb_cmap.io.gene_tables import map_genes
 from scperturb_cmap.io.queries import read_queries
 from scperturb_cmap.io.sheets import listed
 from scperturb_cmap.io.tables import read_text_table
-from scperturb_cmap.reference import open_reference, parse_filters, quality_funnel, read_library
+from scperturb_cmap.reference import (
+    check_filters,
+    check_library_sizes,
+    check_plates,
+    open_reference,
+    quality_funnel,
+    read_library,
+)
 from scperturb_cmap.signatures.derive import ALL_CELLS
 from scperturb_cmap.signatures.samples import RESERVED, choose_populations, varying_covariates
 from scperturb_cmap.utils.errors import InputError, Problem, attempt, some
@@ -180,7 +187,11 @@ def _check_covariates(row: dict[str, str], cells: Cells, labels: list[pd.DataFra
 
 
 def check_reference(
-    row: dict[str, str], files: dict[str, Path], tables: list[pd.DataFrame] | None = None, min_gene_overlap: float = 0
+    row: dict[str, str],
+    files: dict[str, Path],
+    tables: list[pd.DataFrame] | None = None,
+    min_gene_overlap: float = 0,
+    library_sizes: dict[str, int] | None = None,
 ) -> None:
     """Check the files of one row of the reference sheet, down to the values of one signature.
 
@@ -192,6 +203,8 @@ def check_reference(
         Where its files lie, by column of the sheet.
     tables, min_gene_overlap
         The run's gene tables, if they could be read, and how many of the matrix' genes must be in them.
+    library_sizes
+        For a finished library: file beside it -> bytes; looked up where its path lies if not given.
 
     Raises
     ------
@@ -199,7 +212,11 @@ def check_reference(
         With every problem of these files.
     """
     if row["format"] == "library":
-        read_library(files["path"], row)
+        if library_sizes is None:
+            library_sizes = {
+                file.name: file.stat().st_size for file in files["path"].parent.iterdir() if file.is_file()
+            }
+        check_library_sizes(read_library(files["path"], row), library_sizes, row["path"])
         return
     problems: list[Problem] = []
     opened = attempt(problems, open_reference, row, files, False)
@@ -214,9 +231,12 @@ def check_reference(
         if len(opened.signatures):
             problems += problems_of(opened.read, np.array([0]))
         if row["level"] in ("3", "4") or row["format"] == "cells":  # what is filtered are signatures: not there yet
-            problems += problems_of(parse_filters, row["filter"])
+            problems += problems_of(check_filters, row)
         else:
             problems += problems_of(quality_funnel, opened.metadata, opened.signatures, row)
+        if row["level"] == "3":
+            wells = opened.metadata[opened.metadata.index.isin(opened.signatures)]
+            problems += problems_of(check_plates, wells, row["siginfo"] or row["path"])
         if tables is not None and bool(own) == ("geneinfo" in files):
             table = GeneTable.from_tables([*tables, *own])
             problems += problems_of(opened.map_genes, table, row["path"], min_gene_overlap)

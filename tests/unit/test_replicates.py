@@ -114,7 +114,7 @@ def test_level_3_needs_whole_plates():
     np.testing.assert_allclose(
         found.read(np.array([0]))[0], modz(z[::2], np.ones(30, bool)).signature, rtol=1e-4, atol=1e-4
     )
-    for wrong, said in (([""] * 24, "Wells have no plate"), (["p"] * 20 + ["q"] * 4, "The plate 'q' has 4 wells")):
+    for wrong, said in (([""] * 24, "24 wells have no plate"), (["p"] * 20 + ["q"] * 4, "The plate 'q' has 4 wells")):
         with pytest.raises(InputError, match=said):
             collapse_wells(opened(x, {"batch": wrong}), ROW | {"level": "3"}, np.ones(30, bool))
 

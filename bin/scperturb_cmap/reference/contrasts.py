@@ -23,6 +23,9 @@ _COLUMNS = {
     "batch": ("batch", "replicate", "plate", "sample", "donor"), "nperts": ("nperts",),
 }  # fmt: skip
 
+#: Counts of a gene that are enough for every comparison.
+_PLENTY = 1e6
+
 #: What tells samples apart, and signatures.
 _KEYS = ["perturbation", "cell_line", "dose", "time", "batch"]
 _SIGNATURE = _KEYS[:-1]
@@ -69,6 +72,18 @@ class CellAtlas:
         self.labels = labels
         self.genes = pd.Index(self.cells.genes, dtype=object)
 
+    def check(self) -> None:
+        """Find out by labels alone whether any perturbation can be compared.
+
+        Raises
+        ------
+        InputError
+            None has controls of its cell line, batch and time, or enough cells.
+        """
+        _, samples = perturbation_samples(self.labels)
+        _, metadata, left = perturbation_signatures(np.full((len(samples), 1), _PLENTY), samples, self.control)
+        self._refuse_nothing(metadata, _sentences(left))
+
     def derive(self) -> list[str]:
         """Sum counts, compare, and keep the signatures; what to know of it, as sentences (``left``: samples left out)."""
         codes, samples = perturbation_samples(self.labels)
@@ -80,9 +95,7 @@ class CellAtlas:
             sizes = mine.groupby("perturbation")["n_cells"].sum()
             pooled = ", ".join(f"{name} ({n} cells)" for name, n in sizes.items())
             said.append(f"Controls are {pooled}, taken together; name one in the column 'control' for that one alone.")
-        if metadata.empty:
-            wrong = f"No perturbation could be compared with controls ({' '.join(said)})"
-            raise InputError(Problem(self.cells.name, "obs", wrong, "Check the columns cell_line, batch and time."))
+        self._refuse_nothing(metadata, said)
         self.metadata = metadata.rename(columns={"dose": "pert_idose", "time": "pert_itime"})
         self.signatures = pd.Index(self.metadata["sig_id"], dtype=object)
         return said
@@ -90,6 +103,11 @@ class CellAtlas:
     def read(self, positions: np.ndarray) -> np.ndarray:
         """Signatures at given positions."""
         return self._values[positions]
+
+    def _refuse_nothing(self, metadata: pd.DataFrame, said: list[str]) -> None:
+        if metadata.empty:
+            wrong = f"No perturbation can be compared with controls ({' '.join(said)})"
+            raise InputError(Problem(self.cells.name, "obs", wrong, "Check the columns cell_line, batch and time."))
 
 
 def is_control(perturbation: pd.Series, control: str = "") -> pd.Series:

@@ -8,7 +8,7 @@ from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.provenance import file_sha256, write_json
 
-__all__ = ["check_library_files", "read_library", "write_library"]
+__all__ = ["check_library_files", "check_library_sizes", "read_library", "write_library"]
 
 #: What a library file says it is.
 _KIND = "scPerturb-CMap library 1"
@@ -54,12 +54,42 @@ def read_library(path: Path, row: dict[str, str]) -> dict:
         about = json.loads(Path(path).read_text())
         if about["kind"] != _KIND or not all({"file", "sha256", "bytes"} <= set(entry) for entry in about["files"]):
             raise ValueError
+        if not any(str(entry["file"]).endswith(".h5ad") for entry in about["files"]):
+            raise ValueError
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
         raise InputError(Problem(row["path"], "", "It does not describe a library.", _REMEDY)) from None
     if about["reference"] != row["reference"]:
         wrong = f"It is the library of {about['reference']!r}, in the sheet it is called {row['reference']!r}."
         raise InputError(Problem(row["path"], "reference", wrong, "Give it its own name in the reference sheet."))
     return about
+
+
+def check_library_sizes(about: dict, sizes: dict[str, int], name: str) -> None:
+    """Check that the files of a library are there and as large as they were, before any of them is read.
+
+    Parameters
+    ----------
+    about
+        As :func:`read_library` gives it.
+    sizes
+        File beside it -> bytes.
+    name
+        What to call it in messages.
+
+    Raises
+    ------
+    InputError
+        With every file that is missing or of another size.
+    """
+    problems = []
+    for entry in about["files"]:
+        if entry["file"] not in sizes:
+            problems.append(Problem(name, entry["file"], "It is not beside the library file.", _REMEDY))
+        elif sizes[entry["file"]] != entry["bytes"]:
+            wrong = f"It has {sizes[entry['file']]:,} bytes, and had {entry['bytes']:,} when the library was made."
+            problems.append(Problem(name, entry["file"], wrong, "Copy or build it again."))
+    if problems:
+        raise InputError(problems)
 
 
 def check_library_files(about: dict, files: Sequence[Path], name: str) -> None:
@@ -80,14 +110,12 @@ def check_library_files(about: dict, files: Sequence[Path], name: str) -> None:
         With every file that is missing or has changed.
     """
     there = {Path(path).name: Path(path) for path in files}
-    problems = []
-    for entry in about["files"]:
-        path = there.get(entry["file"])
-        if path is None:
-            problems.append(Problem(name, entry["file"], "It is not beside the library file.", _REMEDY))
-        elif path.stat().st_size != entry["bytes"] or file_sha256(path) != entry["sha256"]:
-            problems.append(
-                Problem(name, entry["file"], "It has changed since the library was made.", "Copy or build it again.")
-            )
+    check_library_sizes(about, {file: path.stat().st_size for file, path in there.items()}, name)
+    changed = "It has changed since the library was made."
+    problems = [
+        Problem(name, entry["file"], changed, "Copy or build it again.")
+        for entry in about["files"]
+        if file_sha256(there[entry["file"]]) != entry["sha256"]
+    ]
     if problems:
         raise InputError(problems)

@@ -119,6 +119,7 @@ def _open_cells(path: Path, row: dict[str, str], derive: bool) -> Opened:
     """A perturbation cell atlas."""
     atlas = CellAtlas(Cells(path, name=row["path"]), row["control"])
     if not derive:
+        atlas.check()
         atlas.cells.check_counts()
         none = pd.Index([], dtype=object)
         return Opened(atlas.genes, none, pd.DataFrame(), pd.DataFrame(), lambda _: np.empty((0, 0)), atlas.effect, [])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scperturb_cmap.utils.errors import InputError, Problem, some
 
-__all__ = ["CONTROLS", "Filter", "is_control", "named_controls", "parse_filters", "quality_funnel"]
+__all__ = ["CONTROLS", "Filter", "check_filters", "is_control", "named_controls", "parse_filters", "quality_funnel"]
 
 #: Perturbation types that are compound treatments; poscon = a compound that serves as positive control.
 _TREATMENTS = ("trt_cp", "trt_poscon")
@@ -29,6 +29,11 @@ _TEXTS = {"cell_line": "cell_line", "pert_type": "pert_type"}
 
 #: Gold by the GEO guide of L1000: replicates that correlate, and that recognise each other.
 _GOLD_CC, _GOLD_RANK = 0.2, 0.05
+
+
+#: Columns of metadata that signatures made by this project never have: a sheet may not ask for them.
+_NEVER_OF_WELLS = frozenset({"exemplar", "self_rank"})
+_NEVER_OF_CELLS = _NEVER_OF_WELLS | {"tas", "cc_q75", "qc_pass", "pert_type"}
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,32 @@ def parse_filters(text: str, name: str = "references.csv") -> list[Filter]:
     if problems:
         raise InputError(problems)
     return found
+
+
+def check_filters(row: dict[str, str]) -> None:
+    """Refuse filters that what is made of wells or cells can never be asked, before it is made.
+
+    Parameters
+    ----------
+    row
+        Row of the reference sheet: format, level, filter.
+
+    Raises
+    ------
+    InputError
+        With every filter that is not understood, or that needs what these signatures do not have.
+    """
+    made_of, lacking = ("cells", _NEVER_OF_CELLS) if row["format"] == "cells" else ("wells", _NEVER_OF_WELLS)
+    wrong = "The filter {!r} needs {}, which signatures made of {} do not have."
+    problems = [
+        Problem(
+            "references.csv", "column 'filter'", wrong.format(step.text, " and ".join(never), made_of), "Leave it out."
+        )
+        for step in parse_filters(row["filter"])
+        if (never := [column for column in step.columns if column in lacking])
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def quality_funnel(

@@ -11,7 +11,7 @@ from scperturb_cmap.reference.opening import Opened
 from scperturb_cmap.reference.quality import is_control, parse_filters
 from scperturb_cmap.utils.errors import InputError, Problem, some
 
-__all__ = ["collapse_wells"]
+__all__ = ["check_plates", "collapse_wells"]
 
 log = logging.getLogger(__name__)
 
@@ -125,22 +125,44 @@ def _names(metadata: pd.DataFrame) -> list[str]:
     return names.where(twice == 0, names + "|" + (twice + 1).astype(str)).tolist()
 
 
+def check_plates(wells: pd.DataFrame, name: str) -> None:
+    """Level 3 becomes z-scores against the other wells of a plate: every well needs a plate, every plate its wells.
+
+    Parameters
+    ----------
+    wells
+        Metadata of the wells: ``batch``.
+    name
+        What to call the file in messages.
+
+    Raises
+    ------
+    InputError
+        Wells have no plate, or a plate has fewer than 10 wells.
+    """
+    sizes = wells["batch"].value_counts()
+    small = sizes[(sizes < FEWEST_WELLS) & (sizes.index != "")]
+    wrong = []
+    if "" in sizes.index:
+        wrong.append(f"{sizes['']} wells have no plate (det_plate, rna_plate).")
+    if len(small):
+        more = f", and {len(small) - 1} more plates have fewer than {FEWEST_WELLS}" if len(small) > 1 else ""
+        wrong.append(f"The plate {small.index[0]!r} has {small.iloc[0]} wells{more}.")
+    remedy = (
+        f"Give Level 3 with whole plates, {FEWEST_WELLS} wells or more each, and their names in the instinfo table."
+    )
+    if wrong:
+        raise InputError([Problem(name, "plates", sentence, remedy) for sentence in wrong])
+
+
 def _plate_scales(opened: Opened, wells: pd.DataFrame, row: dict[str, str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Median and scale of every plate."""
-    sizes = wells["batch"].value_counts()
-    if "" in sizes.index or (sizes < FEWEST_WELLS).any():
-        plate = sizes.index[sizes < FEWEST_WELLS][0] if "" not in sizes.index else ""
-        wrong = (
-            f"The plate {plate!r} has {sizes[plate]} wells." if plate else "Wells have no plate (det_plate, rna_plate)."
-        )
-        remedy = (
-            f"Give Level 3 with whole plates, {FEWEST_WELLS} wells or more each, and their names in the instinfo table."
-        )
-        raise InputError(Problem(row["siginfo"] or row["path"], "plates", wrong, remedy))
+    check_plates(wells, row["siginfo"] or row["path"])
+    n_plates = wells["batch"].nunique()
     scales = {}
     for n, (plate, mine) in enumerate(wells.groupby("batch", sort=False), start=1):
         scales[plate] = tuple(a.astype(np.float32) for a in plate_scale(opened.read(mine["position"].to_numpy())))
-        log.info("%s: plate %d of %d", row["reference"], n, len(sizes))
+        log.info("%s: plate %d of %d", row["reference"], n, n_plates)
     return scales
 
 
