@@ -18,7 +18,7 @@ from scperturb_cmap.reference import (
     read_library,
     write_library,
 )
-from scperturb_cmap.reference.identity import add_compound_info, identify_compounds
+from scperturb_cmap.reference.identity import add_compound_info, identify_compounds, several_structures
 from scperturb_cmap.reference.quality import parse_filters
 from scperturb_cmap.utils.errors import InputError
 from scperturb_cmap.utils.provenance import file_sha256
@@ -90,6 +90,13 @@ def test_a_plain_table_with_quotes_and_numeric_ids(tmp_path):
     np.testing.assert_array_equal(found.read(np.array([0, 1])), np.float32([[1.5, 2], [np.nan, -0.3]]))
     pd.DataFrame({"gene": [5720, 7], "a": [1.0, 2.0]}).to_parquet(tmp_path / "a.parquet")
     assert MatrixTable(tmp_path / "a.parquet", "a.parquet").genes.tolist() == ["5720", "7"]
+    for index in (
+        pd.Index([5720, 7], name="gene"),
+        pd.CategoricalIndex(["5720", "7"]),
+    ):  # kept by pandas beside the columns
+        pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}, index=index).to_parquet(tmp_path / "a.parquet")
+        found = MatrixTable(tmp_path / "a.parquet", "a.parquet")
+        assert found.genes.tolist() == ["5720", "7"] and found.signatures.tolist() == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -97,10 +104,12 @@ def test_a_plain_table_with_quotes_and_numeric_ids(tmp_path):
     [
         ("gene,a,a\n1,2,3\n", "The column 'a' stands more than once"),
         ("gene,a\n1,x\n", "Column 'a' holds values that are no numbers"),
-        ("gene,a\n1,2,3,4\n5,6\n", "have 4 fields, the header 2"),
+        ("gene,a\n1,2,3,4\n5,6\n", "Line 2 has 4 fields, the header 2"),
         ("gene\n1\n", "It has no values"),
-        ("gene,aspirin,imatinib\n5720,1,-5,\n8,1,-5,\n", "Its lines have 4 fields, the header 3"),
-        ("gene,a,b\n5720,-6,2,7,9\n", "Its lines have 5 fields, the header 3"),
+        ("gene,aspirin,imatinib\n5720,1,-5,\n8,1,-5,\n", "Its lines end with a separator"),
+        ("gene,a,b\n5720,-6,2,7,9\n", "Line 2 has 5 fields, the header 3"),
+        ("gene,a,b\n5720,-6,2\n\n8,1\n", "Line 4 has 2 fields, the lines before 3"),
+        ('gene,a,b\n"57,20",-6,2\n"8,9",1,2,3\n', "Line 3 has 4 fields, the lines before 3"),
         ("<html>", "HTML page"),
     ],
 )
@@ -227,6 +236,28 @@ def test_names_salts_ids_and_structures_that_are_one_compound():
     assert set(table.loc["imatinib", "names"].split("|")) == {row[0] for row in rows[:4]}
     again = identify_compounds(metadata.iloc[::-1])[0].iloc[::-1]
     assert again.tolist() == ids.tolist()  # the order of rows does not matter
+
+
+def test_one_name_with_several_structures_is_told():
+    """Salts have structures of their own, and so have drugs that share a name: one compound, and a sentence."""
+    rows = [
+        ("omeprazole", "SUBDBMMJDZJVOS-A-N"),
+        ("omeprazole magnesium", "KWORUUGOSLYAGD-A-N"),
+        ("x", "SUBDBMMJDZJVOS-B-N"),
+    ]
+    metadata = pd.DataFrame(rows, columns=["compound", "inchi_key"]).assign(pert_id="")
+    assert several_structures(identify_compounds(metadata.iloc[[0, 2]])[1]) == []
+    (said,) = several_structures(identify_compounds(metadata)[1])
+    assert said.startswith("1 compounds have names or ids in common but different structures (such as omeprazole)")
+
+
+def test_columns_of_a_matrix_without_metadata_are_told(tmp_path):
+    """Such as a column of annotation that would pass for a signature."""
+    (tmp_path / "a.tsv").write_text("gene\tentrez\ts1\n1\t1\t0.5\n2\t2\t-1\n")
+    (tmp_path / "info.tsv").write_text("sig_id\tcmap_name\ns1\taspirin\n")
+    row = ROW | {"reference": "r", "format": "table", "path": "a.tsv", "siginfo": "info.tsv"}
+    opened = open_reference(row, {"path": tmp_path / "a.tsv", "siginfo": tmp_path / "info.tsv"})
+    assert opened.warnings == ["1 of 2 columns of the matrix have no metadata: 'entrez'."]
 
 
 @pytest.mark.parametrize("nothing", ["-666", "N/A", "restricted", "unknown"])

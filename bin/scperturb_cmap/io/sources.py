@@ -5,6 +5,7 @@ Every source has ``genes`` and ``signatures`` (ids as text), ``metadata`` (table
 """
 
 import csv
+import gzip
 import re
 from functools import cached_property
 from pathlib import Path
@@ -237,7 +238,8 @@ class MatrixTable:
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             detail = " ".join(str(error).split())[:200]
             raise self._problem(f"It is no readable Parquet file ({detail}).", "Write it again.") from None
-        return table if table.index.dtype == object else table.set_index(table.columns[0])
+        # An index that was written as a column is the genes, whatever its type.
+        return table.set_index(table.columns[0]) if isinstance(table.index, pd.RangeIndex) else table
 
     def _text(self, path: Path) -> pd.DataFrame:
         self._check_size(path.stat().st_size / (1 if path.suffix == ".gz" else 3))
@@ -255,17 +257,34 @@ class MatrixTable:
                 twice = next(name for name in names if names.count(name) > 1)
                 raise self._problem(f"The column {twice!r} stands more than once.", "Give every signature its own id.")
             # Without a header of its own pandas cannot shift columns where lines have one field more than the header.
+            self._check_widths(path, separator, packed, len(names))
             table = pd.read_csv(
                 path, sep=separator, header=None, skiprows=1, dtype={0: str}, low_memory=False, **options
             )
             names = ["", *names] if table.shape[1] == len(names) + 1 and table.iloc[:, -1].notna().any() else names
             if table.shape[1] != len(names):
-                wrong = f"Its lines have {table.shape[1]} fields, the header {len(names)}."
-                raise self._problem(wrong, "Give every line as many fields as the header.")
+                raise self._problem("Its lines end with a separator.", "Give every line as many fields as the header.")
             return table.set_axis(names, axis=1).set_index(names[0])
         except (ValueError, OSError, EOFError) as error:  # pandas' parser errors are ValueErrors
             detail = " ".join(str(error).split())[:200]
             raise self._problem(f"It does not parse as a table ({detail}).", "Write it again.") from None
+
+    def _check_widths(self, path: Path, separator: str, packed: bool, width: int) -> None:
+        """Every line as many fields as the first after the header, which may have one less: pandas would fill up with nothing."""
+        sign, first = separator.encode(), 0
+        with (gzip.open if packed else open)(path, "rb") as handle:
+            next(handle)
+            for number, line in enumerate(handle, start=2):
+                if line.isspace():
+                    continue
+                n = line.count(sign) + 1
+                if b'"' in line:
+                    n = len(next(csv.reader([decoded(line)], delimiter=separator)))
+                first = first or n
+                if n != first or n - width not in (0, 1):
+                    wrong = f"Line {number} has {n} fields, {'the lines before' if n != first else 'the header'} "
+                    wrong += f"{first if n != first else width}."
+                    raise self._problem(wrong, "Give every line as many fields as the header.")
 
     def _check_size(self, n_values: float) -> None:
         if n_values > _MOST_VALUES:

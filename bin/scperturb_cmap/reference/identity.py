@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.names import compound_key
 
-__all__ = ["COMPOUND_COLUMNS", "add_compound_info", "identify_compounds"]
+__all__ = ["COMPOUND_COLUMNS", "add_compound_info", "identify_compounds", "several_structures"]
 
 #: Columns of the table of compounds.
 COMPOUND_COLUMNS = ("compound_id", "compound", "names", "pert_ids", "inchi_keys", "merged_by", "n_signatures")
@@ -126,6 +126,29 @@ def identify_compounds(metadata: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]
     ids = pd.Series([names.get(triple, "") for triple in triples], metadata.index, dtype=object)
     table = pd.DataFrame(found, columns=list(COMPOUND_COLUMNS)).sort_values("compound_id", ignore_index=True)
     return ids, table
+
+
+def several_structures(compounds: pd.DataFrame) -> list[str]:
+    """A sentence on compounds whose spellings have different structures, if there are any.
+
+    They stay one: a salt has another InChIKey than its base, as have errors and variants in vendors' lists. Whether a name
+    was given to two drugs, only a reader can tell.
+
+    Parameters
+    ----------
+    compounds
+        As :func:`identify_compounds` gives them.
+
+    Examples
+    --------
+    >>> compounds = pd.DataFrame({"compound": ["omeprazole"], "inchi_keys": ["AAAAAAAAAAAAAA-X-N|BBBBBBBBBBBBBB-X-N"]})
+    >>> several_structures(compounds)[0][:70]
+    '1 compounds have names or ids in common but different structures (such'
+    """
+    blocks = compounds["inchi_keys"].map(lambda keys: len(set(_skeletons(pd.Series(keys.split("|")))) - {""}))
+    found = compounds.loc[blocks > 1, "compound"]
+    text = "{} compounds have names or ids in common but different structures (such as {}): salts, or drugs of one name. See {}."
+    return [text.format(len(found), ", ".join(found[:3]), "inchi_keys in the table of compounds")] * bool(len(found))
 
 
 def _skeletons(keys: pd.Series) -> pd.Series:

@@ -12,9 +12,9 @@ from scperturb_cmap.io.cells import Cells
 from scperturb_cmap.io.sources import open_source, symbols_of
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference.contrasts import CellAtlas
-from scperturb_cmap.reference.identity import add_compound_info, identify_compounds
+from scperturb_cmap.reference.identity import add_compound_info, identify_compounds, several_structures
 from scperturb_cmap.reference.metadata import COLUMNS, harmonise_metadata
-from scperturb_cmap.utils.errors import InputError, Problem, attempt
+from scperturb_cmap.utils.errors import InputError, Problem, attempt, some
 
 __all__ = ["Opened", "open_reference"]
 
@@ -111,6 +111,11 @@ def open_reference(row: dict[str, str], files: dict[str, Path], derive: bool = T
         metadata, more = add_compound_info(metadata, info, row["compoundinfo"])
         warnings += more
     metadata, compounds = _named(metadata)
+    warnings += several_structures(compounds)
+    if len(lost := source.signatures[~source.signatures.isin(metadata.index)]):
+        warnings.append(
+            f"{len(lost)} of {len(source.signatures)} columns of the matrix have no metadata: {some(lost)}."
+        )
     genes, symbols = source.genes, symbols_of(source)
     return Opened(genes, source.signatures, metadata, compounds, source.read, source.effect, warnings, symbols)
 
@@ -126,6 +131,7 @@ def _open_cells(path: Path, row: dict[str, str], derive: bool) -> Opened:
     said = atlas.derive()
     metadata, warnings = harmonise_metadata(atlas.metadata, row["path"])
     metadata, compounds = _named(metadata)
+    warnings += several_structures(compounds)
     found = Opened(atlas.genes, atlas.signatures, metadata, compounds, atlas.read, atlas.effect, [*warnings, *said])
     return replace(found, left=atlas.left)
 
