@@ -192,12 +192,16 @@ def quality_funnel(
         if lacking := [column for column in step.columns if _empty(metadata[column])]:
             wrong = f"The filter {step.text!r} needs {' and '.join(lacking)}, which the metadata do not have."
             raise InputError(Problem(name, "metadata", wrong, "Correct the column 'filter' of the reference sheet."))
-        kept = kept[np.asarray(step.keeps(kept), dtype=bool)]
-        steps.append((step.text, len(kept), kept["compound_id"].nunique(), step.detail))
+        left = kept[np.asarray(step.keeps(kept), dtype=bool)]
+        steps.append((step.text, len(left), left["compound_id"].nunique(), step.detail))
+        if left.empty and len(kept):
+            raise _nothing_left(kept, step, name)
+        kept = left
+    if kept.empty:
+        wrong = f"None of them is in {row['path']} (there: {some(signatures)})."
+        raise InputError(Problem(name, "signature ids", wrong, "Give the siginfo table that belongs to the matrix."))
     funnel = pd.DataFrame(steps, columns=["step", "n_signatures", "n_compounds", "detail"])
     funnel.insert(0, "reference", row["reference"])
-    if kept.empty:
-        raise _nothing_left(metadata, signatures, row, funnel, name)
     return kept, funnel
 
 
@@ -244,15 +248,15 @@ def _empty(column: pd.Series) -> bool:
     return bool((column == "").all() if column.dtype == object else column.isna().all())
 
 
-def _nothing_left(
-    metadata: pd.DataFrame, signatures: pd.Index, row: dict[str, str], funnel: pd.DataFrame, name: str
-) -> InputError:
-    last = funnel[funnel["n_signatures"] == 0]["step"].iloc[0]
-    if last == "with metadata":
-        wrong = f"None of them is in {row['path']} (there: {some(signatures)})."
-        return InputError(Problem(name, "signature ids", wrong, "Give the siginfo table that belongs to the matrix."))
-    types = some(metadata["pert_type"].unique())
-    wrong = f"None is left after the filter '{last}' (perturbation types: {types})."
+def _nothing_left(before: pd.DataFrame, step: Filter, name: str) -> InputError:
+    """What a step that keeps nothing found instead."""
+    there = []
+    for column in step.columns or ("pert_type", "compound"):
+        values = before[column]
+        lowest, highest = (values.min(), values.max()) if values.dtype != object else ("", "")
+        span = some(values.unique()) if values.dtype == object else f"{lowest:g} to {highest:g}"
+        there.append(f"{column}: {span}")
+    wrong = f"None of {len(before)} is left after the filter '{step.text}' ({'; '.join(there)})."
     return InputError(
         Problem(name, "signatures", wrong, "Check the metadata, and the column 'filter' if you gave one.")
     )
