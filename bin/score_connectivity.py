@@ -24,6 +24,7 @@ def build_parser():
 
 
 def score_connectivity(args: Namespace) -> None:
+    import numba
     import torch
 
     from scperturb_cmap import connectivity
@@ -38,6 +39,7 @@ def score_connectivity(args: Namespace) -> None:
             "--methods", "", f"{', '.join(sorted(unknown))} is not known.", f"Choose among {', '.join(connectivity.SCORES)}.",
         ))  # fmt: skip
     torch.set_num_threads(args.threads)
+    numba.set_num_threads(min(args.threads, numba.config.NUMBA_NUM_THREADS))
     shard = read_signature_set(args.shard)
     name = args.shard.name.removesuffix(".h5ad")
     counts = {"n_scores": 0, "n_incomplete": 0}

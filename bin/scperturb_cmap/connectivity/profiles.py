@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from scperturb_cmap.connectivity.ranks import descending_ranks
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["Profiles", "Query", "choose_device", "make_query"]
@@ -26,6 +27,8 @@ class Profiles:
     @cached_property
     def ranks(self) -> torch.Tensor:
         """Rank of every gene in its signature, 0 = most up; ties in the order of the genes. Shape of ``values``."""
+        if self.values.dtype == torch.float32 and self.values.device.type == "cpu":
+            return torch.from_numpy(descending_ranks(self.values.numpy()))
         order = torch.sort(self.values, dim=1, descending=True, stable=True).indices
         places = torch.arange(order.shape[1], device=order.device).expand_as(order)
         return torch.empty_like(order).scatter_(1, order, places)
