@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from scperturb_cmap.connectivity.rank_index import MOST_GENES, RankIndex
 from scperturb_cmap.connectivity.ranks import descending_ranks
 from scperturb_cmap.utils.errors import InputError, Problem
 
@@ -24,10 +25,21 @@ class Profiles:
 
     values: torch.Tensor
 
+    @property
+    def _on_cpu(self) -> bool:
+        """Whether the compiled forms, which take float32 of the CPU, can do the work."""
+        return self.values.dtype == torch.float32 and self.values.device.type == "cpu"
+
+    @cached_property
+    def index(self) -> RankIndex | None:
+        """The signatures made ready for gene sets; None on a GPU, in float64 and for very many genes."""
+        fits = self._on_cpu and self.values.shape[1] <= MOST_GENES
+        return RankIndex(self.values.numpy()) if fits else None
+
     @cached_property
     def ranks(self) -> torch.Tensor:
         """Rank of every gene in its signature, 0 = most up; ties in the order of the genes. Shape of ``values``."""
-        if self.values.dtype == torch.float32 and self.values.device.type == "cpu":
+        if self._on_cpu:
             return torch.from_numpy(descending_ranks(self.values.numpy()))
         order = torch.sort(self.values, dim=1, descending=True, stable=True).indices
         places = torch.arange(order.shape[1], device=order.device).expand_as(order)

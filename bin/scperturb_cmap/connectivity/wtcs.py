@@ -48,7 +48,8 @@ def enrichment_score(tags: torch.Tensor, profiles: Profiles) -> torch.Tensor:
 
     Down the ranked list, a gene of the set S adds ``|z_g| / sum_{h in S} |z_h|``, any other gene takes away
     ``1 / (N - |S|)``; the score is the sum's largest deviation from zero, seen before and after each gene of the set.
-    Only the genes of the set are visited: between two of them the sum falls in a straight line.
+    Only the genes of the set are visited: between two of them the sum falls in a straight line. On a CPU
+    :class:`~scperturb_cmap.connectivity.rank_index.RankIndex` does the same many times faster.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ def enrichment_score(tags: torch.Tensor, profiles: Profiles) -> torch.Tensor:
     Scores, float64, shape (n_signatures,); 0 where every gene of the set has z = 0 or the set is empty. Of two equal
     deviations the positive one is taken.
     """
+    if profiles.index is not None:
+        return torch.from_numpy(profiles.index.enrichment_scores([tags.numpy()])[0]).double()
     n_signatures, n_genes = profiles.values.shape
     ranks, order = profiles.ranks[:, tags].sort(dim=1)
     weights = profiles.values[:, tags].double().abs().gather(1, order)

@@ -1,0 +1,71 @@
+"""The fast enrichment score against the running sum of its definition."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scperturb_cmap.connectivity.profiles import Profiles
+from scperturb_cmap.connectivity.rank_index import RankIndex, _network
+from scperturb_cmap.connectivity.wtcs import enrichment_score
+
+
+def plain_es(z: np.ndarray, tags: np.ndarray) -> float:
+    """Gene by gene down the list, in float64 (scores.md, section 2)."""
+    z, hit = z.astype(np.float64), np.isin(np.arange(len(z)), tags)
+    total = np.abs(z[hit]).sum()
+    if total == 0 or len(tags) == len(z):
+        return 0.0
+    order = np.argsort(-z, kind="stable")
+    running = np.cumsum(np.where(hit[order], np.abs(z[order]) / total, -1 / (len(z) - len(tags))))
+    highest, lowest = max(running.max(), 0), min(running.min(), 0)
+    return highest if highest >= -lowest - 1e-12 else lowest
+
+
+@pytest.mark.parametrize("size", range(40))
+def test_the_network_sorts_any_number_of_keys(size):
+    keys = np.random.default_rng(size).permutation(size)
+    for i, j in _network(size):
+        keys[i], keys[j] = min(keys[i], keys[j]), max(keys[i], keys[j])
+    assert keys.tolist() == list(range(size))
+
+
+@pytest.mark.parametrize("n_genes", [978, 12_328])
+@pytest.mark.parametrize("kind", ["random", "tied", "all zero", "one sign", "outlier"])
+def test_equal_to_the_definition(n_genes, kind):
+    rng = np.random.default_rng(n_genes)
+    z = rng.standard_normal((3, n_genes)).astype(np.float32)
+    z = {"tied": np.round(z * 2) / 2, "all zero": z * 0, "one sign": -np.abs(z), "outlier": z * 1e-6}.get(kind, z)
+    if kind == "outlier":
+        z[:, 7] = 250
+    sets = [rng.permutation(n_genes)[:size] for size in (1, 2, 150, 250, n_genes - 1, n_genes)] + [np.arange(5, 30)]
+    found = RankIndex(z).enrichment_scores(sets)
+    assert found.shape == (7, 3) and found.dtype == np.float32
+    expected = np.array([[plain_es(row, tags) for row in z] for tags in sets])
+    np.testing.assert_allclose(found, expected, atol=2e-6, rtol=0)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 130), st.integers(2, 40), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_any_number_of_signatures(seed, n_signatures, n_genes, tied):
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((n_signatures, n_genes)).astype(np.float32)
+    z = np.round(z) if tied else z
+    sets = [rng.permutation(n_genes)[:size] for size in rng.integers(1, n_genes, 3)] + [np.empty(0, int)]
+    found, profiles = RankIndex(z).enrichment_scores(sets), Profiles(torch.as_tensor(z.astype(np.float64)))
+    expected = [enrichment_score(torch.as_tensor(tags), profiles).numpy() for tags in sets]
+    np.testing.assert_allclose(found, expected, atol=2e-6, rtol=0)
+
+
+def test_no_sets_and_no_signatures():
+    assert RankIndex(np.zeros((3, 5), np.float32)).enrichment_scores([]).shape == (0, 3)
+    assert RankIndex(np.zeros((0, 5), np.float32)).enrichment_scores([np.array([1])]).shape == (1, 0)
+
+
+def test_more_genes_than_a_key_holds(monkeypatch):
+    z = np.random.default_rng(0).standard_normal((2, 70_000)).astype(np.float32)
+    with pytest.raises(ValueError, match="70000 genes"):
+        RankIndex(z)
+    score = enrichment_score(torch.arange(150), Profiles(torch.as_tensor(z)))  # the plain form takes over
+    assert score.numpy() == pytest.approx([plain_es(row, np.arange(150)) for row in z], abs=2e-6)
