@@ -145,17 +145,18 @@ def _enrich(ranks, weights, genes, starts, exchanges, bounds, which, scores):  #
 @njit(cache=True, error_model="numpy")
 def _walk(keys, tile, weights, genes, total, highest, lowest, miss):  # noqa: ANN001, ANN202
     """Largest deviations of the running sum above and below zero, seen before and after each gene of the set."""
-    reached, inverse = np.zeros(_LANES), np.empty(_LANES)
-    highest[:], lowest[:] = 0, 0
+    reached, inverse, hit = np.zeros(_LANES), np.empty(_LANES), np.empty(_LANES, np.float32)
+    high, low = np.zeros(_LANES), np.zeros(_LANES)
     for lane in range(_LANES):
         inverse[lane] = 1 / total[lane] if total[lane] > 0 else 0.0
     for k in range(len(genes)):
+        for lane in range(_LANES):  # apart from the arithmetic, which becomes vectors without it
+            hit[lane] = weights[tile, genes[keys[k, lane] & np.uint32(0xFFFF)], lane]
         for lane in range(_LANES):
-            key = keys[k, lane]
-            fallen = (np.float64(key >> np.uint32(16)) - k) * miss
-            lowest[lane] = min(lowest[lane], reached[lane] - fallen)
-            reached[lane] += weights[tile, genes[key & np.uint32(0xFFFF)], lane] * inverse[lane]
-            highest[lane] = max(highest[lane], reached[lane] - fallen)
+            fallen = np.float64(np.int32(keys[k, lane] >> np.uint32(16)) - np.int32(k)) * miss
+            low[lane] = min(low[lane], reached[lane] - fallen)
+            reached[lane] += hit[lane] * inverse[lane]
+            high[lane] = max(high[lane], reached[lane] - fallen)
     for lane in range(_LANES):
-        if total[lane] == 0:
-            highest[lane], lowest[lane] = 0, 0
+        highest[lane] = high[lane] if total[lane] > 0 else 0
+        lowest[lane] = low[lane] if total[lane] > 0 else 0
