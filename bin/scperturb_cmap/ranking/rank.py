@@ -6,9 +6,9 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-__all__ = ["FEW_CHANGED", "FEW_GENES", "describe_populations", "maxq", "rank_drugs"]
+from scperturb_cmap.ranking.aggregation import maxq
 
-_QUANTILES = (0.33, 0.67)
+__all__ = ["FEW_CHANGED", "FEW_GENES", "describe_populations", "rank_drugs"]
 
 #: With fewer genes in common than two sets of 150, every gene is in a set, whether it changes or not.
 FEW_GENES = 300
@@ -21,41 +21,6 @@ _WEAK = {
     "limited": "An arm has only 2 donors: the signature, and with it the rank, is unsure.",
     "exploratory": "An arm has only 1 donor: effect sizes without replicates, so the rank says nothing about other donors.",
 }
-
-
-def maxq(scores: pd.Series, drugs: pd.Series) -> pd.DataFrame:
-    """Sum up the scores of each drug's signatures: the 33rd or the 67th percentile, whichever is further from zero.
-
-    The Connectivity Map's way over cell lines: a drug that acts in a third of its lines is seen, one extreme line is not
-    enough. Missing scores are left out.
-
-    Parameters
-    ----------
-    scores
-        One score per signature.
-    drugs
-        The drug of each signature.
-
-    Returns
-    -------
-    Index = drug; columns score, score_low and score_high (33rd and 67th percentile). Of two equally distant percentiles
-    the higher is taken.
-
-    References
-    ----------
-    Subramanian et al. 2017, doi:10.1016/j.cell.2017.10.049.
-
-    Examples
-    --------
-    >>> maxq(pd.Series([-0.8, -0.6, 0.1, 0.2]), pd.Series(["a", "a", "a", "b"])).round(3)
-       score  score_low  score_high
-    a -0.668     -0.668      -0.362
-    b  0.200      0.200       0.200
-    """
-    low, high = (scores.groupby(drugs.to_numpy(), sort=True).quantile(q) for q in _QUANTILES)
-    # Rounding must not decide the sign of a drug.
-    chosen = high.where(high.abs() >= low.abs() - 1e-12, low)
-    return pd.DataFrame({"score": chosen, "score_low": low, "score_high": high})
 
 
 def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataFrame:
