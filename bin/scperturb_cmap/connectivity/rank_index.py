@@ -13,7 +13,7 @@ from numba import njit, prange
 
 from scperturb_cmap.connectivity.ranks import descending_ranks
 
-__all__ = ["MOST_GENES", "RankIndex"]
+__all__ = ["MOST_GENES", "TIE", "RankIndex"]
 
 #: Signatures side by side. With 16 or 32 the compiler unrolls the loop before it sees that it could be vectors.
 _LANES = 64
@@ -22,7 +22,7 @@ _LANES = 64
 MOST_GENES = 1 << 16
 
 #: Two deviations this close are equal: rounding must not decide the sign of a score.
-_TIE = 1e-12
+TIE = 1e-12
 
 
 class RankIndex:
@@ -138,7 +138,7 @@ def _enrich(ranks, weights, genes, starts, exchanges, bounds, which, scores):  #
                     keys[j, lane] = max(a, b)
             _walk(keys, tile, weights, genes[first : first + size], total, highest, lowest, 1.0 / (n_genes - size))
             for lane in range(_LANES):
-                score = highest[lane] if highest[lane] >= -lowest[lane] - _TIE else lowest[lane]
+                score = highest[lane] if highest[lane] >= -lowest[lane] - TIE else lowest[lane]
                 scores[number, tile * _LANES + lane] = score
 
 

@@ -3,11 +3,9 @@
 import torch
 
 from scperturb_cmap.connectivity.profiles import Profiles, Query
+from scperturb_cmap.connectivity.rank_index import TIE
 
 __all__ = ["enrichment_score", "wtcs"]
-
-#: Two deviations this close are equal: rounding must not decide the sign of a score.
-_TIE = 1e-12
 
 
 def wtcs(query: Query, profiles: Profiles) -> torch.Tensor:
@@ -78,5 +76,5 @@ def enrichment_score(tags: torch.Tensor, profiles: Profiles) -> torch.Tensor:
     before = after - weights / total.clamp(min=torch.finfo(torch.float64).tiny)
     highest = after.max(dim=1).values.clamp(min=0)
     lowest = before.min(dim=1).values.clamp(max=0)
-    score = torch.where(highest >= -lowest - _TIE, highest, lowest)
+    score = torch.where(highest >= -lowest - TIE, highest, lowest)
     return torch.where(total[:, 0] > 0, score, torch.zeros_like(score))

@@ -282,8 +282,8 @@ class MatrixTable:
                     n = len(next(csv.reader([decoded(line)], delimiter=separator)))
                 first = first or n
                 if n != first or n - width not in (0, 1):
-                    wrong = f"Line {number} has {n} fields, {'the lines before' if n != first else 'the header'} "
-                    wrong += f"{first if n != first else width}."
+                    other = f"the lines before {first}" if n != first else f"the header {width}"
+                    wrong = f"Line {number} has {n} fields, {other}."
                     raise self._problem(wrong, "Give every line as many fields as the header.")
 
     def _check_size(self, n_values: float) -> None:

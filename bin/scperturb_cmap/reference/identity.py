@@ -145,8 +145,9 @@ def several_structures(compounds: pd.DataFrame) -> list[str]:
     >>> several_structures(compounds)[0][:70]
     '1 compounds have names or ids in common but different structures (such'
     """
-    blocks = compounds["inchi_keys"].map(lambda keys: len(set(_skeletons(pd.Series(keys.split("|")))) - {""}))
-    found = compounds.loc[blocks > 1, "compound"]
+    blocks = _skeletons(compounds["inchi_keys"].str.split("|").explode())
+    n_blocks = blocks[blocks != ""].groupby(level=0).nunique()
+    found = compounds.loc[n_blocks.index[n_blocks > 1], "compound"]
     text = "{} compounds have names or ids in common but different structures (such as {}): salts, or drugs of one name. See {}."
     return [text.format(len(found), ", ".join(found[:3]), "inchi_keys in the table of compounds")] * bool(len(found))
 

@@ -1,7 +1,7 @@
 """Any source of drug signatures, opened: metadata, compounds and genes in this project's words, values not yet read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +110,8 @@ def open_reference(row: dict[str, str], files: dict[str, Path], derive: bool = T
     if info is not None:
         metadata, more = add_compound_info(metadata, info, row["compoundinfo"])
         warnings += more
-    metadata, compounds = _named(metadata)
-    warnings += several_structures(compounds)
+    metadata, compounds, more = _named(metadata)
+    warnings += more
     if len(lost := source.signatures[~source.signatures.isin(metadata.index)]):
         warnings.append(
             f"{len(lost)} of {len(source.signatures)} columns of the matrix have no metadata: {some(lost)}."
@@ -130,15 +130,16 @@ def _open_cells(path: Path, row: dict[str, str], derive: bool) -> Opened:
         return Opened(atlas.genes, none, pd.DataFrame(), pd.DataFrame(), lambda _: np.empty((0, 0)), atlas.effect, [])
     said = atlas.derive()
     metadata, warnings = harmonise_metadata(atlas.metadata, row["path"])
-    metadata, compounds = _named(metadata)
-    warnings += several_structures(compounds)
-    found = Opened(atlas.genes, atlas.signatures, metadata, compounds, atlas.read, atlas.effect, [*warnings, *said])
-    return replace(found, left=atlas.left)
+    metadata, compounds, more = _named(metadata)
+    warnings += [*more, *said]
+    return Opened(
+        atlas.genes, atlas.signatures, metadata, compounds, atlas.read, atlas.effect, warnings, left=atlas.left
+    )
 
 
-def _named(metadata: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The metadata with one name and one id per compound, and the compounds."""
+def _named(metadata: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """The metadata with one name and one id per compound, the compounds, and what to know of them."""
     ids, compounds = identify_compounds(metadata)
     # A drug has one name in every table, whatever its spellings in the file.
     names = ids.map(compounds.set_index("compound_id")["compound"]).fillna(metadata["compound"])
-    return metadata.assign(compound_id=ids, compound=names), compounds
+    return metadata.assign(compound_id=ids, compound=names), compounds, several_structures(compounds)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scperturb_cmap.utils.errors import InputError, Problem, some
 
-__all__ = ["CONTROLS", "Filter", "check_filters", "is_control", "named_controls", "parse_filters", "quality_funnel"]
+__all__ = ["CONTROLS", "Filter", "check_filters", "control_rows", "named_controls", "parse_filters", "quality_funnel"]
 
 #: Perturbation types that are compound treatments; poscon = a compound that serves as positive control.
 _TREATMENTS = ("trt_cp", "trt_poscon")
@@ -69,12 +69,12 @@ def named_controls(names: pd.Series, controls: Collection[str] = CONTROLS) -> pd
     return names.str.strip().str.casefold().isin(controls)
 
 
-def is_control(metadata: pd.DataFrame) -> np.ndarray:
+def control_rows(metadata: pd.DataFrame) -> np.ndarray:
     """Which rows are vehicles, untreated cells and the like, by perturbation type or name.
 
     Examples
     --------
-    >>> is_control(pd.DataFrame({"pert_type": ["ctl_vehicle", "trt_cp", ""], "compound": ["x", "y", "DMSO"]})).tolist()
+    >>> control_rows(pd.DataFrame({"pert_type": ["ctl_vehicle", "trt_cp", ""], "compound": ["x", "y", "DMSO"]})).tolist()
     [True, False, True]
     """
     return (metadata["pert_type"].str.startswith("ctl") | named_controls(metadata["compound"])).to_numpy()
@@ -253,8 +253,7 @@ def _nothing_left(before: pd.DataFrame, step: Filter, name: str) -> InputError:
     there = []
     for column in step.columns or ("pert_type", "compound"):
         values = before[column]
-        lowest, highest = (values.min(), values.max()) if values.dtype != object else ("", "")
-        span = some(values.unique()) if values.dtype == object else f"{lowest:g} to {highest:g}"
+        span = some(values.unique()) if values.dtype == object else f"{values.min():g} to {values.max():g}"
         there.append(f"{column}: {span}")
     wrong = f"None of {len(before)} is left after the filter '{step.text}' ({'; '.join(there)})."
     return InputError(

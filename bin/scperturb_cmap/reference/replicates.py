@@ -8,7 +8,7 @@ import pandas as pd
 
 from scperturb_cmap.reference.collapse import FEWEST_WELLS, modz, plate_scale, tas
 from scperturb_cmap.reference.opening import Opened
-from scperturb_cmap.reference.quality import is_control, parse_filters
+from scperturb_cmap.reference.quality import control_rows, parse_filters
 from scperturb_cmap.utils.errors import InputError, Problem, some
 
 __all__ = ["check_plates", "collapse_wells"]
@@ -65,7 +65,7 @@ def collapse_wells(opened: Opened, row: dict[str, str], landmarks: np.ndarray) -
         )
     group = _replicate_groups(wells)
     members = np.split(wells["position"].to_numpy()[np.argsort(group, kind="stable")], np.bincount(group).cumsum()[:-1])
-    first = wells.reset_index(drop=True).groupby(group, sort=True).first()
+    of_group = wells.reset_index(drop=True).groupby(group, sort=True)
     plate_of = pd.Series(wells["batch"].to_numpy(), index=wells["position"])
 
     def replicates(positions: np.ndarray) -> np.ndarray:
@@ -81,12 +81,11 @@ def collapse_wells(opened: Opened, row: dict[str, str], landmarks: np.ndarray) -
         return np.array([modz(replicates(members[n]), landmarks).signature for n in chosen], dtype=np.float32)
 
     sizes = np.array([len(positions) for positions in members])
-    of_group = wells.reset_index(drop=True).groupby(group, sort=True)
-    metadata = first.drop(columns="position").assign(n_replicates=sizes, exemplar=np.nan, self_rank=np.nan)
+    metadata = of_group.first().drop(columns="position").assign(n_replicates=sizes, exemplar=np.nan, self_rank=np.nan)
     metadata["qc_pass"] = of_group["qc_pass"].min()
     metadata["batch"] = metadata["batch"].where(of_group["batch"].nunique() == 1, "")
     metadata = metadata.set_axis(pd.Index(_names(metadata), name="sig_id"))
-    treated = np.where(is_control(metadata), 0, sizes)
+    treated = np.where(control_rows(metadata), 0, sizes)
     metadata[["cc_q75", "tas"]] = _strengths(members, replicates, landmarks, treated, row["path"])
     warnings = [*opened.warnings]
     if (sizes == 1).any():
@@ -107,7 +106,7 @@ def _replicate_groups(wells: pd.DataFrame) -> np.ndarray:
         # 3.33 and 3.3333 uM are one dose; what could not be read stays apart as it is written.
         keys[text] = keys[text].where(wells[number].isna(), wells[number].map("{:.3g}".format))
     group = keys.groupby(list(keys), sort=False).ngroup()
-    everywhere = is_control(wells) | (wells["pert_type"] == "trt_poscon")
+    everywhere = control_rows(wells) | (wells["pert_type"] == "trt_poscon")
     apart = everywhere | (group.map(group.value_counts()) > _PLATE)
     keys["plate"] = wells["batch"].where(apart, "")
     return keys.groupby(list(keys), sort=False).ngroup().to_numpy()
