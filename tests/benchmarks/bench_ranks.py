@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "bin"))
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_gctx import forget  # noqa: E402
 
-from scperturb_cmap.connectivity.ranks import descending_ranks  # noqa: E402
+from scperturb_cmap.utils.ranks import descending_ranks  # noqa: E402
 
 
 def argsort_ranks(values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from scperturb_cmap.connectivity.profiles import Profiles
-from scperturb_cmap.connectivity.ranks import descending_ranks
+from scperturb_cmap.utils.ranks import descending_ranks
 
 
 def by_argsort(values: np.ndarray) -> np.ndarray:
@@ -37,6 +37,14 @@ def test_ranks_are_those_of_a_stable_sort(n_genes, kind):
 @settings(max_examples=200, deadline=None)
 def test_any_values(values):
     np.testing.assert_array_equal(descending_ranks(values), by_argsort(values))
+
+
+def test_missing_genes_stand_last_and_change_no_other_rank():
+    z = np.random.default_rng(3).standard_normal((4, 500)).astype(np.float32)
+    z[:, ::7], z[:, 1::7] = np.nan, -np.nan
+    there = ~np.isnan(z[0])
+    np.testing.assert_array_equal(descending_ranks(z)[:, there], by_argsort(z[:, there]))
+    assert descending_ranks(z)[:, ~there].min() == there.sum()
 
 
 def test_what_is_no_table_of_float32_is_refused():

@@ -163,6 +163,10 @@ def test_shards_hold_every_kept_signature_once(matrix):
     together = np.concatenate([np.asarray(shard.X) for shard in shards])
     expected = np.where(np.isfinite(values), values, np.nan)[1:, :3]
     np.testing.assert_array_equal(together, expected)
+    for shard in shards:  # ready for scores of gene sets; what is not measured stands last
+        assert shard.layers["rank"].dtype == np.uint16
+        order = np.argsort(-np.asarray(shard.X), axis=1, kind="stable")
+        assert (np.take_along_axis(shard.layers["rank"], order, axis=1) == np.arange(shard.n_vars)).all()
     empty = pd.concat([shard.obs for shard in shards]).loc["s5"]
     assert empty["status"] == "empty" and empty["reason"]
 

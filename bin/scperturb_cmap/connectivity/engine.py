@@ -80,7 +80,8 @@ def score_signatures(
         measured = np.asarray(block.X)
         tables = []
         for rows, genes in _by_measured_genes(measured):
-            profiles = Profiles(torch.as_tensor(measured[np.ix_(rows, genes)], device=place))
+            known = block.layers["rank"][np.ix_(rows, genes)] if "rank" in block.layers else None
+            profiles = Profiles(torch.as_tensor(measured[np.ix_(rows, genes)], device=place), known)
             known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
             for number, obs in enumerate(usable.obs.itertuples()):
                 # A gene set has the size it has.

@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from scperturb_cmap.connectivity.rank_index import MOST_GENES, RankIndex
-from scperturb_cmap.connectivity.ranks import descending_ranks
+from scperturb_cmap.connectivity.rank_index import RankIndex
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.ranks import MOST_GENES, descending_ranks
 
 __all__ = ["Profiles", "Query", "choose_device", "make_query"]
 
@@ -21,9 +21,12 @@ class Profiles:
     ----------
     values
         float32, shape (n_signatures, n_genes), no missing values.
+    known_ranks
+        Their :func:`~scperturb_cmap.utils.ranks.descending_ranks`, where the shard holds them.
     """
 
     values: torch.Tensor
+    known_ranks: np.ndarray | None = None
 
     @property
     def _on_cpu(self) -> bool:
@@ -34,13 +37,15 @@ class Profiles:
     def index(self) -> RankIndex | None:
         """The signatures made ready for gene sets; None on a GPU, in float64 and for very many genes."""
         fits = self._on_cpu and self.values.shape[1] <= MOST_GENES
-        return RankIndex(self.values.numpy()) if fits else None
+        return RankIndex(self.values.numpy(), self.known_ranks) if fits else None
 
     @cached_property
     def ranks(self) -> torch.Tensor:
         """Rank of every gene in its signature, 0 = most up; ties in the order of the genes. Shape of ``values``."""
+        if self.known_ranks is not None:
+            return torch.as_tensor(self.known_ranks.astype(np.int32), device=self.values.device)
         if self._on_cpu:
-            return torch.from_numpy(descending_ranks(self.values.numpy()))
+            return torch.from_numpy(descending_ranks(self.values.numpy()).astype(np.int32))
         order = torch.sort(self.values, dim=1, descending=True, stable=True).indices
         places = torch.arange(order.shape[1], device=order.device).expand_as(order)
         return torch.empty_like(order).scatter_(1, order, places)

@@ -11,15 +11,12 @@ from functools import lru_cache
 import numpy as np
 from numba import njit, prange
 
-from scperturb_cmap.connectivity.ranks import descending_ranks
+from scperturb_cmap.utils.ranks import MOST_GENES, descending_ranks
 
-__all__ = ["MOST_GENES", "TIE", "RankIndex"]
+__all__ = ["TIE", "RankIndex"]
 
 #: Signatures side by side. With 16 or 32 the compiler unrolls the loop before it sees that it could be vectors.
 _LANES = 64
-
-#: A key holds a rank and a place within the set, 16 bits each.
-MOST_GENES = 1 << 16
 
 #: Two deviations this close are equal: rounding must not decide the sign of a score.
 TIE = 1e-12
@@ -32,6 +29,8 @@ class RankIndex:
     ----------
     values
         float32, shape (n_signatures, n_genes), without missing values, at most 65,536 genes.
+    ranks
+        Their :func:`~scperturb_cmap.utils.ranks.descending_ranks`, where they are known already.
 
     Raises
     ------
@@ -47,14 +46,19 @@ class RankIndex:
     [0.875, -1.0]
     """
 
-    def __init__(self, values: np.ndarray):
+    def __init__(self, values: np.ndarray, ranks: np.ndarray | None = None):
         self.n_signatures, self.n_genes = np.shape(values)
         if self.n_genes > MOST_GENES:
             raise ValueError(f"{self.n_genes} genes, at most {MOST_GENES} fit the index.")
         tiles = -(-self.n_signatures // _LANES)
         self._ranks = np.zeros((tiles, self.n_genes, _LANES), np.uint16)
         self._weights = np.zeros((tiles, self.n_genes, _LANES), np.float32)
-        _fill(descending_ranks(values), np.ascontiguousarray(values), self._ranks, self._weights)
+        _fill(
+            descending_ranks(values) if ranks is None else ranks,
+            np.ascontiguousarray(values),
+            self._ranks,
+            self._weights,
+        )
 
     def enrichment_scores(self, sets: Sequence[np.ndarray]) -> np.ndarray:
         """Enrichment of each set towards the top (positive) or the bottom (negative) of each signature.

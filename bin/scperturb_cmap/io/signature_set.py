@@ -46,7 +46,7 @@ def signature_set(
         What the values are: wald_z, log_fc, modz, rank, set, signature (a file did not say);
         "mixed" where ``obs["effect"]`` differs.
     layers
-        Further matrices of the same shape, such as log_fc.
+        Further matrices of the same shape, such as log_fc; kept as float32, whole numbers (ranks) as they are.
 
     Raises
     ------
@@ -69,7 +69,10 @@ def signature_set(
     if not (obs.index.is_unique and var.index.is_unique):
         raise ValueError("Signatures and genes of a signature set must be unique.")
     values = np.asarray(values, dtype=np.float32)
-    layers = {name: np.asarray(layer, dtype=np.float32) for name, layer in (layers or {}).items()}
+    layers = {
+        name: layer if np.issubdtype(layer.dtype, np.integer) else np.asarray(layer, dtype=np.float32)
+        for name, layer in (layers or {}).items()
+    }
     return ad.AnnData(values, obs=obs, var=var, layers=layers, uns={"effect": effect, "gene_key": "entrez_id"})
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from scperturb_cmap.genes import MATCHED, GeneTable
 from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS, signature_set
+from scperturb_cmap.utils.ranks import MOST_GENES, descending_ranks
 
 __all__ = ["build_shards", "choose_rows"]
 
@@ -69,7 +70,8 @@ def build_shards(
 
     Yields
     ------
-    Signature sets. A signature without any value has status "empty" and a reason.
+    Signature sets, with the layer ``rank`` (:func:`~scperturb_cmap.utils.ranks.descending_ranks`) unless there are too many
+    genes for 16 bits. A signature without any value has status "empty" and a reason.
     """
     rows = choose_rows(mapping)
     var = table.genes.loc[rows["gene_key"]]
@@ -91,8 +93,9 @@ def build_shards(
             )
             obs.index.name = None
             log.info("%s: read %d of %d signatures", reference, min(part.stop, len(positions)), len(positions))
-            shard = signature_set(values, obs[list(PERTURBATION_COLUMNS)], var, effect)
-            del values  # a shard is half a gigabyte: none is to be held longer than needed
+            ready = {"rank": descending_ranks(values)} if values.shape[1] <= MOST_GENES else {}
+            shard = signature_set(values, obs[list(PERTURBATION_COLUMNS)], var, effect, ready)
+            del values, ready  # a shard is half a gigabyte: none is to be held longer than needed
             yield shard
             del shard
 
