@@ -70,8 +70,9 @@ class GeneMatrix:
         if layout == "gctx":
             with self._open() as file:
                 self._check(file)
-                texts = (_texts(file[key]) for key in (_GENES, _SIGNATURES))
-                self.genes, self.signatures = (pd.Index(ids, dtype=object) for ids in texts)
+                self.genes, self.signatures = (
+                    pd.Index(_texts(file[key]), dtype=object) for key in (_GENES, _SIGNATURES)
+                )
         else:
             self._read_gct()
         for axis, ids in (("rows", self.genes), ("columns", self.signatures)):
@@ -292,9 +293,7 @@ def _texts(values: h5py.Dataset) -> list[str]:
     if found.dtype.kind in "SO":  # the ids of a million signatures are plain, and quicker taken together
         text = b"\n".join(found.tolist())
         if text.isascii() and b'"' not in text and text.count(b"\n") == len(found) - 1:
-            spaced = any(space in text for space in (b" ", b"\t", b"\r", b"\v", b"\f"))
-            texts = text.decode().split("\n")
-            return list(map(str.strip, texts)) if spaced else texts
+            return list(map(str.strip, text.decode().split("\n")))
     return [known[value] for value in found]
 
 
