@@ -70,9 +70,7 @@ class GeneMatrix:
         if layout == "gctx":
             with self._open() as file:
                 self._check(file)
-                self.genes, self.signatures = (
-                    pd.Index(_texts(file[key]), dtype=object) for key in (_GENES, _SIGNATURES)
-                )
+                self.genes, self.signatures = (pd.Index(_texts(file[key]), object) for key in (_GENES, _SIGNATURES))
         else:
             self._read_gct()
         for axis, ids in (("rows", self.genes), ("columns", self.signatures)):
