@@ -72,7 +72,7 @@ workflow {
     SCORE_CONNECTIVITY(
         ch_shards,
         DERIVE_SIGNATURES.out.signatures.map { _meta, signatures -> signatures }.toSortedList { file -> file.name },
-        [methods: params.methods, n_genes: params.n_genes, min_tags: params.min_tags, device: params.device],
+        [methods: params.methods, n_genes: params.n_genes, min_tags: params.min_tags, feature_space: params.feature_space, device: params.device],
     )
 
     RANK_DRUGS(

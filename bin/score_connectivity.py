@@ -17,6 +17,9 @@ def build_parser():
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
     parser.add_argument("--n-genes", type=int, default=150, help="size of the up and of the down set")
     parser.add_argument("--min-tags", type=int, default=10, help="fewest genes of a set, and in common, for a score")
+    parser.add_argument(
+        "--feature-space", default="all", choices=["all", "best_inferred", "landmark"], help="genes that are compared"
+    )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"], help="where to compute")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
@@ -27,16 +30,16 @@ def score_connectivity(args: Namespace) -> None:
     import numba
     import torch
 
-    from scperturb_cmap import connectivity
+    from scperturb_cmap import scoring
     from scperturb_cmap.io.schemas import write_scores
     from scperturb_cmap.io.signature_set import read_signature_set
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
 
     methods = list(dict.fromkeys(args.methods.split(",")))
-    if unknown := set(methods) - set(connectivity.SCORES):
+    if unknown := set(methods) - set(scoring.SCORES):
         raise InputError(Problem(
-            "--methods", "", f"{', '.join(sorted(unknown))} is not known.", f"Choose among {', '.join(connectivity.SCORES)}.",
+            "--methods", "", f"{', '.join(sorted(unknown))} is not known.", f"Choose among {', '.join(scoring.SCORES)}.",
         ))  # fmt: skip
     torch.set_num_threads(args.threads)
     numba.set_num_threads(min(args.threads, numba.config.NUMBA_NUM_THREADS))
@@ -45,15 +48,15 @@ def score_connectivity(args: Namespace) -> None:
     counts = {"n_scores": 0, "n_incomplete": 0}
 
     def blocks():
-        for path in args.signatures:
-            options = {"n_genes": args.n_genes, "min_tags": args.min_tags, "device": args.device}
-            for table in connectivity.score_signatures(read_signature_set(path), shard, methods, **options):
-                counts["n_scores"] += len(table)
-                counts["n_incomplete"] += int((table["status"] != "ok").sum())
-                yield table
+        queries = [read_signature_set(path) for path in args.signatures]
+        options = {"n_genes": args.n_genes, "min_tags": args.min_tags, "device": args.device}
+        for table in scoring.score_signatures(queries, shard, methods, feature_space=args.feature_space, **options):
+            counts["n_scores"] += len(table)
+            counts["n_incomplete"] += int((table["status"] != "ok").sum())
+            yield table
 
     write_scores(blocks(), methods, args.out / f"{name}.scores.parquet")
-    device = str(connectivity.choose_device(args.device))
+    device = str(scoring.choose_device(args.device))
     write_json(
         {"stage": "score_connectivity", "id": name, "warnings": [], "device": device, **counts},
         args.out / f"{name}.score_connectivity.metrics.json",

@@ -17,7 +17,7 @@ process SCORE_CONNECTIVITY {
     script:
     """
     score_connectivity.py --signatures ${signatures} --shard ${shard} --threads ${task.cpus} --methods ${opts.methods} \\
-        --n-genes ${opts.n_genes} --min-tags ${opts.min_tags} --device ${opts.device} ${task.ext.args ?: ''}
+        --n-genes ${opts.n_genes} --min-tags ${opts.min_tags} --feature-space ${opts.feature_space} --device ${opts.device} ${task.ext.args ?: ''}
     """
 
     stub:

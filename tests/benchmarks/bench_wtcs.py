@@ -17,7 +17,7 @@ import pandas as pd
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "bin"))
-from scperturb_cmap.connectivity.rank_index import RankIndex  # noqa: E402
+from scperturb_cmap.scoring.rank_index import RankIndex  # noqa: E402
 
 QUERIES, TAGS = 20, 150
 #: Genes -> signatures.

@@ -2,7 +2,9 @@
 
 import json
 
+import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,12 +12,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from tests.conftest import make_sets
 
-from scperturb_cmap.connectivity import SCORES, score_signatures
-from scperturb_cmap.connectivity.cosine import CLIP, cosine
-from scperturb_cmap.connectivity.profiles import Profiles, Query, choose_device, make_query
-from scperturb_cmap.connectivity.spearman import average_ranks, spearman
-from scperturb_cmap.connectivity.wtcs import enrichment_score, wtcs
+import scperturb_cmap
+from scperturb_cmap.scoring import SCORES, score_signatures
+from scperturb_cmap.scoring.cosine import CLIP, cosine
+from scperturb_cmap.scoring.profiles import Profiles, Query, average_ranks, choose_device, make_query
+from scperturb_cmap.scoring.spearman import spearman
+from scperturb_cmap.scoring.wtcs import enrichment_score, wtcs
 from scperturb_cmap.utils.errors import InputError
+from scperturb_cmap.utils.ranks import descending_ranks
 
 CPU = torch.device("cpu")
 GOLDEN = np.array([3, 2, 1, 0.5, 0.2, -0.1, -0.4, -0.9, -1.8, -2.7])
@@ -130,9 +134,158 @@ def test_every_score_is_odd_in_the_reference():
     z = torch.as_tensor(rng.standard_normal((5, 300)))
     query = make_query(rng.standard_normal(300), 40, CPU)
     for score in SCORES.values():
-        assert score.function(query, Profiles(z)).numpy() == pytest.approx(
-            -score.function(query, Profiles(-z)).numpy(), abs=1e-12
-        ), score.name
+        if score.name in (
+            "lamb_ks",
+            "rges",
+        ):  # counts ranks from 1: where a is about b, 1/N at the other end turns its sign
+            continue
+        there, back = (score.function(query, Profiles(values)).numpy() for values in (z, -z))
+        assert there == pytest.approx(-back, abs=1e-12), score.name
+
+
+@pytest.mark.parametrize("kind", ["random", "tied"])
+def test_swapping_up_and_down_flips_every_score(kind):
+    rng = np.random.default_rng(6)
+    z = rng.standard_normal((20, 300)).astype(np.float32)
+    z = np.round(z) if kind == "tied" else z
+    query, profiles = make_query(rng.standard_normal(300), 40, CPU), Profiles(torch.as_tensor(z))
+    swapped = Query(query.genes, -query.values, query.down, query.up)
+    other = {"wtcs_up": "wtcs_down", "wtcs_down": "wtcs_up"}  # each sees one side only
+    for name, score in SCORES.items():
+        mirrored = SCORES[other.get(name, name)].function(swapped, profiles)
+        assert score.function(query, profiles).numpy() == pytest.approx(-mirrored.numpy(), abs=1e-12), name
+
+
+@pytest.mark.parametrize("method", SCORES)
+def test_a_planted_reverser_ranks_first_and_a_mimic_last(method):
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal(1000) * 2
+    z = rng.standard_normal((42, 1000))
+    z[3], z[30] = z[3] - 2 * x, z[30] + 2 * x
+    drugs, ill = make_sets(z, x[None])
+    scores = next(score_signatures(ill, drugs, [method], device="cpu"))[method]
+    assert scores.idxmin() == 3 and scores.idxmax() == 30
+    assert SCORES[method].minimum <= scores.min() < 0 < scores.max() <= SCORES[method].maximum
+
+
+def plain_ks(ranks: list[int], n: int) -> float:
+    places, t = sorted(ranks), len(ranks)
+    a = max((j + 1) / t - v / n for j, v in enumerate(places))
+    b = max(v / n - j / t for j, v in enumerate(places))
+    return a if a > b + 1e-12 else -b
+
+
+def plain_scores(z: np.ndarray, x: np.ndarray, up: list[int], down: list[int]) -> dict[str, float]:
+    """Every score of sets from its definition (scores.md, sections 1, 2, 6 to 8), gene by gene."""
+    n = len(z)
+    order = sorted(range(n), key=lambda gene: (-z[gene], gene))
+    rank = {gene: place + 1 for place, gene in enumerate(order)}
+    ks_up, ks_down = (plain_ks([rank[g] for g in tags], n) for tags in (up, down))
+    es_up, es_down = plain_es(z, up), plain_es(z, down)
+    extreme = {g for g in rank if rank[g] <= round(0.05 * n) or rank[g] > n - round(0.05 * n)}
+    both = [g for g in [*up, *down] if g in extreme]
+    a, b = x[both], z[both].astype(float)
+    size = stats.rankdata(np.abs(z)) * np.sign(z)
+    m, sign = len(up) + len(down), dict.fromkeys(up, 1) | dict.fromkeys(down, -1)
+    strongest = sorted([*up, *down], key=lambda gene: -abs(x[gene]))
+    lists = ((up, order[: len(up)], 1), (down, order[::-1][: len(down)], 1))
+    lists += ((up, order[::-1][: len(up)], -1), (down, order[: len(down)], -1))
+    overlap = sum(w / (s.index(g) + 1) / (e.index(g) + 1) for s, e, w in lists for g in s if g in e)
+    return {
+        "wtcs": plain_wtcs(z, up, down), "wtcs_up": es_up, "wtcs_down": -es_down,
+        "rges": ks_up - ks_down, "lamb_ks": ks_up - ks_down if np.sign(ks_up) != np.sign(ks_down) else 0,
+        "xsum": sum(float(z[g]) * sign[g] for g in both),
+        "xcos": a @ b / np.linalg.norm(a) / np.linalg.norm(b), "xcor": stats.pearsonr(a, b).statistic,
+        "xspe": stats.spearmanr(a, b).statistic,
+        "zhang": sum(size[g] * sign[g] for g in sign) / sum(n - i for i in range(m)),
+        "zhang_ordered": sum(size[g] * sign[g] * (m - i) for i, g in enumerate(strongest))
+        / sum((n - i) * (m - i) for i in range(m)),
+        "rro": overlap / sum(1 / i**2 for tags in (up, down) for i in range(1, len(tags) + 1)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["random", "tied", "one sign"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_score_of_sets_equals_its_definition(kind, dtype):
+    rng = np.random.default_rng(9)
+    x = rng.standard_normal(600)
+    z = (rng.standard_normal((6, 600)) + 0.5 * x).astype(dtype)
+    z = {"tied": np.round(z * 2) / 2, "one sign": np.abs(z)}.get(kind, z)
+    query, profiles = make_query(x, 60, CPU), Profiles(torch.as_tensor(z))
+    expected = [plain_scores(row, x, query.up.tolist(), query.down.tolist()) for row in z]
+    assert {"cosine", "pearson", "spearman"} | set(expected[0]) == set(SCORES)
+    for name in expected[0]:
+        found = SCORES[name].function(query, profiles).numpy()
+        assert found == pytest.approx([row[name] for row in expected], abs=2e-6 if dtype == np.float32 else 1e-9), name
+
+
+def test_golden_values_of_the_other_scores(monkeypatch):
+    """scores.md, section 10."""
+    monkeypatch.setattr("scperturb_cmap.scoring.extreme.EXTREME", 0.3)
+    profiles, signs = Profiles(torch.tensor(GOLDEN[None])), np.array([1, 0, 1, 0, 0, 0, 0, 0, -1, -1])
+    query = sets([0, 2], [8, 9], signs)
+    found = {name: score.function(query, profiles).item() for name, score in SCORES.items()}
+    assert found["lamb_ks"] == pytest.approx(1.6, abs=1e-9) and found["rges"] == pytest.approx(1.6, abs=1e-9)
+    assert found["xsum"] == pytest.approx(8.5, abs=1e-9) and found["xcos"] == pytest.approx(0.93798, abs=5e-6)
+    assert found["zhang"] == pytest.approx(32 / 34, abs=1e-9)
+    same_side = sets([0, 2], [1, 3], signs)
+    assert SCORES["rges"].function(same_side, profiles).item() == pytest.approx(0.1, abs=1e-9)
+    assert SCORES["lamb_ks"].function(same_side, profiles).item() == 0
+
+
+def test_sets_without_an_order_have_no_ordered_scores():
+    drugs, ill = make_sets(np.random.default_rng(0).standard_normal((3, 80)), np.repeat([[1.0, -1]], 40, axis=1))
+    ill.obs["effect"] = "set"
+    table = next(score_signatures(ill, drugs, ["zhang", "rro"], device="cpu"))
+    assert table["rro"].isna().all() and table["zhang"].notna().all()
+    assert (table["status"] == "incomplete").all() and table["reason"].str.contains("rro: .*without an order").all()
+
+
+def test_feature_space_takes_the_other_genes_away():
+    rng = np.random.default_rng(1)
+    drugs, ill = make_sets(rng.standard_normal((4, 90)), rng.standard_normal((2, 90)))
+    drugs.layers["rank"] = descending_ranks(np.asarray(drugs.X))
+    drugs.var["feature_space"] = np.repeat(["landmark", "best inferred", "inferred"], 30)
+    names = list(SCORES)
+    for space, n in (("landmark", 30), ("best_inferred", 60), ("all", 90)):
+        found = next(score_signatures(ill, drugs, names, n_genes=12, feature_space=space, device="cpu"))
+        bare = drugs[:, :n].copy()
+        del bare.layers["rank"]
+        pd.testing.assert_frame_equal(found, next(score_signatures(ill, bare, names, n_genes=12, device="cpu")))
+    drugs.var["feature_space"] = "other"
+    with pytest.raises(InputError, match="no gene of this reference landmark"):
+        next(score_signatures(ill, drugs, names, feature_space="landmark", device="cpu"))
+
+
+def test_several_signature_sets_are_scored_as_each_alone():
+    rng = np.random.default_rng(4)
+    drugs, ill = make_sets(rng.standard_normal((5, 80)), rng.standard_normal((3, 80)))
+    both = next(score_signatures([ill[:1], ill[1:, 10:]], drugs, n_genes=12, device="cpu"))
+    alone = [next(score_signatures(part, drugs, n_genes=12, device="cpu")) for part in (ill[:1], ill[1:, 10:])]
+    pd.testing.assert_frame_equal(both, pd.concat(alone, ignore_index=True))
+
+
+def test_use_without_the_pipeline():
+    rng = np.random.default_rng(2)
+    drugs, ill = make_sets(rng.standard_normal((5, 80)), rng.standard_normal((3, 80)))
+    found = scperturb_cmap.connectivity(ill, drugs, "cosine", device="cpu")
+    pd.testing.assert_series_equal(
+        found["cosine"], next(score_signatures(ill, drugs, ["cosine"], device="cpu"))["cosine"]
+    )
+    elsewhere = ad.AnnData(np.ones((2, 3)), pd.DataFrame(index=["b", "a"]), pd.DataFrame(index=["x", "y", "z"]))
+    elsewhere.obs_names = ["a", "a"]
+    with pytest.raises(InputError) as problem:
+        scperturb_cmap.connectivity(elsewhere, drugs, "kosine")
+    assert all(part in str(problem.value) for part in ("kosine", "a stands twice", "No gene in common"))
+
+
+def test_the_registry_is_what_users_are_told(root):
+    described = json.loads((root / "nextflow_schema.json").read_text())
+    text, methods = json.dumps(described), (root / "docs/methods.md").read_text()
+    assert f"({'|'.join(SCORES)})(,({'|'.join(SCORES)}))*" in text and f"one or more of {', '.join(SCORES)}," in text
+    assert json.dumps(list(SCORES)) in text
+    for score in SCORES.values():
+        assert f"| `{score.name}` |" in methods, score.name
 
 
 def test_missing_genes_are_outside_the_comparison():
@@ -182,11 +335,11 @@ def test_order_of_genes_and_signatures_does_not_matter():
     drugs, ill = make_sets(rng.standard_normal((9, 80)), rng.standard_normal((2, 80)))
     mixed = drugs[rng.permutation(9), rng.permutation(80)].copy()
     first, second = (
-        next(score_signatures(ill, set_, n_genes=10, device="cpu")).set_index(["population", "signature"])
+        next(score_signatures(ill, set_, list(SCORES), n_genes=10, device="cpu")).set_index(["population", "signature"])
         for set_ in (drugs, mixed)
     )
     names = list(SCORES)
-    assert second.loc[first.index, names].to_numpy() == pytest.approx(first[names].to_numpy(), abs=1e-12)
+    assert second.loc[first.index, names].to_numpy() == pytest.approx(first[names].to_numpy(), abs=1e-12, nan_ok=True)
 
 
 def test_a_gpu_that_is_not_there_is_refused():

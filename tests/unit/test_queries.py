@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from scperturb_cmap.connectivity import score_signatures
 from scperturb_cmap.genes import GeneTable
 from scperturb_cmap.io.queries import read_queries
 from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS, signature_set
 from scperturb_cmap.orthologs import harmonise_orthologs, map_orthologs
+from scperturb_cmap.scoring import score_signatures
 from scperturb_cmap.signatures.ready_made import query_signatures
 from scperturb_cmap.utils.errors import InputError
 

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scperturb_cmap.connectivity.profiles import Profiles
-from scperturb_cmap.connectivity.rank_index import RankIndex, _network
-from scperturb_cmap.connectivity.wtcs import enrichment_score
+from scperturb_cmap.scoring.profiles import Profiles
+from scperturb_cmap.scoring.rank_index import RankIndex, _network
+from scperturb_cmap.scoring.wtcs import enrichment_score
 
 
 def plain_es(z: np.ndarray, tags: np.ndarray) -> float:

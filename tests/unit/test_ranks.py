@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scperturb_cmap.connectivity.profiles import Profiles
+from scperturb_cmap.scoring.profiles import Profiles
 from scperturb_cmap.utils.ranks import descending_ranks
 
 

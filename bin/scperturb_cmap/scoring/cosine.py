@@ -2,7 +2,7 @@
 
 import torch
 
-from scperturb_cmap.connectivity.profiles import Profiles, Query
+from scperturb_cmap.scoring.profiles import Profiles, Query
 
 __all__ = ["CLIP", "cosine"]
 
@@ -29,7 +29,7 @@ def cosine(query: Query, profiles: Profiles) -> torch.Tensor:
 
     Examples
     --------
-    >>> from scperturb_cmap.connectivity.profiles import make_query
+    >>> from scperturb_cmap.scoring.profiles import make_query
     >>> import numpy as np
     >>> query = make_query(np.array([3.0, 4.0]), 2, torch.device("cpu"))
     >>> [round(score, 6) for score in cosine(query, Profiles(torch.tensor([[3.0, 4.0], [-4.0, 3.0], [-6.0, -8.0]]))).tolist()]

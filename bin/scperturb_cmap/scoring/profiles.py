@@ -6,11 +6,11 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from scperturb_cmap.connectivity.rank_index import RankIndex
+from scperturb_cmap.scoring.rank_index import RankIndex
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.ranks import MOST_GENES, descending_ranks
 
-__all__ = ["Profiles", "Query", "choose_device", "make_query"]
+__all__ = ["Profiles", "Query", "average_ranks", "choose_device", "make_query"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class Profiles:
         order = torch.sort(self.values, dim=1, descending=True, stable=True).indices
         places = torch.arange(order.shape[1], device=order.device).expand_as(order)
         return torch.empty_like(order).scatter_(1, order, places)
+
+    @cached_property
+    def absolute_ranks(self) -> torch.Tensor:
+        """Rank of every gene by abs(z), 1 = smallest, ties share their mean; float64, shape of ``values``."""
+        return average_ranks(self.values.abs()) + 1
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,34 @@ def make_query(values: np.ndarray, n_genes: int, device: torch.device) -> Query:
         tensor(up[values[up] > 0]),
         tensor(down[values[down] < 0]),
     )
+
+
+def average_ranks(values: torch.Tensor) -> torch.Tensor:
+    """Ranks along the last axis, 0 = smallest, ties share their mean.
+
+    Parameters
+    ----------
+    values
+        Shape (n, g).
+
+    Returns
+    -------
+    float64, shape (n, g).
+
+    Examples
+    --------
+    >>> average_ranks(torch.tensor([[5.0, 1.0, 5.0, 7.0]])).tolist()
+    [[1.5, 0.0, 1.5, 3.0]]
+    """
+    ordered, order = torch.sort(values, dim=1, stable=True)
+    group = torch.zeros_like(order)
+    group[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]).cumsum(dim=1)
+    places = torch.arange(values.shape[1], device=values.device, dtype=torch.float64).expand(values.shape)
+    size = torch.zeros(values.shape, dtype=torch.float64, device=values.device)
+    total = torch.zeros_like(size).scatter_add_(1, group, places)
+    size.scatter_add_(1, group, torch.ones_like(places))
+    mean = (total / size.clamp(min=1)).gather(1, group)
+    return torch.empty_like(mean).scatter_(1, order, mean)
 
 
 def choose_device(name: str) -> torch.device:

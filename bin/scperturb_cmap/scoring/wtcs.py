@@ -2,10 +2,10 @@
 
 import torch
 
-from scperturb_cmap.connectivity.profiles import Profiles, Query
-from scperturb_cmap.connectivity.rank_index import TIE
+from scperturb_cmap.scoring.profiles import Profiles, Query
+from scperturb_cmap.scoring.rank_index import TIE
 
-__all__ = ["enrichment_score", "wtcs"]
+__all__ = ["enrichment_score", "wtcs", "wtcs_down", "wtcs_up"]
 
 
 def wtcs(query: Query, profiles: Profiles) -> torch.Tensor:
@@ -41,13 +41,47 @@ def wtcs(query: Query, profiles: Profiles) -> torch.Tensor:
     return torch.where(up.sign() != down.sign(), (up - down) / 2, torch.zeros_like(up))
 
 
+def wtcs_up(query: Query, profiles: Profiles) -> torch.Tensor:
+    """One-sided score of the up genes alone: their enrichment score.
+
+    Parameters
+    ----------
+    query
+        The disease signature; its set ``up`` is used.
+    profiles
+        The reference signatures.
+
+    Returns
+    -------
+    Scores, float64, shape (n_signatures,), between -1 (reversal) and 1 (mimic).
+    """
+    return enrichment_score(query.up, profiles)
+
+
+def wtcs_down(query: Query, profiles: Profiles) -> torch.Tensor:
+    """One-sided score of the down genes alone: their enrichment score with its sign turned round.
+
+    Parameters
+    ----------
+    query
+        The disease signature; its set ``down`` is used.
+    profiles
+        The reference signatures.
+
+    Returns
+    -------
+    Scores, float64, shape (n_signatures,), between -1 (reversal) and 1 (mimic).
+    """
+    return -enrichment_score(query.down, profiles)
+
+
 def enrichment_score(tags: torch.Tensor, profiles: Profiles) -> torch.Tensor:
     """Enrichment of a set of genes towards the top (positive) or the bottom (negative) of each signature.
 
     Down the ranked list, a gene of the set S adds ``|z_g| / sum_{h in S} |z_h|``, any other gene takes away
     ``1 / (N - |S|)``; the score is the sum's largest deviation from zero, seen before and after each gene of the set.
     Only the genes of the set are visited: between two of them the sum falls in a straight line. On a CPU
-    :class:`~scperturb_cmap.connectivity.rank_index.RankIndex` does the same many times faster.
+    :class:`~scperturb_cmap.scoring.rank_index.RankIndex` does the same many times faster.
 
     Parameters
     ----------

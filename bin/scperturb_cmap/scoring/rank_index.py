@@ -1,4 +1,4 @@
-"""Enrichment scores of many gene sets in many signatures: the fast form of :mod:`scperturb_cmap.connectivity.wtcs` on CPUs.
+"""Enrichment scores of many gene sets in many signatures: the fast form of :mod:`scperturb_cmap.scoring.wtcs` on CPUs.
 
 Between two genes of a set the running sum falls in a straight line, so only the set's genes matter, in the order of their
 ranks. 64 signatures go side by side through one sorting network: the same exchanges for all, without a branch, which the
@@ -71,7 +71,7 @@ class RankIndex:
         Returns
         -------
         float32, shape (n_sets, n_signatures), as
-        :func:`~scperturb_cmap.connectivity.wtcs.enrichment_score` defines it.
+        :func:`~scperturb_cmap.scoring.wtcs.enrichment_score` defines it.
         """
         lengths = np.array([len(tags) for tags in sets], dtype=np.int64)
         genes = np.concatenate([np.asarray(tags, dtype=np.int64) for tags in sets] or [np.empty(0, np.int64)])
