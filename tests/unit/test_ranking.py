@@ -4,6 +4,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from scperturb_cmap.io import schemas
 from scperturb_cmap.ranking import annotate, describe_populations, harmonise_annotation, maxq, rank_drugs
@@ -162,3 +163,27 @@ def test_a_table_that_breaks_its_contract_is_not_written(tmp_path):
     with pytest.raises(Exception, match="status without a reason"):
         schemas.write_table(good.assign(status="limited_evidence"), schemas.DRUGS, tmp_path / "bad.tsv")
     assert [path.name for path in tmp_path.iterdir()] == ["good.tsv"]
+
+
+def test_consensus_and_selectivity_stand_beside_each_drug():
+    names = ["B", "T", "all cells"]
+    values = {
+        "B": {"x": [-0.9], "y": [0.1], "z": [0.4]},
+        "T": {"x": [0.5], "y": [-0.2]},
+        "all cells": {"x": [-0.5], "y": [0.0]},
+    }
+    table = pd.concat([scores(values[name], name) for name in names], ignore_index=True)
+    assert (table["cosine"] == -table["wtcs"]).all()
+    obs = pd.concat([populations().assign(population=name) for name in names], ignore_index=True)
+    ranked = rank_drugs(table, obs, ["wtcs", "cosine"], "wtcs").set_index(["population", "compound_id"])
+    here = ranked.loc[("B", "x")]
+    assert (
+        here["consensus"] == 0.5 and here["disagreement"] == 1 and here["n_methods"] == 2
+    )  # the methods say the opposite
+    places = stats.norm.ppf([1 / 4, 2 / 3])
+    assert here["selectivity"] == here["selectivity_to_best"] == pytest.approx(places[0] - places[1])
+    assert ranked.loc[("T", "x"), "selectivity"] == pytest.approx(places[1] - places[0])
+    alone = ranked.loc[[("B", "z"), ("all cells", "x"), ("all cells", "y")], "selectivity"]
+    assert alone.isna().all()
+    without = rank_drugs(scores({"x": [np.nan]}), populations(), ["wtcs"], "wtcs")
+    assert without["selectivity"].isna().all() and without["consensus_rank"].isna().all()

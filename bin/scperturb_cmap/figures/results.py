@@ -9,13 +9,26 @@ import pandas as pd
 from scperturb_cmap.io.signature_set import read_signature_set
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.names import ALL_CELLS
 
 __all__ = ["AVERAGE", "Results", "method_names", "numbers", "ranked", "ranked_populations"]
 
 #: The population that is the average over every cell, for comparison.
-AVERAGE = "all cells"
+AVERAGE = ALL_CELLS
 
-_NUMBERS = ("rank", "score", "n_", "best_dose", "best_time", "bytes", "pc1", "pc2")
+_NUMBERS = (
+    "rank",
+    "score",
+    "consensus",
+    "disagreement",
+    "selectivity",
+    "n_",
+    "best_dose",
+    "best_time",
+    "bytes",
+    "pc1",
+    "pc2",
+)
 
 
 def numbers(table: pd.DataFrame) -> pd.DataFrame:

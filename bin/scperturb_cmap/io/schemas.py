@@ -70,6 +70,8 @@ POPULATIONS = pa.DataFrameSchema({
 DRUGS = pa.DataFrameSchema({
     "dataset": _TEXT, "population": _TEXT, "evidence": _TEXT, "rank": _MAYBE_COUNT, "compound": _MAYBE_TEXT,
     "compound_id": _MAYBE_TEXT, "score": _MAYBE_NUMBER, "method": _TEXT, "score_low": _MAYBE_NUMBER, "score_high": _MAYBE_NUMBER,
+    "consensus": _MAYBE_NUMBER, "consensus_rank": _MAYBE_COUNT, "disagreement": _MAYBE_NUMBER, "n_methods": _MAYBE_COUNT,
+    "selectivity": _MAYBE_NUMBER, "selectivity_to_best": _MAYBE_NUMBER,
     "n_signatures": _MAYBE_COUNT, "n_cell_lines": _MAYBE_COUNT, "best_reference": _MAYBE_TEXT, "best_cell_line": _MAYBE_TEXT,
     "best_dose_um": _MAYBE_NUMBER, "best_time_h": _MAYBE_NUMBER, "mechanism": _MAYBE_TEXT, "targets": _MAYBE_TEXT,
     "clinical_phase": _MAYBE_TEXT,

@@ -6,7 +6,9 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.ranking.aggregation import maxq
+from scperturb_cmap.ranking.aggregation import consensus, maxq
+from scperturb_cmap.ranking.selectivity import selectivity
+from scperturb_cmap.utils.names import ALL_CELLS
 
 __all__ = ["FEW_CHANGED", "FEW_GENES", "describe_populations", "rank_drugs"]
 
@@ -65,11 +67,19 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
     per_method = [f"{what}_{method}" for method in methods for what in ("score", "rank")]
     columns = [
         "dataset", "population", "evidence", "rank", "compound", "compound_id", "score", "method", "score_low", "score_high",
-        *per_method, "n_signatures", "n_cell_lines", "best_reference", "best_cell_line", "best_dose_um", "best_time_h",
-        "status", "reason",
+        *per_method, "consensus", "consensus_rank", "disagreement", "n_methods", "selectivity", "selectivity_to_best",
+        "n_signatures", "n_cell_lines", "best_reference", "best_cell_line", "best_dose_um", "best_time_h", "status", "reason",
     ]  # fmt: skip
     result = pd.concat([table.reindex(columns=columns) for table in tables], ignore_index=True)
-    counts = ["rank", "n_signatures", "n_cell_lines", *(c for c in per_method if c.startswith("rank"))]
+    result = _add_selectivity(result)
+    counts = [
+        "rank",
+        "consensus_rank",
+        "n_methods",
+        "n_signatures",
+        "n_cell_lines",
+        *(c for c in per_method if c.startswith("rank")),
+    ]
     # Where no population is ranked, columns of names would be numbers.
     names = ["compound", "compound_id", "best_reference", "best_cell_line"]
     return result.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(names, object))
@@ -121,6 +131,7 @@ def _rank(mine: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataF
         score = ranked["score"] if method == headline else maxq(mine[method], drugs)["score"]
         ranked[f"score_{method}"] = score
         ranked[f"rank_{method}"] = score.rank(method="min")
+    ranked = ranked.join(consensus(ranked, methods))
     by_drug = mine.groupby(drugs.to_numpy(), sort=True)
     ranked["rank"] = ranked[f"rank_{headline}"]
     ranked["compound"] = by_drug["compound"].first()
@@ -140,6 +151,15 @@ def _rank(mine: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataF
     ranked["status"] = np.where(missing, "not_ranked", "ok")
     ranked["reason"] = by_drug["reason"].first().where(missing, "")
     return ranked.rename_axis("compound_id").reset_index().sort_values(["rank", "compound_id"])
+
+
+def _add_selectivity(result: pd.DataFrame) -> pd.DataFrame:
+    """Beside each drug how much more it reverses this population than the others; not for the cells of all together."""
+    own = selectivity(result[(result["population"] != ALL_CELLS) & result["compound_id"].notna()])
+    columns = ["selectivity", "selectivity_to_best"]
+    found = own.set_index(["population", "compound_id"])[columns]
+    keys = pd.MultiIndex.from_frame(result[["population", "compound_id"]])
+    return result.assign(**dict(zip(columns, found.reindex(keys).to_numpy().T, strict=True)))
 
 
 def _mark_few_genes(ranked: pd.DataFrame, mine: pd.DataFrame) -> None:

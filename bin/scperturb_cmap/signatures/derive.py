@@ -16,13 +16,11 @@ from scperturb_cmap.signatures.differential import COLUMNS, Fit, effect_sizes, w
 from scperturb_cmap.signatures.resample import donor_weights, weighted_wald
 from scperturb_cmap.signatures.samples import covariates_of
 from scperturb_cmap.utils.counts import log_cpm
+from scperturb_cmap.utils.names import ALL_CELLS
 
 __all__ = ["ALL_CELLS", "EXCLUDABLE", "Derived", "Settings", "derive_signatures"]
 
 log = logging.getLogger(__name__)
-
-#: The control population that shows what averaging over every cell, as bulk tissue does, would have seen.
-ALL_CELLS = "all cells"
 
 #: Columns of the table of samples.
 DESIGN_COLUMNS = (

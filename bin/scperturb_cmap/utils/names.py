@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-__all__ = ["FDR", "compound_key", "matches"]
+__all__ = ["ALL_CELLS", "FDR", "compound_key", "matches"]
 
 #: Acids, bases and water that make a compound a salt or hydrate. Acetates, phosphates, sulfates, succinates and nitrates are
 #: not among them, nor amino acids: often they are esters, or compounds of their own.
@@ -21,6 +21,9 @@ _SALTS = frozenset(
 _IONS = frozenset(
     "lithium zinc ammonium ferric ferrous iron cobalt copper silver gold barium aluminum aluminium strontium".split()
 )
+
+#: Name of the population of every cell, the bulk-like control beside the others.
+ALL_CELLS = "all cells"
 
 #: A gene with a lower false discovery rate counts as changed.
 FDR = 0.05
