@@ -73,11 +73,12 @@ def build(args: Namespace, row: dict) -> None:
     written, n_empty = [], 0
     with ThreadPoolExecutor(1) as pool:  # one shard is read while the checksum of the one before is taken
         digests = {}
-        for number, shard in enumerate(shards):
-            path = args.out / f"{name}.shard_{number:04d}.h5ad"
+        for shard in shards:
+            path = args.out / f"{name}.shard_{len(digests):04d}.h5ad"
             write_signature_set(shard, path, compression=None)
             n_empty += int((shard.obs["status"] == "empty").sum())
             digests[path] = pool.submit(file_sha256, path)
+            del shard  # or it would be held while the next one is made (enumerate would hold it, too)
     n_kept = opened.compounds["compound_id"].map(metadata["compound_id"].value_counts()).fillna(0)
     kept = opened.compounds.assign(n_signatures=n_kept.astype(int))[n_kept > 0]
     tables = [
@@ -95,7 +96,7 @@ def build(args: Namespace, row: dict) -> None:
         "n_signatures": len(metadata),
         "n_compounds": metadata["compound_id"].nunique(),
         "n_compounds_merged": int((kept["merged_by"] != "").sum()),
-        "n_shards": number + 1,
+        "n_shards": len(digests),
     }
     written.append(args.out / f"{name}.build_reference.metrics.json")
     write_json({"stage": "build_reference", "id": name, "warnings": warnings, **sizes, **counts}, written[-1])
