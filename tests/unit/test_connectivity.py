@@ -14,8 +14,9 @@ from tests.conftest import make_sets
 
 import scperturb_cmap
 from scperturb_cmap.scoring import SCORES, score_signatures
-from scperturb_cmap.scoring.cosine import CLIP, cosine
-from scperturb_cmap.scoring.profiles import Profiles, Query, average_ranks, choose_device, make_query
+from scperturb_cmap.scoring.cosine import cosine
+from scperturb_cmap.scoring.pearson import pearson
+from scperturb_cmap.scoring.profiles import CLIP, Profiles, Query, average_ranks, choose_device, make_query
 from scperturb_cmap.scoring.spearman import spearman
 from scperturb_cmap.scoring.wtcs import enrichment_score, wtcs
 from scperturb_cmap.utils.errors import InputError
@@ -126,7 +127,17 @@ def test_cosine_and_spearman_equal_independent_ones():
     assert spearman(query, profiles).numpy() == pytest.approx(
         [stats.spearmanr(x, row).statistic for row in z], abs=1e-12
     )
-    assert average_ranks(torch.as_tensor(z)).numpy() + 1 == pytest.approx(stats.rankdata(z, axis=1))
+    assert pearson(query, profiles).numpy() == pytest.approx([stats.pearsonr(a, row).statistic for row in b], abs=1e-12)
+    for values in (z, z.astype(np.float64), np.zeros_like(z)):
+        assert average_ranks(torch.as_tensor(values)).numpy() + 1 == pytest.approx(stats.rankdata(values, axis=1))
+    x[::3] = np.nan  # a query with gaps
+    gaps, there = make_query(x, 20, CPU), ~np.isnan(x)
+    for found, expected in ((spearman, stats.spearmanr), (pearson, stats.pearsonr)):
+        sides = [(np.clip(x[there], -CLIP, CLIP), np.clip(row[there].astype(float), -CLIP, CLIP)) for row in z]
+        sides = sides if found is pearson else [(x[there], row[there]) for row in z]
+        assert found(gaps, profiles).numpy() == pytest.approx([expected(*pair).statistic for pair in sides], abs=1e-12)
+    flat = Profiles(torch.full((1, 200), 0.1))
+    assert spearman(query, flat).isnan().all() and pearson(query, flat).isnan().all()
 
 
 def test_every_score_is_odd_in_the_reference():

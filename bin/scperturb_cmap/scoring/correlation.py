@@ -2,10 +2,10 @@
 
 import torch
 
-__all__ = ["correlation"]
+__all__ = ["ROUNDING", "correlation"]
 
 #: Deviations from the mean this small beside the values are rounding: the values are constant.
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 
 
 def correlation(x: torch.Tensor, z: torch.Tensor, chosen: torch.Tensor | None = None) -> torch.Tensor:
@@ -35,6 +35,6 @@ def correlation(x: torch.Tensor, z: torch.Tensor, chosen: torch.Tensor | None = 
         values = values * weight
         off = (values - values.sum(dim=-1, keepdim=True) / n) * weight
         size = off.norm(dim=-1)
-        sizes.append(torch.where(size > _ROUNDING * values.norm(dim=-1), size, torch.nan))
+        sizes.append(torch.where(size > ROUNDING * values.norm(dim=-1), size, torch.nan))
         centred.append(off)
     return (centred[0] * centred[1]).sum(dim=-1) / (sizes[0] * sizes[1])

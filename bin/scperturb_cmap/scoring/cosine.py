@@ -2,13 +2,9 @@
 
 import torch
 
-from scperturb_cmap.scoring.profiles import Profiles, Query
+from scperturb_cmap.scoring.profiles import CLIP, Profiles, Query, over_all_genes
 
-__all__ = ["CLIP", "cosine"]
-
-#: LINCS clips z-scores here before it combines replicates (MODZ); consensus files that do not, hold values beyond 200
-#: that would decide a cosine alone.
-CLIP = 10.0
+__all__ = ["cosine"]
 
 
 def cosine(query: Query, profiles: Profiles) -> torch.Tensor:
@@ -35,6 +31,5 @@ def cosine(query: Query, profiles: Profiles) -> torch.Tensor:
     >>> [round(score, 6) for score in cosine(query, Profiles(torch.tensor([[3.0, 4.0], [-4.0, 3.0], [-6.0, -8.0]]))).tolist()]
     [1.0, 0.0, -1.0]
     """
-    x = query.values.clamp(-CLIP, CLIP)
-    z = profiles.values[:, query.genes].double().clamp(-CLIP, CLIP)
-    return (z @ x) / (z.norm(dim=1) * x.norm())
+    x, measured = over_all_genes(query, query.values.clamp(-CLIP, CLIP), profiles.values.shape[1])
+    return (profiles.clipped @ x) / ((profiles.squares @ measured).sqrt() * x.norm())

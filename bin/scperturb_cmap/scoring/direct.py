@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS
-from scperturb_cmap.scoring.engine import score_signatures
+from scperturb_cmap.scoring.engine import FEATURE_SPACES, score_signatures
 from scperturb_cmap.scoring.registry import SCORES
 from scperturb_cmap.utils.errors import InputError, Problem
 
@@ -79,10 +79,17 @@ def connectivity(
                 problems.append(
                     Problem(side, axis, f"{names[names.duplicated()][0]} stands twice.", "Make names unique.")
                 )
+    for name, there in (("queries", queries.n_obs), ("reference", reference.n_obs), ("method", len(methods))):
+        if not there:
+            problems.append(Problem(name, "", "It is empty.", "Give at least one."))
+    if feature_space not in FEATURE_SPACES:
+        problems.append(
+            Problem("feature_space", "", f"{feature_space!r} is not known.", f"Choose among {FEATURE_SPACES}.")
+        )
     if not queries.var_names.isin(reference.var_names).any():
         wrong = f"No gene in common: {queries.var_names[0]} and the like here, {reference.var_names[0]} there."
         problems.append(Problem("queries", "var_names", wrong, "Name the genes of both alike."))
-    if feature_space != "all" and "feature_space" not in reference.var:
+    if feature_space in FEATURE_SPACES[1:] and "feature_space" not in reference.var:
         problems.append(Problem("reference", "var['feature_space']", "It is not there.", "Use feature_space='all'."))
     if problems:
         raise InputError(problems)

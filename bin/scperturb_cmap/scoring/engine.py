@@ -13,12 +13,15 @@ from scperturb_cmap.scoring.registry import SCORES
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import FDR
 
-__all__ = ["score_signatures"]
+__all__ = ["FEATURE_SPACES", "score_signatures"]
 
 log = logging.getLogger(__name__)
 
-#: Reference signatures compared at once: 0.2 GB of float64 at 12,328 genes.
-_BLOCK = 2048
+#: Reference signatures compared at once: 0.1 GB of float64 at 12,328 genes, and as much for each form a score needs.
+_BLOCK = 1024
+
+#: Which genes of a reference are compared.
+FEATURE_SPACES = ("all", "best_inferred", "landmark")
 
 #: Why a score that had enough genes is missing all the same.
 _UNDEFINED = "undefined: one of the two signatures is constant among the genes compared"

@@ -2,9 +2,8 @@
 
 import torch
 
-from scperturb_cmap.scoring.correlation import correlation
-from scperturb_cmap.scoring.cosine import CLIP
-from scperturb_cmap.scoring.profiles import Profiles, Query
+from scperturb_cmap.scoring.correlation import ROUNDING
+from scperturb_cmap.scoring.profiles import CLIP, Profiles, Query, over_all_genes
 
 __all__ = ["pearson"]
 
@@ -31,5 +30,12 @@ def pearson(query: Query, profiles: Profiles) -> torch.Tensor:
     >>> pearson(query, Profiles(torch.tensor([[3.0, 5.0, 9.0], [-1.0, -2.0, -4.0]]))).round(decimals=9).tolist()
     [1.0, -1.0]
     """
-    z = profiles.values[:, query.genes].double().clamp(-CLIP, CLIP)
-    return correlation(query.values.clamp(-CLIP, CLIP)[None], z)
+    values = query.values.clamp(-CLIP, CLIP)
+    off = values - values.mean()
+    x, measured = over_all_genes(query, off, profiles.values.shape[1])
+    sums, squares = profiles.clipped @ measured, profiles.squares @ measured
+    spread = squares - sums.square() / len(off)
+    # A difference of large numbers: what is left of equal values is rounding.
+    spread = torch.where(spread > ROUNDING * squares, spread, torch.nan)
+    size = torch.where(off.norm() > ROUNDING * values.norm(), off.norm(), torch.nan)
+    return (profiles.clipped @ x) / (spread.sqrt() * size)

@@ -30,7 +30,7 @@ def spearman(query: Query, profiles: Profiles) -> torch.Tensor:
     [1.0, -1.0]
     """
     x = average_ranks(query.values[None])[0]
-    z = average_ranks(profiles.values[:, query.genes])
-    x = x - x.mean()
-    z = z - z.mean(dim=1, keepdim=True)
-    return (z @ x) / (z.norm(dim=1) * x.norm())
+    everything = len(query.genes) == profiles.values.shape[1]
+    z = profiles.average_ranks if everything else average_ranks(profiles.values[:, query.genes])
+    x, middle = x - x.mean(), (len(x) - 1) / 2  # the mean of any ranks
+    return (z @ x) / (torch.linalg.vector_norm(z - middle, dim=1) * x.norm())

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["MOST_GENES", "descending_ranks"]
+__all__ = ["MOST_GENES", "descending_ranks", "mean_ranks"]
 
 #: Ranks of so many genes fit 16 bits.
 MOST_GENES = 1 << 16
@@ -46,6 +46,47 @@ def descending_ranks(values: np.ndarray) -> np.ndarray:
     ranks = np.empty(values.shape, np.uint16 if values.shape[1] <= MOST_GENES else np.int32)
     _radix_ranks(values.view(np.uint32), ranks)
     return ranks
+
+
+def mean_ranks(values: np.ndarray) -> np.ndarray:
+    """Rank of every gene in its signature, 0 = smallest; equal values share the mean of their ranks.
+
+    Parameters
+    ----------
+    values
+        float32, shape (n_signatures, n_genes), without missing values.
+
+    Returns
+    -------
+    float64, shape of ``values``.
+
+    Examples
+    --------
+    >>> mean_ranks(np.array([[0.5, 3, 0.5, -2]], dtype=np.float32)).tolist()
+    [[1.5, 3.0, 1.5, 0.0]]
+    """
+    values = np.ascontiguousarray(values)
+    out = np.empty(values.shape)
+    _share_ranks(values, descending_ranks(values), out)
+    return out
+
+
+@njit(cache=True, parallel=True)
+def _share_ranks(values, ranks, out):  # noqa: ANN001, ANN202
+    """Fill ``out`` with ascending ranks, those of equal values shared."""
+    n_signatures, n_genes = values.shape
+    for row in prange(n_signatures):
+        order = np.empty(n_genes, np.int64)
+        for gene in range(n_genes):
+            order[ranks[row, gene]] = gene
+        start = 0
+        while start < n_genes:
+            stop, value = start + 1, values[row, order[start]]
+            while stop < n_genes and values[row, order[stop]] == value:
+                stop += 1
+            for place in range(start, stop):
+                out[row, order[place]] = n_genes - 1 - (start + stop - 1) / 2
+            start = stop
 
 
 @njit(cache=True, inline="always")
