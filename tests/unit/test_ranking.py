@@ -21,7 +21,9 @@ def scores(values: dict, population="B") -> pd.DataFrame:
     table = pd.DataFrame(
         rows, columns=["population", "reference", "compound", "compound_id", "cell_line", "dose_um", "time_h", "wtcs"]
     )
-    return table.assign(cosine=-table["wtcs"], n_genes=900, reason=np.where(table["wtcs"].isna(), "too few genes", ""))
+    return table.assign(
+        cosine=-table["wtcs"], n_genes=900, tas=np.nan, reason=np.where(table["wtcs"].isna(), "too few genes", "")
+    )
 
 
 def populations(**more) -> pd.DataFrame:
@@ -187,3 +189,13 @@ def test_consensus_and_selectivity_stand_beside_each_drug():
     assert alone.isna().all()
     without = rank_drugs(scores({"x": [np.nan]}), populations(), ["wtcs"], "wtcs")
     assert without["selectivity"].isna().all() and without["consensus_rank"].isna().all()
+
+
+def test_a_drug_below_the_others_in_every_line_has_a_p_value_and_few_drugs_have_none():
+    rng = np.random.default_rng(3)
+    table = scores({f"d{n:02d}": rng.normal(0, 0.1, 5) - (n == 7) for n in range(40)})
+    ranked = rank_drugs(table, populations(), ["wtcs"], "wtcs")
+    assert ranked.loc[ranked["fdr"] < 0.1, "compound"].tolist() == ["d07"] and (ranked["p_reason"] == "").all()
+    few = rank_drugs(table[table["compound"] < "d10"], populations(), ["wtcs"], "wtcs")
+    assert few["p_value"].isna().all() and few["rank"].notna().all()
+    assert (few["p_reason"] == "There are 9 other drugs with a score, 20 are needed.").all()

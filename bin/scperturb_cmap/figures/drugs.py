@@ -13,6 +13,13 @@ __all__ = ["METHODS", "drug_table", "mimic_table"]
 METHODS = {"cosine": "cosine", "spearman": "Spearman", "wtcs": "WTCS"}
 
 
+#: What the column FDR says.
+_FDR = (
+    "False discovery rate: of the drugs with this value or a smaller one, so large a share is expected to reverse no more than "
+    "other drugs of the same cell lines and strength do"
+)
+
+
 def drug_table(drugs: pd.DataFrame, population: str, best: int = 50) -> Html:
     """Table of the drugs that reverse a population's signature most strongly.
 
@@ -70,6 +77,7 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
             style="nowrap",
             help="Below 0 reverses, above 0 mimics the disease. Bar: 33rd to 67th percentile of the drug's signatures",
         ),
+        *([Column("FDR", _fdr, lambda row: float(row["fdr"]), style="num", help=_FDR)] if "fdr" in mine else []),
         *methods,
         Column(
             "Signatures",
@@ -82,6 +90,12 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
         # Without a drug annotation they would only hold dashes.
         *(about if (known != "").any(axis=None) else []),
     ]
+
+
+def _fdr(row: dict) -> Html | str:
+    """False discovery rate with two digits, or why there is none."""
+    rate = float(row["fdr"])
+    return dash(row.get("p_reason", "")) if np.isnan(rate) else f"{rate:.2f}" if rate >= 0.01 else f"{rate:.0e}"
 
 
 def _score_bar(row: dict, low: float, high: float) -> Html:

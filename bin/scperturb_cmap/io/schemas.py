@@ -70,6 +70,7 @@ POPULATIONS = pa.DataFrameSchema({
 DRUGS = pa.DataFrameSchema({
     "dataset": _TEXT, "population": _TEXT, "evidence": _TEXT, "rank": _MAYBE_COUNT, "compound": _MAYBE_TEXT,
     "compound_id": _MAYBE_TEXT, "score": _MAYBE_NUMBER, "method": _TEXT, "score_low": _MAYBE_NUMBER, "score_high": _MAYBE_NUMBER,
+    "z": _MAYBE_NUMBER, "p_value": _MAYBE_NUMBER, "fdr": _MAYBE_NUMBER, "effective_n": _MAYBE_NUMBER, "p_reason": _TEXT,
     "consensus": _MAYBE_NUMBER, "consensus_rank": _MAYBE_COUNT, "disagreement": _MAYBE_NUMBER, "n_methods": _MAYBE_COUNT,
     "selectivity": _MAYBE_NUMBER, "selectivity_to_best": _MAYBE_NUMBER,
     "n_signatures": _MAYBE_COUNT, "n_cell_lines": _MAYBE_COUNT, "best_reference": _MAYBE_TEXT, "best_cell_line": _MAYBE_TEXT,
@@ -90,7 +91,7 @@ SCORES = {
     **dict.fromkeys(
         ("dataset", "population", "signature", "reference", "compound", "compound_id", "cell_line"), "string"
     ),
-    **dict.fromkeys(("dose_um", "time_h"), "float64"),
+    **dict.fromkeys(("dose_um", "time_h", "tas"), "float64"),
     **dict.fromkeys(("n_genes", "n_changed", "n_up", "n_down"), "int64"),
     **dict.fromkeys(("status", "reason"), "string"),
 }

@@ -8,6 +8,7 @@ import pandas as pd
 
 from scperturb_cmap.ranking.aggregation import consensus, maxq
 from scperturb_cmap.ranking.selectivity import selectivity
+from scperturb_cmap.ranking.significance import drug_significance
 from scperturb_cmap.utils.names import ALL_CELLS
 
 __all__ = ["FEW_CHANGED", "FEW_GENES", "describe_populations", "rank_drugs"]
@@ -32,7 +33,7 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
     ----------
     scores
         Scores of signatures (all shards): population, reference, compound, compound_id, cell_line, dose_um, time_h,
-        n_genes, reason, one column per method.
+        tas, n_genes, reason, one column per method.
     populations
         ``obs`` of the data set's signature set.
     methods
@@ -67,8 +68,9 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
     per_method = [f"{what}_{method}" for method in methods for what in ("score", "rank")]
     columns = [
         "dataset", "population", "evidence", "rank", "compound", "compound_id", "score", "method", "score_low", "score_high",
-        *per_method, "consensus", "consensus_rank", "disagreement", "n_methods", "selectivity", "selectivity_to_best",
-        "n_signatures", "n_cell_lines", "best_reference", "best_cell_line", "best_dose_um", "best_time_h", "status", "reason",
+        "z", "p_value", "fdr", "effective_n", "p_reason", *per_method, "consensus", "consensus_rank", "disagreement",
+        "n_methods", "selectivity", "selectivity_to_best", "n_signatures", "n_cell_lines", "best_reference", "best_cell_line",
+        "best_dose_um", "best_time_h", "status", "reason",
     ]  # fmt: skip
     result = pd.concat([table.reindex(columns=columns) for table in tables], ignore_index=True)
     result = _add_selectivity(result)
@@ -132,6 +134,8 @@ def _rank(mine: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataF
         ranked[f"score_{method}"] = score
         ranked[f"rank_{method}"] = score.rank(method="min")
     ranked = ranked.join(consensus(ranked, methods))
+    tested = drug_significance(mine, headline).rename(columns={"reason": "p_reason"})
+    ranked = ranked.join(tested[["z", "p_value", "fdr", "effective_n", "p_reason"]])
     by_drug = mine.groupby(drugs.to_numpy(), sort=True)
     ranked["rank"] = ranked[f"rank_{headline}"]
     ranked["compound"] = by_drug["compound"].first()
@@ -173,4 +177,4 @@ def _mark_few_genes(ranked: pd.DataFrame, mine: pd.DataFrame) -> None:
 
 
 def _not_ranked(reason: str) -> pd.DataFrame:
-    return pd.DataFrame({"status": ["not_ranked"], "reason": [reason]})
+    return pd.DataFrame({"status": ["not_ranked"], "reason": [reason], "p_reason": [reason]})

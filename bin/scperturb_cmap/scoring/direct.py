@@ -96,8 +96,12 @@ def connectivity(
     ill = pd.DataFrame(
         {"dataset": "", "population": queries.obs_names, "effect": "", "status": "ok"}, queries.obs_names
     )
-    drug = pd.DataFrame("", reference.obs_names, [c for c in PERTURBATION_COLUMNS if c not in ("dose_um", "time_h")])
-    drug = drug.assign(compound=reference.obs_names, compound_id=reference.obs_names, dose_um=np.nan, time_h=np.nan)
+    drug = pd.DataFrame(
+        "", reference.obs_names, [c for c in PERTURBATION_COLUMNS if c not in ("dose_um", "time_h", "tas")]
+    )
+    drug = drug.assign(
+        compound=reference.obs_names, compound_id=reference.obs_names, dose_um=np.nan, time_h=np.nan, tas=np.nan
+    )
     tables = score_signatures(
         _with_obs(queries, ill, np.float64), _with_obs(reference, drug, np.float32), methods,
         n_genes=n_genes, min_tags=min_tags, feature_space=feature_space, device=device,

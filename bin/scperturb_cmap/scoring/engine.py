@@ -26,7 +26,7 @@ FEATURE_SPACES = ("all", "best_inferred", "landmark")
 #: Why a score that had enough genes is missing all the same.
 _UNDEFINED = "undefined: one of the two signatures is constant among the genes compared"
 
-_REFERENCE_COLUMNS = ["reference", "compound", "compound_id", "cell_line", "dose_um", "time_h"]
+_REFERENCE_COLUMNS = ["reference", "compound", "compound_id", "cell_line", "dose_um", "time_h", "tas"]
 
 
 def score_signatures(

@@ -1,0 +1,221 @@
+"""Calibration of the p-values of drugs: planted nulls, planted reversers, and what cannot be tested."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from scperturb_cmap.ranking.significance import FEWEST_DRUGS, drug_significance, match_signatures, normal_scores
+
+N_DRUGS, N_RUNS = 300, 100
+
+
+def simulate(seed, rho, *, reversers=0, effect=0.0, atom=0.0, by_strength=False) -> pd.DataFrame:
+    """Scores of 300 drugs with 1 to 50 signatures in 6 cell lines of different size, scale and strength.
+
+    ``rho`` is the correlation within a drug (a pair of numbers: each drug draws its own between them; ``by_strength``: it
+    grows from 0 with the drug's strength). The first ``reversers`` drugs have the same ``effect`` in every signature.
+    ``atom``: share of scores that are exactly 0, as of WTCS.
+    """
+    rng = np.random.default_rng(seed)
+    size = np.exp(rng.uniform(0, np.log(50.99), N_DRUGS)).astype(int)
+    drug = np.repeat(np.arange(N_DRUGS), size)
+    line = rng.choice(6, len(drug), p=np.arange(6, 0, -1) / 21)
+    potency = rng.uniform(0, 0.6, N_DRUGS)
+    strength = np.clip(potency[drug] + rng.normal(0, 0.1, len(drug)), 0.01, 1)
+    alike = rng.uniform(*rho, N_DRUGS) if isinstance(rho, tuple) else np.full(N_DRUGS, rho)
+    alike = (alike * potency / 0.6 if by_strength else alike)[drug]
+    own = np.where(np.arange(N_DRUGS) < reversers, 0, rng.normal(size=N_DRUGS))[drug]
+    x = np.sqrt(alike) * own + np.sqrt(1 - alike) * rng.normal(size=len(drug)) - effect * (drug < reversers)
+    x[np.abs(x) < stats.norm.ppf(0.5 + atom / 2)] = 0
+    score = x * (0.3 + strength) * np.linspace(0.5, 3, 6)[line]
+    names = [f"drug {n:03d}" for n in drug]
+    return pd.DataFrame({"compound_id": names, "cell_line": line, "tas": strength, "score": score})
+
+
+def test_of(table: pd.DataFrame, **options) -> pd.DataFrame:
+    return drug_significance(table, "score", by=["cell_line"], **options)
+
+
+test_of.__test__ = False  # not a test
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"rho": 0.0},
+        {"rho": 0.1},
+        {"rho": 0.25},
+        {"rho": 0.5},
+        {"rho": (0.0, 0.5)},
+        {"rho": 0.5, "by_strength": True},
+        {"rho": 0.25, "atom": 0.4},
+    ],
+    ids=str,
+)
+def test_p_values_of_planted_nulls_are_uniform(about):
+    """Kolmogorov-Smirnov in 100 runs; equal scores are put in random order first (seeded), or p would have steps."""
+    uniform, many, one, far = [], [], [], []
+    for seed in range(N_RUNS):
+        table = simulate(seed, **about)
+        table["score"] += np.random.default_rng(seed).normal(0, 1e-9, len(table))
+        found = test_of(table)
+        uniform.append(stats.kstest(found["p_value"], "uniform").pvalue > 0.01)
+        many.append((found["p_value"] < 0.05)[found["n_signatures"] >= 20].mean())
+        one.append((found["p_value"] < 0.05)[found["n_signatures"] == 1].mean())
+        far.append((found["p_value"] < 0.001).mean())
+    print(
+        f"\n{about}: uniform in {np.mean(uniform):.0%}; p < 0.05: {np.mean(many):.3f} of drugs with 20 or more signatures,"
+        f" {np.mean(one):.3f} with one; p < 0.001: {np.mean(far):.4f}"
+    )
+    assert np.mean(uniform) >= 0.95
+    # Drugs that differ in how alike their signatures are, for no reason that is seen, are the case that costs most.
+    assert np.mean(many) < (0.08 if isinstance(about["rho"], tuple) else 0.065) and np.mean(one) < 0.06
+    assert np.mean(far) < 0.004
+
+
+@pytest.mark.parametrize(("rho", "share"), [(0.0, (0.03, 0.07)), (0.1, (0.12, 0.4)), (0.25, (0.2, 0.5))])
+def test_random_groups_of_single_signatures_would_not_do(rho, share):
+    """Monte Carlo groups, matched just as well: the same where signatures are independent, far off where not."""
+    shares, agree = [], []
+    for seed in range(5):
+        table, rng = simulate(seed, rho), np.random.default_rng(seed)
+        x, _ = normal_scores(table["score"].to_numpy(), match_signatures(table, ["cell_line"]))
+        found = test_of(table)
+        means = pd.Series(x).groupby(table["compound_id"].to_numpy()).mean()
+        many = found.index[found["n_signatures"] >= 20]
+        p = [
+            (1 + (rng.choice(x, (1999, found.loc[drug, "n_signatures"])).mean(axis=1) <= means[drug]).sum()) / 2000
+            for drug in many
+        ]
+        shares.append(np.mean(np.array(p) < 0.05))
+        agree.append(np.corrcoef(p, found.loc[many, "p_value"])[0, 1])
+    print(f"\nrho {rho}: p < 0.05 in {np.mean(shares):.2f} of null drugs with 20 or more signatures")
+    assert share[0] < np.mean(shares) < share[1]
+    if rho == 0:
+        assert min(agree) > 0.98
+
+
+@pytest.mark.parametrize(
+    ("about", "power"),
+    [
+        ({"rho": 0.0, "reversers": 30, "effect": 1.0}, 0.15),
+        ({"rho": 0.1, "reversers": 10, "effect": 1.5}, 0.25),
+        ({"rho": 0.25, "reversers": 5, "effect": 2.5}, 0.4),
+        ({"rho": 0.25, "reversers": 60, "effect": 2.5}, 0.0),
+        ({"rho": (0.0, 0.5), "reversers": 10, "effect": 2.5}, 0.2),
+        ({"rho": 0.5, "by_strength": True, "reversers": 10, "effect": 2.5}, 0.2),
+        ({"rho": 0.25, "atom": 0.4, "reversers": 10, "effect": 2.5}, 0.2),
+        ({"rho": (0.0, 0.5), "reversers": 2, "effect": 2.5}, 0.2),
+        ({"rho": 0.1}, None),
+        ({"rho": (0.0, 0.5)}, None),
+        ({"rho": 0.5, "by_strength": True}, None),
+    ],
+    ids=str,
+)
+def test_false_discoveries_are_as_few_as_promised(about, power):
+    false, found_of = [], []
+    for seed in range(N_RUNS):
+        found = test_of(simulate(seed, **about))
+        called = (found["fdr"] <= 0.1).to_numpy()
+        true = np.arange(N_DRUGS) < about.get("reversers", 0)
+        false.append((called & ~true).sum() / max(called.sum(), 1))
+        found_of.append(called[true].mean() if power is not None else 0)
+    print(f"\n{about}: FDR {np.mean(false):.3f} at 0.1, power {np.mean(found_of):.2f}")
+    assert np.mean(false) <= 0.12 and np.mean(found_of) >= (power or 0)
+
+
+def test_neither_many_weak_nor_one_strong_signature_helps():
+    """Under the null a drug of 50 weak signatures and one of a single strong signature are as often in the top 10 as any."""
+    top = {"many weak": 0, "one strong": 0}
+    runs = 300
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        about = [("many weak", 0.05, 50), ("one strong", 0.9, 1)]
+        about += [(f"drug {n}", potency, rng.integers(1, 30)) for n, potency in enumerate(rng.uniform(0, 0.95, 98))]
+        parts = []
+        for name, potency, size in about:
+            strength = np.clip(potency + rng.normal(0, 0.05, size), 0.01, 1)
+            # The stronger, the larger and the more alike the scores.
+            x = np.sqrt(potency / 2) * rng.normal() + np.sqrt(1 - potency / 2) * rng.normal(size=size)
+            lines = rng.integers(0, 3, size)
+            parts.append(
+                pd.DataFrame({"compound_id": name, "cell_line": lines, "tas": strength, "score": x * strength})
+            )
+        best = test_of(pd.concat(parts, ignore_index=True))["p_value"].nsmallest(10).index
+        for name in top:
+            top[name] += name in best
+    print("\nin the top 10:", {name: f"{n / runs:.3f}" for name, n in top.items()}, "expected 0.100")
+    # Binomial: 0.1 + 2.6 standard errors.
+    assert all(n / runs < 0.145 for n in top.values())
+
+
+def test_matching_takes_out_scale_and_strength():
+    """Cell line and strength multiply scores as they like: only ranks within a stratum count."""
+    table = simulate(1, 0.2)
+    matched = match_signatures(table, ["cell_line"])
+    stretched = table["score"] * pd.Series(matched.levels[0]).map(lambda code: 1 + code)
+    np.testing.assert_array_equal(
+        normal_scores(table["score"].to_numpy(), matched)[0], normal_scores(stretched.to_numpy(), matched)[0]
+    )
+    drugs = pd.Series(matched.drug).groupby(matched.levels[0]).nunique()
+    assert len(drugs) > 20 and (drugs > FEWEST_DRUGS).mean() > 0.9
+
+
+def test_a_rank_by_hand():
+    """Among 21 other drugs 3 are lower and 2 equal: (3 + 1 + 1) / 23."""
+    score = np.concatenate([[0.0], [-3, -2, -1, 0, 0], np.arange(1, 17)])
+    table = pd.DataFrame(
+        {"compound_id": [f"d{n:02d}" for n in range(22)], "cell_line": "A", "tas": np.nan, "score": score}
+    )
+    found = test_of(table)
+    assert found.loc["d00", "p_value"] == pytest.approx(5 / 23)
+    assert found.loc["d00", "p_two_sided"] == pytest.approx(10 / 23)
+    assert found.loc["d01", "p_value"] == pytest.approx(1 / 23)
+    assert (found["effective_n"] == 1).all() and (found["n_matched"] == 1).all()
+    np.testing.assert_allclose(found["fdr"], stats.false_discovery_control(found["p_value"]))
+
+
+def test_small_strata_are_pooled_and_said_so():
+    """A drug alone in its cell line is compared with all others; a line without strength is a stratum of its own."""
+    table = simulate(2, 0.1)
+    alone = pd.DataFrame({"compound_id": "alone", "cell_line": 99, "tas": 0.5, "score": [-9.0, -8.0]})
+    found = test_of(pd.concat([table, alone], ignore_index=True))
+    assert found.loc["alone", ["n_signatures", "n_matched"]].tolist() == [2, 0] and found.loc["alone", "p_value"] < 0.05
+    others = found.drop("alone")
+    assert (others["n_matched"] == others["n_signatures"]).all()
+
+
+def test_missing_scores_are_left_out():
+    table = simulate(3, 0.2)
+    gone = table["compound_id"].eq("drug 007") | (np.arange(len(table)) % 17 == 0)
+    found = test_of(table.assign(score=table["score"].mask(gone)))
+    assert found.loc["drug 007", ["n_signatures", "status", "reason"]].tolist() == [0, "not_tested", "It has no score."]
+    assert found.loc["drug 007", ["z", "p_value", "p_two_sided", "fdr"]].isna().all()
+    others = test_of(table[~gone])
+    pd.testing.assert_frame_equal(found.loc[others.index], others)
+    assert (found.drop(others.index)["n_signatures"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("drugs", "score", "reason"),
+    [
+        (["a"] * 30, np.arange(30.0), "There are 0 other drugs with a score, 20 are needed."),
+        (list("abcd") * 8, np.arange(32.0), "There are 3 other drugs with a score, 20 are needed."),
+        ([f"d{n}" for n in range(30)], np.zeros(30), "All scores it could be compared with are equal."),
+        ([f"d{n}" for n in range(30)], np.full(30, np.nan), "It has no score."),
+    ],
+)
+def test_what_cannot_be_tested_has_a_reason(drugs, score, reason):
+    found = test_of(pd.DataFrame({"compound_id": drugs, "cell_line": "A", "tas": 0.1, "score": score}))
+    assert found[["z", "p_value", "p_two_sided", "fdr"]].isna().all(axis=None)
+    assert (found["status"] == "not_tested").all() and (found["reason"] == reason).all()
+
+
+def test_where_likeness_is_unknown_signatures_count_as_one():
+    table = pd.DataFrame(
+        {"compound_id": [f"d{n:02d}" for n in range(40)] + ["d00"] * 9, "cell_line": "A", "tas": np.nan}
+    )
+    found = test_of(table.assign(score=np.r_[-1.0, np.arange(39), np.full(9, -1.0)]))
+    assert found.loc["d00", "effective_n"] == pytest.approx(1) and "they count as one" in found.loc["d00", "reason"]
+    assert (found.drop("d00")["reason"] == "").all()
