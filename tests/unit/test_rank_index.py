@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scperturb_cmap.scoring.profiles import Profiles
 from scperturb_cmap.scoring.rank_index import RankIndex, _network
-from scperturb_cmap.scoring.wtcs import enrichment_score
+from scperturb_cmap.scoring.wtcs import enrichment_scores
 
 
 def plain_es(z: np.ndarray, tags: np.ndarray) -> float:
@@ -54,7 +54,7 @@ def test_any_number_of_signatures(seed, n_signatures, n_genes, tied):
     z = np.round(z) if tied else z
     sets = [rng.permutation(n_genes)[:size] for size in rng.integers(1, n_genes, 3)] + [np.empty(0, int)]
     found, profiles = RankIndex(z).enrichment_scores(sets), Profiles(torch.as_tensor(z.astype(np.float64)))
-    expected = [enrichment_score(torch.as_tensor(tags), profiles).numpy() for tags in sets]
+    expected = [enrichment_scores([torch.as_tensor(tags)], profiles)[0].numpy() for tags in sets]
     np.testing.assert_allclose(found, expected, atol=2e-6, rtol=0)
 
 
@@ -67,5 +67,5 @@ def test_more_genes_than_a_key_holds(monkeypatch):
     z = np.random.default_rng(0).standard_normal((2, 70_000)).astype(np.float32)
     with pytest.raises(ValueError, match="70000 genes"):
         RankIndex(z)
-    score = enrichment_score(torch.arange(150), Profiles(torch.as_tensor(z)))  # the plain form takes over
+    score = enrichment_scores([torch.arange(150)], Profiles(torch.as_tensor(z)))[0]  # the plain form takes over
     assert score.numpy() == pytest.approx([plain_es(row, np.arange(150)) for row in z], abs=2e-6)

@@ -1,23 +1,25 @@
 """All queries of a run against one shard of a reference, block by block."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
 
-from scperturb_cmap.scoring.profiles import Profiles, choose_device, make_query
+from scperturb_cmap.scoring.profiles import Profiles, Query, choose_device, make_query
+from scperturb_cmap.scoring.random_queries import RandomQueries
 from scperturb_cmap.scoring.registry import SCORES
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import FDR
 
-__all__ = ["FEATURE_SPACES", "score_signatures"]
+__all__ = ["FEATURE_SPACES", "Scored", "score_blocks", "score_signatures"]
 
 log = logging.getLogger(__name__)
 
-#: Reference signatures compared at once: 0.1 GB of float64 at 12,328 genes, and as much for each form a score needs.
+#: Reference signatures compared at once: 50 MB of float32 at 12,328 genes, and as much for each form a score needs.
 _BLOCK = 1024
 
 #: Which genes of a reference are compared.
@@ -26,7 +28,30 @@ FEATURE_SPACES = ("all", "best_inferred", "landmark")
 #: Why a score that had enough genes is missing all the same.
 _UNDEFINED = "undefined: one of the two signatures is constant among the genes compared"
 
-_REFERENCE_COLUMNS = ["reference", "compound", "compound_id", "cell_line", "dose_um", "time_h", "tas"]
+_REFERENCE_COLUMNS = ["reference", "compound", "compound_id", "pert_type", "cell_line", "dose_um", "time_h", "tas"]
+
+
+class Scored(NamedTuple):
+    """Scores of one block of a reference.
+
+    Parameters
+    ----------
+    table
+        As :func:`score_signatures` yields it, with p_value where random queries were asked for.
+    background
+        Scores by the headline method of further queries, by the name of their set: signatures of the block x queries.
+    """
+
+    table: pd.DataFrame
+    background: dict[str, pd.DataFrame]
+
+
+class _Side(NamedTuple):
+    """Queries in the reference's order of genes: what is known of them, values (NaN = not measured), which genes changed."""
+
+    obs: pd.DataFrame
+    values: np.ndarray
+    changed: np.ndarray
 
 
 def score_signatures(
@@ -81,34 +106,99 @@ def score_signatures(
     0       x:1       1.0   1.0
     1       y:1      -1.0  -1.0
     """
+    blocks = score_blocks(
+        queries, reference, methods, n_genes=n_genes, min_tags=min_tags, feature_space=feature_space, device=device
+    )
+    return (block.table for block in blocks)
+
+
+def score_blocks(
+    queries: ad.AnnData | Sequence[ad.AnnData], reference: ad.AnnData, methods: Sequence[str],
+    background: Mapping[str, ad.AnnData] | None = None, *, headline: str = "wtcs", n_random: int = 0, seed: int = 0,
+    n_genes: int = 150, min_tags: int = 10, feature_space: str = "all", device: str = "auto",
+) -> Iterator[Scored]:  # fmt: skip
+    """As :func:`score_signatures`, with further queries by one method and a p-value of every pair.
+
+    Parameters
+    ----------
+    queries, reference, methods, n_genes, min_tags, feature_space, device
+        As there.
+    background
+        Signature sets of which only the ``headline`` scores are wanted, by a name: reference queries, resamples of donors.
+    headline
+        The method of p-values and background.
+    n_random
+        Random queries each pair is compared with (:class:`~scperturb_cmap.scoring.random_queries.RandomQueries`); with 0
+        there is no p_value.
+    seed
+        Of the random queries.
+
+    Yields
+    ------
+    One :class:`Scored` per block. A score of the background is missing where there are too few genes.
+    """
     place = choose_device(device)
     log.info("scoring on %s", torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu")
     inside = _in_feature_space(reference, feature_space)
-    sides = [
-        _as_query(one, reference.var_names[inside])
-        for one in ([queries] if isinstance(queries, ad.AnnData) else queries)
-    ]
+    genes = reference.var_names[inside]
+    side = _join([_as_side(one, genes) for one in ([queries] if isinstance(queries, ad.AnnData) else queries)])
+    others = {name: _as_side(one, genes) for name, one in (background or {}).items()}
+    random = RandomQueries(~np.isnan(side.values).all(axis=0), n_random, seed)
+    ready = _Ready(n_genes, place)
 
     for start in range(0, reference.n_obs, _BLOCK):
         block = reference[start : start + _BLOCK]
         measured = np.asarray(block.X)[:, inside]
         ranked = "rank" in block.layers and inside.all()  # ranks hold among all genes measured
         tables = []
-        for rows, genes in _by_measured_genes(measured):
-            ranks = np.asarray(block.layers["rank"])[np.ix_(rows, genes)] if ranked else None
-            profiles = Profiles(torch.as_tensor(measured[np.ix_(rows, genes)], device=place), ranks)
+        wide = {name: np.full((block.n_obs, len(other.obs)), np.nan, np.float32) for name, other in others.items()}
+        for rows, shared in _by_measured_genes(measured):
+            ranks = np.asarray(block.layers["rank"])[np.ix_(rows, shared)] if ranked else None
+            profiles = Profiles(torch.as_tensor(measured[np.ix_(rows, shared)], device=place), ranks)
             known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
-            for usable, values, changed in sides:
-                for number, obs in enumerate(usable.itertuples()):
-                    ordered = getattr(obs, "effect", "") != "set"
-                    most = n_genes if ordered else len(genes)  # a gene set has the size it has
-                    scores = _score(values[number, genes], profiles, methods, most, min_tags, ordered)
-                    names = {"dataset": obs.dataset, "population": obs.population, "signature": block.obs_names[rows]}
-                    names["n_changed"] = int(changed[number, genes].sum())
-                    tables.append(pd.DataFrame(names | known | scores))
+            mine = ready.queries("", side, shared)
+            for number, scores in enumerate(_score(mine, side, profiles, methods, min_tags)):
+                obs = side.obs.iloc[number]
+                names = {"dataset": obs["dataset"], "population": obs["population"], "signature": block.obs_names[rows]}
+                names["n_changed"] = int(side.changed[number, shared].sum())
+                if n_random:
+                    names["p_value"] = random.p_values(
+                        scores[headline], mine[number], profiles, shared, SCORES[headline]
+                    )
+                tables.append(pd.DataFrame(names | known | scores))
+            for name, other in others.items():
+                theirs = _score(ready.queries(name, other, shared), other, profiles, [headline], min_tags)
+                for number, scores in enumerate(theirs):
+                    wide[name][rows, number] = scores[headline]
         log.info("scored %d of %d reference signatures", min(start + _BLOCK, reference.n_obs), reference.n_obs)
         if tables:
-            yield pd.concat(tables, ignore_index=True)
+            further = {
+                name: pd.DataFrame(wide[name], index=block.obs_names, columns=other.obs.index)
+                for name, other in others.items()
+            }
+            yield Scored(pd.concat(tables, ignore_index=True), further)
+
+
+class _Ready:
+    """Queries made ready for the genes of a reference, kept while the genes stay the same: a platform measures the same."""
+
+    def __init__(self, n_genes: int, device: torch.device):
+        self._n_genes, self._device = n_genes, device
+        self._kept: dict[str, tuple[bytes, list[Query]]] = {}
+
+    def queries(self, name: str, side: _Side, genes: np.ndarray) -> list[Query]:
+        """The queries of a side, seen from these genes."""
+        key = genes.tobytes()
+        if name not in self._kept or self._kept[name][0] != key:
+            sizes = (self._n_genes if ordered else len(genes) for ordered in _ordered(side.obs))
+            made = [make_query(row, size, self._device) for row, size in zip(side.values[:, genes], sizes, strict=True)]
+            self._kept[name] = (key, made)
+        return self._kept[name][1]
+
+
+def _ordered(obs: pd.DataFrame) -> np.ndarray:
+    """Which queries have an order of genes; a pair of gene sets has none, and has the size it has."""
+    return (obs["effect"] != "set").to_numpy() if "effect" in obs else np.ones(len(obs), bool)
 
 
 def _in_feature_space(reference: ad.AnnData, feature_space: str) -> np.ndarray:
@@ -124,37 +214,48 @@ def _in_feature_space(reference: ad.AnnData, feature_space: str) -> np.ndarray:
     return inside
 
 
-def _as_query(queries: ad.AnnData, genes: pd.Index) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Populations that can be used, their values in the reference's order of genes (NaN = not measured), what changed."""
+def _as_side(queries: ad.AnnData, genes: pd.Index) -> _Side:
+    """Populations that can be used, their values in the reference's order of genes, and what changed."""
     usable = queries[queries.obs["status"] != "skipped"]
     found = usable.var_names.get_indexer(genes)
     values = np.where(found >= 0, np.asarray(usable.X)[:, found], np.nan)
     fdr = usable.layers["fdr"] if "fdr" in usable.layers else np.full(usable.shape, np.nan)
-    return usable.obs, values, (found >= 0) & (np.asarray(fdr)[:, found] < FDR)
+    return _Side(usable.obs, values, (found >= 0) & (np.asarray(fdr)[:, found] < FDR))
+
+
+def _join(sides: Sequence[_Side]) -> _Side:
+    """The queries of several data sets as one side."""
+    obs = pd.concat([side.obs for side in sides])
+    return _Side(obs, *(np.concatenate(parts) for parts in list(zip(*sides, strict=True))[1:]))
 
 
 def _score(
-    values: np.ndarray, profiles: Profiles, methods: Sequence[str], n_genes: int, min_tags: int, ordered: bool
-) -> dict:
-    """Scores of one query, and why one is missing."""
-    query = make_query(values, n_genes, profiles.values.device)
-    sizes = {"n_genes": len(query.genes), "n_up": len(query.up), "n_down": len(query.down)}
-    scores, reasons = {}, []
+    queries: Sequence[Query], side: _Side, profiles: Profiles, methods: Sequence[str], min_tags: int
+) -> Iterator[dict]:
+    """Scores of each query, and why one is missing."""
+    ordered, scores = _ordered(side.obs), {}
+    reasons: list[list[str]] = [[] for _ in queries]
     for method in methods:
-        score = SCORES[method]
-        smallest = len(query.genes) if score.needs == "profile" else min(len(query.up), len(query.down))
-        if score.needs == "ordered sets" and not ordered:
-            reasons.append(f"{method}: the query is a pair of gene sets without an order")
-            scores[method] = np.full(len(profiles.values), np.nan)
-        elif smallest < min_tags:
-            what = "genes in common" if score.needs == "profile" else "genes in the up or down set"
-            reasons.append(f"{method}: only {smallest} {what}, {min_tags} are needed")
-            scores[method] = np.full(len(profiles.values), np.nan)
-        else:
-            scores[method] = score.function(query, profiles).cpu().numpy()
-    missing = np.isnan(np.stack(list(scores.values()))).any(axis=0)
-    reason = np.where(missing, "; ".join(reasons) or _UNDEFINED, "")
-    return scores | sizes | {"status": np.where(missing, "incomplete", "ok"), "reason": reason}
+        score, able = SCORES[method], []
+        for number, query in enumerate(queries):
+            profile = score.needs == "profile"
+            smallest = len(query.genes) if profile else min(len(query.up), len(query.down))
+            if score.needs == "ordered sets" and not ordered[number]:
+                reasons[number].append(f"{method}: the query is a pair of gene sets without an order")
+            elif smallest < min_tags:
+                what = "genes in common" if profile else "genes in the up or down set"
+                reasons[number].append(f"{method}: only {smallest} {what}, {min_tags} are needed")
+            else:
+                able.append(number)
+        scores[method] = np.full((len(queries), len(profiles.values)), np.nan)
+        if able:
+            scores[method][able] = score.function([queries[number] for number in able], profiles).cpu().numpy()
+    for number, query in enumerate(queries):
+        mine = {method: scores[method][number] for method in methods}
+        sizes = {"n_genes": len(query.genes), "n_up": len(query.up), "n_down": len(query.down)}
+        missing = np.isnan(np.stack(list(mine.values()))).any(axis=0)
+        reason = np.where(missing, "; ".join(reasons[number]) or _UNDEFINED, "")
+        yield mine | sizes | {"status": np.where(missing, "incomplete", "ok"), "reason": reason}
 
 
 def _by_measured_genes(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,7 +1,10 @@
 """Scores made of the Kolmogorov-Smirnov statistic of unweighted gene sets: Lamb's and RGES."""
 
+from collections.abc import Sequence
+
 import torch
 
+from scperturb_cmap.scoring.products import one_by_one
 from scperturb_cmap.scoring.profiles import Profiles, Query
 from scperturb_cmap.scoring.rank_index import TIE
 
@@ -45,19 +48,19 @@ def ks_statistic(tags: torch.Tensor, profiles: Profiles) -> torch.Tensor:
     return torch.where(a > b + TIE, a, -b)
 
 
-def rges(query: Query, profiles: Profiles) -> torch.Tensor:
+def rges(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
     """Reverse gene expression score: :func:`ks_statistic` of the up genes less that of the down genes.
 
     Parameters
     ----------
-    query
-        The disease signature; its sets ``up`` and ``down`` are used.
+    queries
+        The disease signatures; their sets ``up`` and ``down`` are used.
     profiles
         The reference signatures.
 
     Returns
     -------
-    Scores, float64, shape (n_signatures,), between -2 (reversal) and 2 (mimic).
+    Scores, float64, shape (n_queries, n_signatures), between -2 (reversal) and 2 (mimic).
 
     References
     ----------
@@ -67,27 +70,29 @@ def rges(query: Query, profiles: Profiles) -> torch.Tensor:
     --------
     >>> z = torch.tensor([[3, 2, 1, 0.5, 0.2, -0.1, -0.4, -0.9, -1.8, -2.7]])
     >>> query = Query(torch.arange(10), z[0].double(), up=torch.tensor([0, 2]), down=torch.tensor([8, 9]))
-    >>> round(rges(query, Profiles(z)).item(), 9)
+    >>> round(rges([query], Profiles(z)).item(), 9)
     1.6
     """
-    return ks_statistic(query.up, profiles) - ks_statistic(query.down, profiles)
+    return one_by_one(
+        lambda query, them: ks_statistic(query.up, them) - ks_statistic(query.down, them), queries, profiles
+    )
 
 
-def lamb_ks(query: Query, profiles: Profiles) -> torch.Tensor:
+def lamb_ks(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
     """Score of the first Connectivity Map: as :func:`rges`, but 0 where both sets stand on the same side.
 
     The raw score: the published one is divided by the largest of the query's scores, and so cannot be compared between queries.
 
     Parameters
     ----------
-    query
-        The disease signature; its sets ``up`` and ``down`` are used.
+    queries
+        The disease signatures; their sets ``up`` and ``down`` are used.
     profiles
         The reference signatures.
 
     Returns
     -------
-    Scores, float64, shape (n_signatures,), between -2 (reversal) and 2 (mimic).
+    Scores, float64, shape (n_queries, n_signatures), between -2 (reversal) and 2 (mimic).
 
     References
     ----------
@@ -97,8 +102,12 @@ def lamb_ks(query: Query, profiles: Profiles) -> torch.Tensor:
     --------
     >>> z = torch.tensor([[3, 2, 1, 0.5, 0.2, -0.1, -0.4, -0.9, -1.8, -2.7]])
     >>> query = Query(torch.arange(10), z[0].double(), up=torch.tensor([0, 2]), down=torch.tensor([8, 9]))
-    >>> round(lamb_ks(query, Profiles(z)).item(), 9)
+    >>> round(lamb_ks([query], Profiles(z)).item(), 9)
     1.6
     """
+    return one_by_one(_lamb_ks, queries, profiles)
+
+
+def _lamb_ks(query: Query, profiles: Profiles) -> torch.Tensor:
     up, down = ks_statistic(query.up, profiles), ks_statistic(query.down, profiles)
     return torch.where(up.sign() != down.sign(), up - down, torch.zeros_like(up))

@@ -1,7 +1,7 @@
 """Every connectivity score, with what a reader must know of it. Help, docs and report are made from these records."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,7 +38,7 @@ class Score:
     source
         Where it is from.
     function
-        Scores of one query against reference signatures: positive mimics, negative reverses.
+        Scores of queries against reference signatures, shape (n_queries, n_signatures): positive mimics, negative reverses.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Score:
     minimum: float
     maximum: float
     source: str
-    function: Callable[[Query, Profiles], torch.Tensor]
+    function: Callable[[Sequence[Query], Profiles], torch.Tensor]
 
 
 _CHENG, _SAMART = "Cheng 2014, doi:10.1186/s13073-014-0095-1", "Samart 2021, doi:10.1093/bib/bbab161"

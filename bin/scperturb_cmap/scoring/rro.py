@@ -1,13 +1,16 @@
 """Overlap of the strongest genes of query and drug, weighted by reciprocal ranks."""
 
+from collections.abc import Sequence
+
 import torch
 
+from scperturb_cmap.scoring.products import one_by_one
 from scperturb_cmap.scoring.profiles import Profiles, Query
 
 __all__ = ["rro"]
 
 
-def rro(query: Query, profiles: Profiles) -> torch.Tensor:
+def rro(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
     r"""Reciprocal-rank overlap: genes at the top of both lists count most.
 
     .. math:: s = \frac{O(U, top) + O(D, bottom) - O(U, bottom) - O(D, top)}{\sum_{i=1}^{|U|} i^{-2} + \sum_{i=1}^{|D|} i^{-2}},
@@ -19,22 +22,26 @@ def rro(query: Query, profiles: Profiles) -> torch.Tensor:
 
     Parameters
     ----------
-    query
-        The disease signature; its sets ``up`` and ``down``, strongest first, are used.
+    queries
+        The disease signatures; their sets ``up`` and ``down``, strongest first, are used.
     profiles
         The reference signatures.
 
     Returns
     -------
-    Scores, float64, shape (n_signatures,), between -1 (reversal) and 1 (mimic).
+    Scores, float64, shape (n_queries, n_signatures), between -1 (reversal) and 1 (mimic).
 
     Examples
     --------
     >>> z = torch.tensor([[3.0, 2, 1, -1, -2, -3], [-3, -2, -1, 1, 2, 3]])
     >>> query = Query(torch.arange(6), z[0].double(), torch.tensor([0, 1]), torch.tensor([5, 4]))
-    >>> rro(query, Profiles(z)).tolist()
+    >>> rro([query], Profiles(z))[0].tolist()
     [1.0, -1.0]
     """
+    return one_by_one(_rro, queries, profiles)
+
+
+def _rro(query: Query, profiles: Profiles) -> torch.Tensor:
     n_genes = profiles.values.shape[1]
     score, most = torch.zeros(len(profiles.values), dtype=torch.float64, device=profiles.values.device), 0.0
     for tags, sign in ((query.up, 1), (query.down, -1)):

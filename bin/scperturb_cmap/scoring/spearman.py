@@ -1,36 +1,43 @@
-"""Spearman's rank correlation of two signatures."""
+"""Spearman's rank correlation of signatures."""
+
+from collections.abc import Sequence
 
 import torch
 
+from scperturb_cmap.scoring.products import by_genes
 from scperturb_cmap.scoring.profiles import Profiles, Query, average_ranks
 
 __all__ = ["spearman"]
 
 
-def spearman(query: Query, profiles: Profiles) -> torch.Tensor:
+def spearman(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
     """Pearson correlation of the ranks of the genes both measure; tied genes share their mean rank.
 
     Parameters
     ----------
-    query
-        The disease signature.
+    queries
+        The disease signatures.
     profiles
         The reference signatures.
 
     Returns
     -------
-    Scores, float64, shape (n_signatures,), between -1 (reversal) and 1 (mimic); NaN where one side is constant.
+    Scores, float64, shape (n_queries, n_signatures), between -1 (reversal) and 1 (mimic); NaN where one side is constant.
 
     Examples
     --------
     >>> from scperturb_cmap.scoring.profiles import make_query
     >>> import numpy as np
     >>> query = make_query(np.array([1.0, 2.0, 3.0]), 1, torch.device("cpu"))
-    >>> spearman(query, Profiles(torch.tensor([[0.1, 0.5, 9.0], [3.0, 2.0, 1.0]]))).round(decimals=6).tolist()
-    [1.0, -1.0]
+    >>> spearman([query], Profiles(torch.tensor([[0.1, 0.5, 9.0], [3.0, 2.0, 1.0]]))).round(decimals=6).tolist()
+    [[1.0, -1.0]]
     """
-    x = average_ranks(query.values[None])[0]
-    everything = len(query.genes) == profiles.values.shape[1]
-    z = profiles.average_ranks if everything else average_ranks(profiles.values[:, query.genes])
-    x, middle = x - x.mean(), (len(x) - 1) / 2  # the mean of any ranks
-    return (z @ x) / (torch.linalg.vector_norm(z - middle, dim=1) * x.norm())
+    return by_genes(_of_all_genes, queries, profiles)
+
+
+def _of_all_genes(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
+    x = average_ranks(torch.stack([query.values for query in queries]))
+    x -= (x.shape[1] - 1) / 2  # the mean of any ranks
+    x = x / x.norm(dim=1, keepdim=True)
+    z, sizes = profiles.centred_ranks
+    return (x.to(z.dtype) @ z.T).double() / sizes
