@@ -26,6 +26,7 @@ def build_parser():
         "--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table"
     )
     parser.add_argument("--shard-size", type=int, default=10_000, help="most signatures in a shard")
+    parser.add_argument("--seed", type=int, default=1, help="of the draw of reference queries and vehicles")
     parser.add_argument("--code-digest", default="", help="digest of the library, recorded in the library file")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
@@ -49,6 +50,8 @@ def use_library(args: Namespace, row: dict) -> None:
 
 def build(args: Namespace, row: dict) -> None:
     """Read, filter and harmonise a reference, and write it in shards."""
+    import pandas as pd
+
     from scperturb_cmap import reference
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.gene_tables import read_gene_table
@@ -66,11 +69,22 @@ def build(args: Namespace, row: dict) -> None:
         opened = reference.collapse_wells(opened, row, mapping["gene_key"].isin(landmarks).to_numpy())
     metadata, funnel = reference.quality_funnel(opened.metadata, opened.signatures, row, opened.steps)
 
-    positions = opened.signatures.get_indexer(metadata.index)
-    shards = reference.build_shards(
-        opened.read, positions, metadata, mapping, table, name, opened.effect, args.shard_size
-    )
-    written, n_empty = [], 0
+    queries = reference.choose_reference_queries(metadata, args.seed)
+    vehicles = reference.find_vehicles(opened.metadata, metadata.index, opened.signatures, args.seed)
+
+    def shards_of(rows, size):
+        positions = opened.signatures.get_indexer(rows.index)
+        order = positions.argsort()  # sources are read in their order
+        return reference.build_shards(
+            opened.read, positions[order], rows.iloc[order], mapping, table, name, opened.effect, size
+        )
+
+    background = args.out / f"{name}.reference_queries.h5ad"
+    for shard in shards_of(metadata.iloc[queries], len(queries)):
+        write_signature_set(shard, background)
+        del shard
+    shards = shards_of(pd.concat([metadata, vehicles]), args.shard_size)
+    written, n_empty = [background], 0
     with ThreadPoolExecutor(1) as pool:  # one shard is read while the checksum of the one before is taken
         digests = {}
         for shard in shards:
@@ -97,6 +111,8 @@ def build(args: Namespace, row: dict) -> None:
         "n_compounds": metadata["compound_id"].nunique(),
         "n_compounds_merged": int((kept["merged_by"] != "").sum()),
         "n_shards": len(digests),
+        "n_vehicles": len(vehicles),
+        "n_reference_queries": len(queries),
     }
     written.append(args.out / f"{name}.build_reference.metrics.json")
     write_json({"stage": "build_reference", "id": name, "warnings": warnings, **sizes, **counts}, written[-1])

@@ -3,6 +3,7 @@
 
 import sys
 from argparse import Namespace
+from contextlib import ExitStack
 from pathlib import Path
 
 from scperturb_cmap.utils.cli import base_parser, run
@@ -14,7 +15,20 @@ def build_parser():
         "--signatures", type=Path, nargs="+", required=True, help="signature sets of populations (h5ad)"
     )
     parser.add_argument("--shard", type=Path, required=True, help="signature set of drug perturbations (h5ad)")
+    parser.add_argument(
+        "--resamples", type=Path, nargs="*", default=[], help="the same populations with other donors (h5ad)"
+    )
+    parser.add_argument(
+        "--reference-queries",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="signatures that have nothing to do with the disease (h5ad)",
+    )
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
+    parser.add_argument("--headline", default="wtcs", help="the score of resamples, reference queries and p-values")
+    parser.add_argument("--random-queries", type=int, default=1000, help="random queries each pair is compared with")
+    parser.add_argument("--seed", type=int, default=1, help="of the random queries")
     parser.add_argument("--n-genes", type=int, default=150, help="size of the up and of the down set")
     parser.add_argument("--min-tags", type=int, default=10, help="fewest genes of a set, and in common, for a score")
     parser.add_argument(
@@ -31,8 +45,9 @@ def score_connectivity(args: Namespace) -> None:
     import torch
 
     from scperturb_cmap import scoring
-    from scperturb_cmap.io.schemas import write_scores
-    from scperturb_cmap.io.signature_set import read_signature_set
+    from scperturb_cmap.io.schemas import scores_writer
+    from scperturb_cmap.io.signature_set import read_background, read_signature_set
+    from scperturb_cmap.io.wide_scores import wide_scores_writer
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
 
@@ -41,21 +56,42 @@ def score_connectivity(args: Namespace) -> None:
         raise InputError(Problem(
             "--methods", "", f"{', '.join(sorted(unknown))} is not known.", f"Choose among {', '.join(scoring.SCORES)}.",
         ))  # fmt: skip
+    if args.headline not in methods:
+        raise InputError(Problem(
+            "--headline", "", f"{args.headline!r} is not among --methods {args.methods}.", "Add it there or choose another.",
+        ))  # fmt: skip
     torch.set_num_threads(args.threads)
     numba.set_num_threads(min(args.threads, numba.config.NUMBA_NUM_THREADS))
     shard = read_signature_set(args.shard)
-    name = args.shard.name.removesuffix(".h5ad")
+    name, reference = args.shard.name.removesuffix(".h5ad"), str(shard.obs["reference"].iloc[0])
+    background = {
+        what: read_background(paths)
+        for what, paths in (("reference_queries", args.reference_queries), ("resamples", args.resamples))
+    }
     counts = {"n_scores": 0, "n_incomplete": 0}
-
-    def blocks():
-        queries = [read_signature_set(path) for path in args.signatures]
-        options = {"n_genes": args.n_genes, "min_tags": args.min_tags, "device": args.device}
-        for table in scoring.score_signatures(queries, shard, methods, feature_space=args.feature_space, **options):
-            counts["n_scores"] += len(table)
-            counts["n_incomplete"] += int((table["status"] != "ok").sum())
-            yield table
-
-    write_scores(blocks(), methods, args.out / f"{name}.scores.parquet")
+    scored = scoring.score_blocks(
+        [read_signature_set(path) for path in args.signatures], shard, methods,
+        {what: queries for what, queries in background.items() if queries is not None}, headline=args.headline,
+        n_random=args.random_queries, seed=args.seed, n_genes=args.n_genes, min_tags=args.min_tags,
+        feature_space=args.feature_space, device=args.device,
+    )  # fmt: skip
+    with ExitStack() as files:
+        # Three tables of one pass: written side by side, block by block.
+        write = files.enter_context(scores_writer([*methods, "p_value"], args.out / f"{name}.scores.parquet"))
+        wide = {
+            what: files.enter_context(
+                wide_scores_writer(
+                    [] if queries is None else list(queries.obs_names), args.out / f"{name}.{what}.parquet"
+                )
+            )
+            for what, queries in background.items()
+        }
+        for block in scored:
+            counts["n_scores"] += len(block.table)
+            counts["n_incomplete"] += int((block.table["status"] != "ok").sum())
+            write(block.table)
+            for what, table in block.background.items():
+                wide[what](reference, table)
     device = str(scoring.choose_device(args.device))
     write_json(
         {"stage": "score_connectivity", "id": name, "warnings": [], "device": device, **counts},

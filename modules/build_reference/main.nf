@@ -11,6 +11,7 @@ process BUILD_REFERENCE {
 
     output:
     tuple val(meta), path("${meta.id}.shard_*.h5ad", arity: '1..*'), emit: shards
+    tuple val(meta), path("${meta.id}.reference_queries.h5ad"), emit: reference_queries
     tuple val(meta), path("${meta.id}.{funnel,genes,compounds,left_out}.tsv"), emit: tables
     path "${meta.id}.library.json", emit: library
     path "${meta.id}.build_reference.metrics.json", emit: metrics
@@ -26,12 +27,12 @@ process BUILD_REFERENCE {
     build_reference.py --reference reference.json --path ${source} ${down ? "--path-down ${down}" : ''} --genes ${genes} \\
         ${siginfo ? "--siginfo ${siginfo}" : ''} ${geneinfo ? "--geneinfo ${geneinfo}" : ''} \\
         ${compoundinfo ? "--compoundinfo ${compoundinfo}" : ''} ${library ? "--library-files ${library}" : ''} \\
-        --min-gene-overlap ${opts.min_gene_overlap} --shard-size ${opts.shard_size} --code-digest ${opts.code} ${task.ext.args ?: ''}
+        --min-gene-overlap ${opts.min_gene_overlap} --shard-size ${opts.shard_size} --seed ${opts.seed} --code-digest ${opts.code} ${task.ext.args ?: ''}
     """
 
     stub:
     """
-    touch ${meta.id}.shard_0000.h5ad ${meta.id}.{funnel,genes,compounds}.tsv ${meta.id}.library.json
+    touch ${meta.id}.shard_0000.h5ad ${meta.id}.reference_queries.h5ad ${meta.id}.{funnel,genes,compounds}.tsv ${meta.id}.library.json
     echo '{}' > ${meta.id}.build_reference.metrics.json
     """
 }

@@ -7,22 +7,27 @@ process SCORE_CONNECTIVITY {
     input:
     tuple val(meta), path(shard)
     path signatures
+    path resamples
+    path reference_queries
     val opts
 
     output:
     path "${meta.id}.scores.parquet", emit: scores
+    path "${meta.id}.reference_queries.parquet", emit: reference_queries
+    path "${meta.id}.resamples.parquet", emit: resamples
     path "${meta.id}.score_connectivity.metrics.json", emit: metrics
     tuple val("${task.process}"), val('torch'), eval('pkg_version.py torch'), topic: versions
 
     script:
     """
-    score_connectivity.py --signatures ${signatures} --shard ${shard} --threads ${task.cpus} --methods ${opts.methods} \\
+    score_connectivity.py --signatures ${signatures} --resamples ${resamples} --reference-queries ${reference_queries} --shard ${shard} \\
+        --threads ${task.cpus} --methods ${opts.methods} --headline ${opts.headline} --random-queries ${opts.random_queries} --seed ${opts.seed} \\
         --n-genes ${opts.n_genes} --min-tags ${opts.min_tags} --feature-space ${opts.feature_space} --device ${opts.device} ${task.ext.args ?: ''}
     """
 
     stub:
     """
-    touch ${meta.id}.scores.parquet
+    touch ${meta.id}.{scores,reference_queries,resamples}.parquet
     echo '{}' > ${meta.id}.score_connectivity.metrics.json
     """
 }

@@ -5,17 +5,19 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scperturb_cmap.ranking.significance import FEWEST_DRUGS, drug_significance, match_signatures, normal_scores
+from scperturb_cmap.ranking.matching import FEWEST_DRUGS, match_signatures, normal_scores
+from scperturb_cmap.ranking.significance import FEWEST_QUERIES, drug_reach, drug_significance
 
-N_DRUGS, N_RUNS = 300, 100
+N_DRUGS, N_RUNS, N_QUERIES = 300, 100, 120
 
 
-def simulate(seed, rho, *, reversers=0, effect=0.0, atom=0.0, by_strength=False) -> pd.DataFrame:
+def simulate(seed, rho, *, reversers=0, effect=0.0, atom=0.0, by_strength=False) -> tuple[pd.DataFrame, np.ndarray]:
     """Scores of 300 drugs with 1 to 50 signatures in 6 cell lines of different size, scale and strength.
 
     ``rho`` is the correlation within a drug (a pair of numbers: each drug draws its own between them; ``by_strength``: it
     grows from 0 with the drug's strength). The first ``reversers`` drugs have the same ``effect`` in every signature.
-    ``atom``: share of scores that are exactly 0, as of WTCS.
+    ``atom``: share of scores that are exactly 0, as of WTCS. Also the scores of reference queries, shape (n_queries,
+    n_signatures), in which no drug has an effect.
     """
     rng = np.random.default_rng(seed)
     size = np.exp(rng.uniform(0, np.log(50.99), N_DRUGS)).astype(int)
@@ -25,16 +27,20 @@ def simulate(seed, rho, *, reversers=0, effect=0.0, atom=0.0, by_strength=False)
     strength = np.clip(potency[drug] + rng.normal(0, 0.1, len(drug)), 0.01, 1)
     alike = rng.uniform(*rho, N_DRUGS) if isinstance(rho, tuple) else np.full(N_DRUGS, rho)
     alike = (alike * potency / 0.6 if by_strength else alike)[drug]
-    own = np.where(np.arange(N_DRUGS) < reversers, 0, rng.normal(size=N_DRUGS))[drug]
-    x = np.sqrt(alike) * own + np.sqrt(1 - alike) * rng.normal(size=len(drug)) - effect * (drug < reversers)
+    x = np.sqrt(alike) * rng.normal(size=(N_QUERIES + 1, N_DRUGS))[:, drug]
+    x += np.sqrt(1 - alike) * rng.normal(size=(N_QUERIES + 1, len(drug)))
+    x[0] -= effect * (drug < reversers)
     x[np.abs(x) < stats.norm.ppf(0.5 + atom / 2)] = 0
-    score = x * (0.3 + strength) * np.linspace(0.5, 3, 6)[line]
+    x *= (0.3 + strength) * np.linspace(0.5, 3, 6)[line]
     names = [f"drug {n:03d}" for n in drug]
-    return pd.DataFrame({"compound_id": names, "cell_line": line, "tas": strength, "score": score})
+    return pd.DataFrame({"compound_id": names, "cell_line": line, "tas": strength, "score": x[0]}), x[1:]
 
 
-def test_of(table: pd.DataFrame, **options) -> pd.DataFrame:
-    return drug_significance(table, "score", by=["cell_line"], **options)
+def test_of(table: pd.DataFrame, queries: np.ndarray | None = None) -> pd.DataFrame:
+    if queries is None:
+        queries = np.random.default_rng(0).normal(size=(FEWEST_QUERIES, len(table)))
+    reach = drug_reach(table, [([""] * len(queries), queries)], by=["cell_line"])
+    return drug_significance(table, "score", reach, by=["cell_line"])
 
 
 test_of.__test__ = False  # not a test
@@ -57,9 +63,9 @@ def test_p_values_of_planted_nulls_are_uniform(about):
     """Kolmogorov-Smirnov in 100 runs; equal scores are put in random order first (seeded), or p would have steps."""
     uniform, many, one, far = [], [], [], []
     for seed in range(N_RUNS):
-        table = simulate(seed, **about)
+        table, queries = simulate(seed, **about)
         table["score"] += np.random.default_rng(seed).normal(0, 1e-9, len(table))
-        found = test_of(table)
+        found = test_of(table, queries)
         uniform.append(stats.kstest(found["p_value"], "uniform").pvalue > 0.01)
         many.append((found["p_value"] < 0.05)[found["n_signatures"] >= 20].mean())
         one.append((found["p_value"] < 0.05)[found["n_signatures"] == 1].mean())
@@ -69,8 +75,7 @@ def test_p_values_of_planted_nulls_are_uniform(about):
         f" {np.mean(one):.3f} with one; p < 0.001: {np.mean(far):.4f}"
     )
     assert np.mean(uniform) >= 0.95
-    # Drugs that differ in how alike their signatures are, for no reason that is seen, are the case that costs most.
-    assert np.mean(many) < (0.08 if isinstance(about["rho"], tuple) else 0.065) and np.mean(one) < 0.06
+    assert np.mean(many) < 0.065 and np.mean(one) < 0.06
     assert np.mean(far) < 0.004
 
 
@@ -79,9 +84,9 @@ def test_random_groups_of_single_signatures_would_not_do(rho, share):
     """Monte Carlo groups, matched just as well: the same where signatures are independent, far off where not."""
     shares, agree = [], []
     for seed in range(5):
-        table, rng = simulate(seed, rho), np.random.default_rng(seed)
-        x, _ = normal_scores(table["score"].to_numpy(), match_signatures(table, ["cell_line"]))
-        found = test_of(table)
+        (table, queries), rng = simulate(seed, rho), np.random.default_rng(seed)
+        x = normal_scores(table["score"].to_numpy()[None], match_signatures(table, ["cell_line"]))[0]
+        found = test_of(table, queries)
         means = pd.Series(x).groupby(table["compound_id"].to_numpy()).mean()
         many = found.index[found["n_signatures"] >= 20]
         p = [
@@ -93,7 +98,7 @@ def test_random_groups_of_single_signatures_would_not_do(rho, share):
     print(f"\nrho {rho}: p < 0.05 in {np.mean(shares):.2f} of null drugs with 20 or more signatures")
     assert share[0] < np.mean(shares) < share[1]
     if rho == 0:
-        assert min(agree) > 0.98
+        assert min(agree) > 0.97
 
 
 @pytest.mark.parametrize(
@@ -116,7 +121,7 @@ def test_random_groups_of_single_signatures_would_not_do(rho, share):
 def test_false_discoveries_are_as_few_as_promised(about, power):
     false, found_of = [], []
     for seed in range(N_RUNS):
-        found = test_of(simulate(seed, **about))
+        found = test_of(*simulate(seed, **about))
         called = (found["fdr"] <= 0.1).to_numpy()
         true = np.arange(N_DRUGS) < about.get("reversers", 0)
         false.append((called & ~true).sum() / max(called.sum(), 1))
@@ -133,16 +138,16 @@ def test_neither_many_weak_nor_one_strong_signature_helps():
         rng = np.random.default_rng(seed)
         about = [("many weak", 0.05, 50), ("one strong", 0.9, 1)]
         about += [(f"drug {n}", potency, rng.integers(1, 30)) for n, potency in enumerate(rng.uniform(0, 0.95, 98))]
-        parts = []
+        parts, scores = [], []
         for name, potency, size in about:
             strength = np.clip(potency + rng.normal(0, 0.05, size), 0.01, 1)
-            # The stronger, the larger and the more alike the scores.
-            x = np.sqrt(potency / 2) * rng.normal() + np.sqrt(1 - potency / 2) * rng.normal(size=size)
-            lines = rng.integers(0, 3, size)
-            parts.append(
-                pd.DataFrame({"compound_id": name, "cell_line": lines, "tas": strength, "score": x * strength})
-            )
-        best = test_of(pd.concat(parts, ignore_index=True))["p_value"].nsmallest(10).index
+            # The stronger, the larger and the more alike the scores; row 0 is the population, the others are reference queries.
+            x = np.sqrt(potency / 2) * rng.normal(size=(81, 1)) + np.sqrt(1 - potency / 2) * rng.normal(size=(81, size))
+            parts.append(pd.DataFrame({"compound_id": name, "cell_line": rng.integers(0, 3, size), "tas": strength}))
+            scores.append(x * strength)
+        scores = np.concatenate(scores, axis=1)
+        found = test_of(pd.concat(parts, ignore_index=True).assign(score=scores[0]), scores[1:])
+        best = found["z"].nsmallest(10).index  # rank_drugs ranks by z
         for name in top:
             top[name] += name in best
     print("\nin the top 10:", {name: f"{n / runs:.3f}" for name, n in top.items()}, "expected 0.100")
@@ -152,11 +157,11 @@ def test_neither_many_weak_nor_one_strong_signature_helps():
 
 def test_matching_takes_out_scale_and_strength():
     """Cell line and strength multiply scores as they like: only ranks within a stratum count."""
-    table = simulate(1, 0.2)
+    table, _ = simulate(1, 0.2)
     matched = match_signatures(table, ["cell_line"])
     stretched = table["score"] * pd.Series(matched.levels[0]).map(lambda code: 1 + code)
     np.testing.assert_array_equal(
-        normal_scores(table["score"].to_numpy(), matched)[0], normal_scores(stretched.to_numpy(), matched)[0]
+        normal_scores(table["score"].to_numpy()[None], matched), normal_scores(stretched.to_numpy()[None], matched)
     )
     drugs = pd.Series(matched.drug).groupby(matched.levels[0]).nunique()
     assert len(drugs) > 20 and (drugs > FEWEST_DRUGS).mean() > 0.9
@@ -165,20 +170,48 @@ def test_matching_takes_out_scale_and_strength():
 def test_a_rank_by_hand():
     """Among 21 other drugs 3 are lower and 2 equal: (3 + 1 + 1) / 23."""
     score = np.concatenate([[0.0], [-3, -2, -1, 0, 0], np.arange(1, 17)])
-    table = pd.DataFrame(
-        {"compound_id": [f"d{n:02d}" for n in range(22)], "cell_line": "A", "tas": np.nan, "score": score}
-    )
-    found = test_of(table)
-    assert found.loc["d00", "p_value"] == pytest.approx(5 / 23)
-    assert found.loc["d00", "p_two_sided"] == pytest.approx(10 / 23)
-    assert found.loc["d01", "p_value"] == pytest.approx(1 / 23)
-    assert (found["effective_n"] == 1).all() and (found["n_matched"] == 1).all()
+    table = pd.DataFrame({"compound_id": [f"d{n:02d}" for n in range(22)], "cell_line": "A", "tas": np.nan})
+    x = normal_scores(score[None], match_signatures(table, ["cell_line"]))[0]
+    np.testing.assert_allclose(stats.norm.cdf(x[:2]), [5 / 23, 1 / 23])
+    found = test_of(table.assign(score=score))
+    np.testing.assert_allclose(found["p_two_sided"], 2 * np.minimum(found["p_value"], 1 - found["p_value"]))
+    assert (found["effective_n"].round(1) == 1).all() and (found["n_matched"] == 1).all()
     np.testing.assert_allclose(found["fdr"], stats.false_discovery_control(found["p_value"]))
+
+
+def test_ranks_are_those_of_a_plain_count():
+    """Several drugs with several signatures, ties and missing scores, against a count of pairs."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({
+        "compound_id": rng.integers(0, 60, 300).astype(str), "cell_line": rng.integers(0, 2, 300), "tas": rng.random(300),
+    })  # fmt: skip
+    score = np.where(rng.random(300) < 0.1, np.nan, rng.integers(-9, 9, 300))
+    matched = match_signatures(table, ["cell_line"])
+    x = normal_scores(score[None], matched)[0]
+    stratum = np.array(matched.levels)[matched.level, np.arange(300)]
+    for row in range(300):
+        others = (table["compound_id"] != table["compound_id"][row]).to_numpy() & ~np.isnan(score)
+        others &= matched.levels[matched.level[row]] == stratum[row]
+        place = ((score < score[row])[others].sum() + (score == score[row])[others].sum() / 2 + 1) / (others.sum() + 2)
+        expected = np.nan if np.isnan(score[row]) else stats.norm.ppf(place)
+        assert x[row] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def test_queries_of_the_drug_itself_and_their_sign_do_not_count():
+    table, queries = simulate(1, 0.2)
+    reach = drug_reach(table, [([""] * N_QUERIES, queries)], by=["cell_line"])
+    turned = drug_reach(table, [([""] * 50, -queries[:50]), ([""] * 70, queries[50:])], by=["cell_line"])
+    pd.testing.assert_frame_equal(turned, reach)
+    own = ["drug 003"] * 20 + [""] * 100
+    queries[:20, (table["compound_id"] == "drug 003").to_numpy()] = 99
+    without = drug_reach(table, [(own, queries)], by=["cell_line"])
+    assert without.loc["drug 003", "n_queries"] == 100
+    assert without.loc["drug 003", "variance"] == pytest.approx(reach.loc["drug 003", "variance"], rel=0.3)
 
 
 def test_small_strata_are_pooled_and_said_so():
     """A drug alone in its cell line is compared with all others; a line without strength is a stratum of its own."""
-    table = simulate(2, 0.1)
+    table, _ = simulate(2, 0.1)
     alone = pd.DataFrame({"compound_id": "alone", "cell_line": 99, "tas": 0.5, "score": [-9.0, -8.0]})
     found = test_of(pd.concat([table, alone], ignore_index=True))
     assert found.loc["alone", ["n_signatures", "n_matched"]].tolist() == [2, 0] and found.loc["alone", "p_value"] < 0.05
@@ -187,14 +220,13 @@ def test_small_strata_are_pooled_and_said_so():
 
 
 def test_missing_scores_are_left_out():
-    table = simulate(3, 0.2)
+    table, _ = simulate(3, 0.2)
     gone = table["compound_id"].eq("drug 007") | (np.arange(len(table)) % 17 == 0)
     found = test_of(table.assign(score=table["score"].mask(gone)))
     assert found.loc["drug 007", ["n_signatures", "status", "reason"]].tolist() == [0, "not_tested", "It has no score."]
     assert found.loc["drug 007", ["z", "p_value", "p_two_sided", "fdr"]].isna().all()
-    others = test_of(table[~gone])
-    pd.testing.assert_frame_equal(found.loc[others.index], others)
-    assert (found.drop(others.index)["n_signatures"] == 0).all()
+    left = table[~gone].groupby("compound_id").size()
+    assert (found.loc[left.index, "n_signatures"] == left).all() and found.loc[left.index, "z"].notna().all()
 
 
 @pytest.mark.parametrize(
@@ -212,10 +244,8 @@ def test_what_cannot_be_tested_has_a_reason(drugs, score, reason):
     assert (found["status"] == "not_tested").all() and (found["reason"] == reason).all()
 
 
-def test_where_likeness_is_unknown_signatures_count_as_one():
-    table = pd.DataFrame(
-        {"compound_id": [f"d{n:02d}" for n in range(40)] + ["d00"] * 9, "cell_line": "A", "tas": np.nan}
-    )
-    found = test_of(table.assign(score=np.r_[-1.0, np.arange(39), np.full(9, -1.0)]))
-    assert found.loc["d00", "effective_n"] == pytest.approx(1) and "they count as one" in found.loc["d00", "reason"]
-    assert (found.drop("d00")["reason"] == "").all()
+def test_without_reference_queries_nothing_is_tested():
+    table, queries = simulate(4, 0.2)
+    found = test_of(table, queries[: FEWEST_QUERIES - 1])
+    assert found["p_value"].isna().all() and (found["reason"] == "There are 49 reference queries, 50 are needed.").all()
+    assert test_of(table, queries[:FEWEST_QUERIES])["p_value"].notna().all()

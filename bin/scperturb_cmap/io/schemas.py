@@ -1,6 +1,7 @@
 """The contract of every published table, and the one way to write one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,8 @@ import pyarrow
 import pyarrow.parquet as pq
 
 __all__ = [
-    "COMPOUNDS", "DESIGN", "DRUGS", "FUNNEL", "GENES", "LEFT_OUT", "POPULATIONS", "SCORES", "read_scores", "write_scores",
+    "COMPOUNDS", "DESIGN", "DRUGS", "FUNNEL", "GENES", "LEFT_OUT", "POPULATIONS", "SCORES",
+    "parquet_writer", "read_scores", "scores_writer",
     "write_table",
 ]  # fmt: skip
 
@@ -86,10 +88,11 @@ DRUGS = pa.DataFrameSchema({
 ])  # fmt: skip
 
 
-#: scores/<shard>.scores.parquet; besides these, one column per method.
+#: scores/<shard>.scores.parquet; besides these, one column per method, and the p-value of the headline.
 SCORES = {
     **dict.fromkeys(
-        ("dataset", "population", "signature", "reference", "compound", "compound_id", "cell_line"), "string"
+        ("dataset", "population", "signature", "reference", "compound", "compound_id", "pert_type", "cell_line"),
+        "string",
     ),
     **dict.fromkeys(("dose_um", "time_h", "tas"), "float64"),
     **dict.fromkeys(("n_genes", "n_changed", "n_up", "n_down"), "int64"),
@@ -127,30 +130,38 @@ def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
     partial.rename(path)
 
 
-def write_scores(blocks: Iterable[pd.DataFrame], methods: Sequence[str], path: Path) -> None:
+@contextmanager
+def parquet_writer(schema: pyarrow.Schema, path: Path) -> Iterator[pq.ParquetWriter]:
+    """Write Parquet in parts; the file appears under its name only when it is complete."""
+    partial = path.with_name(path.name + ".partial")
+    with pq.ParquetWriter(partial, schema) as writer:
+        yield writer
+    partial.rename(path)
+
+
+@contextmanager
+def scores_writer(columns: Sequence[str], path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
     """Write scores that come in blocks as Parquet; only one block is in memory, and the file appears when complete.
 
     Parameters
     ----------
-    blocks
-        Parts of the table, with the columns of :data:`SCORES` and one per method; there may be none.
-    methods
-        The score columns.
+    columns
+        Columns of numbers besides those of :data:`SCORES`: one per method, p_value.
     path
         Where to write.
+
+    Yields
+    ------
+    What writes a block of the table.
     """
-    partial = path.with_name(path.name + ".partial")
-    types = SCORES | dict.fromkeys(methods, "float64")
+    types = SCORES | dict.fromkeys(columns, "float64")
     schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in types.items()])
-    with pq.ParquetWriter(partial, schema) as writer:
-        for block in blocks:
-            writer.write_table(pyarrow.Table.from_pandas(block, schema=schema, preserve_index=False))
-    partial.rename(path)
+    with parquet_writer(schema, path) as writer:
+        yield lambda block: writer.write_table(pyarrow.Table.from_pandas(block, schema=schema, preserve_index=False))
 
 
-def read_scores(paths: Sequence[Path], dataset: str) -> pd.DataFrame:
-    """Scores of one data set from all shards; other data sets are not read into memory."""
-    return pd.concat(
-        [pq.read_table(path, filters=[("dataset", "=", dataset)]).to_pandas() for path in sorted(paths)],
-        ignore_index=True,
-    )
+def read_scores(paths: Sequence[Path], dataset: str, population: str) -> pd.DataFrame:
+    """Scores of one population from all shards; the others are not read into memory."""
+    wanted = [("dataset", "=", dataset), ("population", "=", population)]
+    tables = [pq.read_table(path, filters=wanted).to_pandas() for path in sorted(paths, key=lambda path: path.name)]
+    return pd.concat(tables, ignore_index=True)

@@ -5,6 +5,7 @@ One row per signature, one column per gene; ``X`` = signed evidence (float32, po
 """
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import anndata as ad
@@ -14,7 +15,10 @@ import pandas as pd
 from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_signature_set", "signature_set", "write_signature_set"]
+__all__ = [
+    "POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_background", "read_signature_set", "signature_set",
+    "write_signature_set",
+]  # fmt: skip
 
 #: What ``obs`` of a set of disease populations holds.
 POPULATION_COLUMNS = (
@@ -115,3 +119,30 @@ def read_signature_set(path: Path, name: str | None = None) -> ad.AnnData:
             )
         )
     return signatures
+
+
+def read_background(paths: Sequence[Path]) -> ad.AnnData | None:
+    """Read several signature sets as one, over all their genes: reference queries, or resamples of donors.
+
+    Signatures of a reference are called "<reference>|<signature>"; empty ones are left out. What a set does not measure is
+    NaN.
+
+    Parameters
+    ----------
+    paths
+        Signature sets (h5ad).
+
+    Returns
+    -------
+    ``obs`` holds status and effect; None where there is no signature.
+    """
+    parts = []
+    for signatures in map(read_signature_set, sorted(paths, key=lambda path: path.name)):
+        obs = signatures.obs
+        effect = obs["effect"].astype(str) if "effect" in obs else signatures.uns["effect"]
+        names = obs["reference"].astype(str) + "|" + obs.index if "reference" in obs else obs.index
+        about = pd.DataFrame({"status": obs["status"].astype(str), "effect": effect}, index=obs.index).set_axis(names)
+        part = ad.AnnData(np.asarray(signatures.X), about, pd.DataFrame(index=signatures.var_names))
+        parts.append(part[(about["status"] != "empty").to_numpy()])
+    parts = [part for part in parts if part.n_obs]
+    return ad.concat(parts, join="outer", fill_value=np.nan) if parts else None

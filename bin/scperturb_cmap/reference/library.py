@@ -58,6 +58,9 @@ def read_library(path: Path, row: dict[str, str]) -> dict:
             raise ValueError
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
         raise InputError(Problem(row["path"], "", "It does not describe a library.", _REMEDY)) from None
+    if not any(str(entry["file"]).endswith(".reference_queries.h5ad") for entry in about["files"]):
+        wrong = "It was made by an earlier version, without reference queries."
+        raise InputError(Problem(row["path"], "files", wrong, "Build it again from its source."))
     if about["reference"] != row["reference"]:
         wrong = f"It is the library of {about['reference']!r}, in the sheet it is called {row['reference']!r}."
         raise InputError(Problem(row["path"], "reference", wrong, "Give it its own name in the reference sheet."))

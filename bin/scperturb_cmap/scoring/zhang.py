@@ -63,7 +63,7 @@ def zhang_ordered(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
     --------
     >>> z = torch.tensor([[3.0, 2, 1, -0.5]])
     >>> query = Query(torch.arange(4), torch.tensor([2.0, 1, 0, -5]).double(), torch.tensor([0, 1]), torch.tensor([3]))
-    >>> zhang_ordered([query], Profiles(z.double()))[0].round(decimals=9).tolist()  # (3 x 1 + 2 x 4 + 1 x 3) / (3 x 4 + 2 x 3 + 1 x 2)
+    >>> zhang_ordered([query], Profiles(z.double()))[0].round(decimals=9).tolist()  # (3 + 8 + 3) / (12 + 6 + 2)
     [0.7]
     """
     return _connection(queries, profiles, ordered=True)

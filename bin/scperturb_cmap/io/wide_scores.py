@@ -1,0 +1,98 @@
+"""Scores of many queries by one method: one row per signature, one column per query, in Parquet."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet as pq
+
+from scperturb_cmap.io.schemas import parquet_writer
+
+__all__ = ["WideScores", "wide_scores_writer"]
+
+#: Columns that name a signature.
+_KEYS = ("reference", "signature")
+
+#: Queries read at once: 60 MB at 1.2 million signatures.
+_COLUMNS = 12
+
+
+@contextmanager
+def wide_scores_writer(queries: Sequence[str], path: Path) -> Iterator[Callable[[str, pd.DataFrame], None]]:
+    """Write scores that come in blocks; only one block is in memory, and the file appears when complete.
+
+    Parameters
+    ----------
+    queries
+        Names of all columns; with none there is a file without scores.
+    path
+        Ends in .parquet.
+
+    Yields
+    ------
+    What writes a block: reference, and signatures x queries -> a row group.
+    """
+    fields = [(name, pyarrow.string()) for name in _KEYS] + [(query, pyarrow.float32()) for query in queries]
+    schema = pyarrow.schema(fields)
+    with parquet_writer(schema, path) as writer:
+
+        def write(reference: str, block: pd.DataFrame) -> None:
+            columns = [pyarrow.array([reference] * len(block)), pyarrow.array(block.index.astype(str))]
+            columns += [pyarrow.array(block[query].to_numpy(np.float32)) for query in queries]
+            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
+
+        yield write
+
+
+class WideScores:
+    """Wide scores of all shards, read in parts.
+
+    Parameters
+    ----------
+    paths
+        Files of :func:`wide_scores_writer`; a query that a file lacks has no scores there.
+    """
+
+    def __init__(self, paths: Sequence[Path]):
+        self._files = [pq.ParquetFile(path) for path in sorted(paths, key=lambda path: Path(path).name)]
+        names = (name for file in self._files for name in file.schema_arrow.names if name not in _KEYS)
+        #: Names of the queries.
+        self.queries = list(dict.fromkeys(names))
+
+    def keys(self) -> pd.DataFrame:
+        """Reference and signature of each row."""
+        tables = [file.read(columns=list(_KEYS)).to_pandas() for file in self._files]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(_KEYS), dtype=object)
+
+    def columns(self, queries: Sequence[str] | None = None) -> Iterator[tuple[list[str], np.ndarray]]:
+        """A few queries at a time: their names, and scores of shape (n_queries, n_signatures)."""
+        wanted = self.queries if queries is None else list(queries)
+        for start in range(0, len(wanted), _COLUMNS):
+            part = wanted[start : start + _COLUMNS]
+            yield (
+                part,
+                np.concatenate([_filled(file.read(columns=_has(file, part)), part) for file in self._files], axis=1),
+            )
+
+    def rows(self) -> Iterator[np.ndarray]:
+        """A block of signatures at a time: scores of shape (n_queries, n_signatures), all queries."""
+        for file in self._files:
+            for group in range(file.num_row_groups):
+                yield _filled(
+                    file.read_row_group(group, columns=_has(file, self.queries)),
+                    self.queries,
+                    file.metadata.row_group(group).num_rows,
+                )
+
+
+def _has(file: pq.ParquetFile, queries: Sequence[str]) -> list[str]:
+    return [query for query in queries if query in file.schema_arrow.names]
+
+
+def _filled(table: pyarrow.Table, queries: Sequence[str], n: int | None = None) -> np.ndarray:
+    missing = np.full(table.num_rows if n is None else n, np.nan, np.float32)
+    there = set(table.column_names)
+    return np.stack([table[query].to_numpy() if query in there else missing for query in queries])
