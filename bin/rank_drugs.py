@@ -16,14 +16,11 @@ def build_parser():
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
     parser.add_argument("--headline", default="wtcs", help="the score that decides the rank")
     parser.add_argument("--seed", type=int, default=1, help="of the permutations")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
 
 def rank_drugs(args: Namespace) -> None:
-    import numba
-
     from scperturb_cmap import ranking
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.signature_set import read_signature_set
@@ -41,7 +38,6 @@ def rank_drugs(args: Namespace) -> None:
                 "Add it there or choose another.",
             )
         )
-    numba.set_num_threads(min(args.threads, numba.config.NUMBA_NUM_THREADS))
     signatures = read_signature_set(args.signatures)
     populations = signatures.obs.reset_index(drop=True)
     dataset = populations["dataset"].iloc[0]

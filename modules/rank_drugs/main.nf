@@ -20,7 +20,7 @@ process RANK_DRUGS {
     script:
     """
     rank_drugs.py --signatures ${signatures} --scores ${scores} ${drugs ? "--drugs ${drugs}" : ''} \\
-        --methods ${opts.methods} --headline ${opts.headline} --seed ${opts.seed} --threads ${task.cpus} ${task.ext.args ?: ''}
+        --methods ${opts.methods} --headline ${opts.headline} --seed ${opts.seed} ${task.ext.args ?: ''}
     """
 
     stub:

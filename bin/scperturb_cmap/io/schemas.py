@@ -75,8 +75,8 @@ DRUGS = pa.DataFrameSchema({
     "consensus": _MAYBE_NUMBER, "consensus_rank": _MAYBE_COUNT, "disagreement": _MAYBE_NUMBER, "n_methods": _MAYBE_COUNT,
     "selectivity": _MAYBE_NUMBER, "selectivity_to_best": _MAYBE_NUMBER,
     "n_signatures": _MAYBE_COUNT, "n_cell_lines": _MAYBE_COUNT, "best_reference": _MAYBE_TEXT, "best_cell_line": _MAYBE_TEXT,
-    "best_dose_um": _MAYBE_NUMBER, "best_time_h": _MAYBE_NUMBER, "best_signature": _MAYBE_TEXT, "mechanism": _MAYBE_TEXT, "targets": _MAYBE_TEXT,
-    "clinical_phase": _MAYBE_TEXT,
+    "best_dose_um": _MAYBE_NUMBER, "best_time_h": _MAYBE_NUMBER, "best_signature": _MAYBE_TEXT,
+    **dict.fromkeys(("mechanism", "targets", "clinical_phase"), _MAYBE_TEXT),
     "status": _is("ok", "few_genes", "limited_evidence", "exploratory_evidence", "not_ranked"), "reason": _TEXT,
 }, checks=[
     _reason_given(("ok",)),
@@ -155,7 +155,7 @@ def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
         table.to_parquet(partial, index=False)
     else:
         # A line break inside a name would break the table for the next reader.
-        text = table.select_dtypes("object").columns
+        text = [c for c in table.select_dtypes("object") if table[c].notna().any()]
         table.assign(**{c: table[c].replace(r"[\t\r\n]+", " ", regex=True) for c in text}).to_csv(
             partial, sep="\t", index=False
         )

@@ -84,13 +84,12 @@ def enrichment(
         sets = sets[sets.groupby("set")["drug"].transform("size") >= FEWEST_MEMBERS]
         mine = scores.loc[drugs, names]
         if null is None:
-            rng = np.random.default_rng([seed, list(scores).index(names[0])])
-            against = rng.permuted(np.repeat(mine.to_numpy(float), _PERMUTATIONS, axis=1), axis=0)
+            es = _enrichment_scores(mine, sets)
+            chance = _permuted(mine[names[0]], sets, np.random.default_rng([seed, list(scores).index(names[0])]))
         else:
-            against = null.reindex(drugs).to_numpy(float)
-        es = _enrichment_scores(pd.DataFrame(np.hstack([mine, against]), index=drugs), sets)
-        chance = es.iloc[len(names) :].to_numpy()
-        if null is not None:
+            # One call for all, and for the queries turned round: their ES is the ES, turned.
+            both = _enrichment_scores(pd.concat([mine, null.reindex(drugs)], axis=1), sets)
+            es, chance = both.iloc[: len(names)], both.iloc[len(names) :].to_numpy()
             chance = np.concatenate([chance, -chance])
         for number, name in enumerate(names):
             rows += _compare(name, mine[name], es.iloc[number], chance, sets, PERMUTED if null is None else QUERIES)
@@ -159,21 +158,39 @@ def _patterns(table: pd.DataFrame) -> Iterator[tuple[pd.Index, list]]:
         yield table.index[pattern], list(table.columns[which.ravel() == number])
 
 
+def _permuted(scores: pd.Series, sets: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
+    """ES of permuted drugs, shape (permutations, n_sets): by chance a set is like any other of its size."""
+    shuffled = rng.permuted(np.repeat(scores.to_numpy(float)[:, None], _PERMUTATIONS, axis=1), axis=0)
+    sizes = sets.groupby("set").size()
+    each = [pd.DataFrame({"set": size, "drug": scores.index[:size]}) for size in sorted(set(sizes))]
+    if not each:
+        return np.empty((_PERMUTATIONS, 0))
+    return _enrichment_scores(pd.DataFrame(shuffled, index=scores.index), pd.concat(each))[sizes].to_numpy()
+
+
 def _enrichment_scores(scores: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
     """ES of every set (columns) for every column of scores (rows), NaN where a set holds none or all of its drugs."""
     import decoupler
+    import numba
 
     numbers = {drug: str(n) for n, drug in enumerate(scores.index)}
     net = pd.DataFrame({"source": sets["set"].astype(str), "target": sets["drug"].map(numbers), "weight": 1.0})
-    result = pd.DataFrame(np.nan, index=range(scores.shape[1]), columns=sets["set"].drop_duplicates().sort_values())
-    table = scores.set_axis(list(numbers.values())).set_axis(range(scores.shape[1]), axis=1)
-    for drugs, columns in _patterns(table):
-        mine = net[net["target"].isin(drugs)]
-        mine = mine[mine.groupby("source")["target"].transform("size") < len(drugs)]
-        if len(mine):
-            # A drug with a score of 0 throughout is part of the list (empty=False keeps it); tmin is judged before.
-            es, _ = decoupler.mt.gsea(table.loc[drugs, columns].T, mine, tmin=1, times=0, empty=False)
-            result.loc[columns, es.columns.astype(int)] = es.to_numpy()
+    result = pd.DataFrame(np.nan, index=range(scores.shape[1]), columns=np.sort(sets["set"].unique()))
+    table = pd.DataFrame(scores.to_numpy(float), index=list(numbers.values()))
+    threads = numba.get_num_threads()
+    numba.set_num_threads(
+        1
+    )  # each list is little work: on a busy machine threads wait for each other fifty times as long
+    try:
+        for drugs, columns in _patterns(table):
+            mine = net[net["target"].isin(drugs)]
+            mine = mine[mine.groupby("source")["target"].transform("size") < len(drugs)]
+            if len(mine):
+                # empty=False: drugs with a score of 0 throughout are part of the list. What is too small is left out before.
+                es, _ = decoupler.mt.gsea(table.loc[drugs, columns].T, mine, tmin=1, times=0, empty=False)
+                result.loc[columns, es.columns.astype(int)] = es.to_numpy()
+    finally:
+        numba.set_num_threads(threads)
     return result
 
 
