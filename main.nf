@@ -6,6 +6,8 @@ include { DERIVE_SIGNATURES  } from './modules/derive_signatures/main'
 include { BUILD_REFERENCE    } from './modules/build_reference/main'
 include { SCORE_CONNECTIVITY } from './modules/score_connectivity/main'
 include { RANK_DRUGS         } from './modules/rank_drugs/main'
+include { FIND_LEADING_EDGES } from './modules/find_leading_edges/main'
+include { PAIR_DRUGS         } from './modules/pair_drugs/main'
 include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
 include { check_params ; digest ; json ; library_files ; notebook ; page ; param_files ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
@@ -69,9 +71,11 @@ workflow {
         .filter { meta, _shards -> meta.role != 'train' }
         .transpose()
         .map { _meta, shard -> tuple([id: shard.baseName], shard) }
+    // one emission, [demo.signatures.h5ad, kang.signatures.h5ad]: each shard is read once for all data sets
+    ch_signatures = DERIVE_SIGNATURES.out.signatures.map { _meta, signatures -> signatures }.toSortedList { file -> file.name }
     SCORE_CONNECTIVITY(
         ch_shards,
-        DERIVE_SIGNATURES.out.signatures.map { _meta, signatures -> signatures }.toSortedList { file -> file.name },
+        ch_signatures,
         [methods: params.methods, n_genes: params.n_genes, min_tags: params.min_tags, feature_space: params.feature_space, device: params.device],
     )
 
@@ -79,7 +83,22 @@ workflow {
         DERIVE_SIGNATURES.out.signatures,
         SCORE_CONNECTIVITY.out.scores.toSortedList { file -> file.name },
         drugs,
-        [methods: params.methods, headline: params.headline],
+        [methods: params.methods, headline: params.headline, seed: params.seed],
+    )
+
+    // For the drugs at the top, why: which genes of a signature each reverses, sought where the drug's signature lies ...
+    FIND_LEADING_EDGES(
+        ch_shards,
+        ch_signatures,
+        RANK_DRUGS.out.drugs.map { _meta, drugs_table -> drugs_table }.toSortedList { file -> file.name },
+        [n_genes: params.n_genes, feature_space: params.feature_space],
+    )
+    // ... and, once all shards are through, which second drug reverses what the first leaves.
+    PAIR_DRUGS(
+        // each emission is [[id: 'kang'], kang.drugs.parquet]
+        RANK_DRUGS.out.drugs,
+        FIND_LEADING_EDGES.out.edges.toSortedList { file -> file.name },
+        FIND_LEADING_EDGES.out.genes.toSortedList { file -> file.name },
     )
 
     // What the pages of the report show. Nothing that runs from here on may emit to the topic, or the versions would wait
@@ -90,13 +109,14 @@ workflow {
     ch_run = version_table(ch_versions, null)
         .mix(channel.of(pretty_json(params)).collectFile(name: 'params.json'), CHECK_INPUTS.out.manifest)
     ch_metrics = DERIVE_SIGNATURES.out.metrics
-        .mix(BUILD_REFERENCE.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics)
+        .mix(BUILD_REFERENCE.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics, FIND_LEADING_EDGES.out.metrics, PAIR_DRUGS.out.metrics)
     ch_funnels = BUILD_REFERENCE.out.tables.map { _meta, tables -> tables }.flatten()
     // each emission is [[id: 'kang'], [kang.drugs.tsv, kang.populations.tsv, kang.design.tsv, kang.signatures.h5ad, ...]]
     ch_datasets = RANK_DRUGS.out.tables
+        .join(PAIR_DRUGS.out.tables)
         .join(DERIVE_SIGNATURES.out.tables)
         .join(DERIVE_SIGNATURES.out.signatures)
-        .map { meta, ranking, tables, signatures -> tuple(meta, ranking + tables + [signatures]) }
+        .map { meta, ranking, pairs, tables, signatures -> tuple(meta, ranking + pairs + tables + [signatures]) }
     // each emission is [[id: '02_dataset.kang', dataset: 'kang'], 02_dataset.ipynb, [files]]
     ch_pages = page('01_overview', ch_datasets.map { _meta, files -> files }.flatten().mix(ch_funnels, ch_metrics, ch_run))
         .mix(
@@ -107,7 +127,7 @@ workflow {
     RUN_NOTEBOOK(ch_pages)
     BUILD_REPORT(
         RUN_NOTEBOOK.out.notebook.toSortedList { file -> file.name },
-        RANK_DRUGS.out.tables.mix(DERIVE_SIGNATURES.out.tables).map { _meta, tables -> tables }.flatten().toSortedList { file -> file.name },
+        RANK_DRUGS.out.tables.mix(PAIR_DRUGS.out.tables, DERIVE_SIGNATURES.out.tables).map { _meta, tables -> tables }.flatten().toSortedList { file -> file.name },
         file("${projectDir}/report"),
         digest('report/**'),
     )

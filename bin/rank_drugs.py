@@ -15,6 +15,7 @@ def build_parser():
     parser.add_argument("--drugs", type=Path, help="drug annotation")
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
     parser.add_argument("--headline", default="wtcs", help="the score that decides the rank")
+    parser.add_argument("--seed", type=int, default=1, help="of the permutations")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
@@ -47,6 +48,8 @@ def rank_drugs(args: Namespace) -> None:
 
     schemas.write_table(drugs, schemas.DRUGS, args.out / f"{dataset}.drugs.tsv")
     schemas.write_table(drugs, schemas.DRUGS, args.out / f"{dataset}.drugs.parquet")
+    enriched = ranking.enrich_ranking(drugs, annotation, seed=args.seed)
+    schemas.write_table(enriched, schemas.ENRICHMENT, args.out / f"{dataset}.enrichment.tsv")
     schemas.write_table(populations, schemas.POPULATIONS, args.out / f"{dataset}.populations.tsv")
     unranked = drugs[drugs["rank"].isna()]
     write_json(

@@ -11,20 +11,21 @@ process RANK_DRUGS {
     val opts
 
     output:
-    tuple val(meta), path("${meta.id}.{drugs,populations}.tsv"), emit: tables
-    path "${meta.id}.drugs.parquet", emit: parquet
+    tuple val(meta), path("${meta.id}.{drugs,populations,enrichment}.tsv"), emit: tables
+    tuple val(meta), path("${meta.id}.drugs.parquet"), emit: drugs
     path "${meta.id}.rank_drugs.metrics.json", emit: metrics
     tuple val("${task.process}"), val('pandas'), eval('pkg_version.py pandas'), topic: versions
+    tuple val("${task.process}"), val('decoupler'), eval('pkg_version.py decoupler'), topic: versions
 
     script:
     """
     rank_drugs.py --signatures ${signatures} --scores ${scores} ${drugs ? "--drugs ${drugs}" : ''} \\
-        --methods ${opts.methods} --headline ${opts.headline} ${task.ext.args ?: ''}
+        --methods ${opts.methods} --headline ${opts.headline} --seed ${opts.seed} ${task.ext.args ?: ''}
     """
 
     stub:
     """
-    touch ${meta.id}.{drugs,populations}.tsv ${meta.id}.drugs.parquet
+    touch ${meta.id}.{drugs,populations,enrichment}.tsv ${meta.id}.drugs.parquet
     echo '{}' > ${meta.id}.rank_drugs.metrics.json
     """
 }

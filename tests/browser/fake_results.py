@@ -118,6 +118,9 @@ def write_results(
     ]
     _write(pd.concat(tables), folder / "ranking" / f"{dataset}.drugs.tsv")
     _write(described, folder / "ranking" / f"{dataset}.populations.tsv")
+    symbols = _names(GENES, n_genes, hostile)
+    for kind, rows in _reasons(pd.concat(tables, ignore_index=True), symbols, rng).items():
+        _write(rows, folder / "ranking" / f"{dataset}.{kind}.tsv")
     _write(pd.DataFrame(design), folder / "signatures" / f"{dataset}.design.tsv")
     write_signature_set(_signatures(obs, n_genes, hostile, rng), folder / "signatures" / f"{dataset}.signatures.h5ad")
     _json(
@@ -184,6 +187,44 @@ def _ranking(dataset: str, row: dict, drugs: list[str], rng: np.random.Generator
     )
     table.loc[table.index[-1], ["best_dose_um", "best_time_h"]] = np.nan
     return table.sort_values("rank")
+
+
+def _reasons(drugs: pd.DataFrame, symbols: list[str], rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    """Leading edges, pairs and enrichment of the first drugs of each population."""
+    top = drugs[drugs["rank"].notna()].groupby("population", sort=False).head(12)
+    names = top[["dataset", "population", "compound", "compound_id"]]
+    edges = pd.concat([names.assign(gene_key=str(k), symbol=symbols[k]) for k in range(9)]).sort_index(kind="stable")
+    edges = edges.assign(
+        signature="s", set=rng.choice(["up", "down"], len(edges)), disease_z=5.1, drug_z=-2.0, drug_rank=900
+    )
+    pairs = names.rename(columns={"compound": "first", "compound_id": "first_id"}).assign(
+        rank=top["rank"], second=names["compound"].shift(1), second_id=names["compound_id"].shift(1), n_leading_genes=9,
+        covered_by_first=0.41, covered_by_both=0.57, gain=0.16, status="ok", reason="",
+    )  # fmt: skip
+    alone = {
+        "status": "alone",
+        "second": None,
+        "covered_by_both": 0.41,
+        "gain": 0.0,
+        "reason": "No other drug adds a gene.",
+    }
+    pairs.loc[pairs.index[0], list(alone)] = list(alone.values())
+    lost = drugs.loc[drugs["rank"].isna(), ["dataset", "population", "reason"]]
+    kinds = pd.DataFrame(
+        {"kind": ["mechanism", "mechanism", "target"], "name": ["HDAC inhibitor", HOSTILE[0], HOSTILE[2]]}
+    )
+    found = (
+        names.groupby(["dataset", "population"], sort=False)["compound"].agg("|".join).reset_index(name="leading_drugs")
+    )
+    found = found.merge(kinds, how="cross").assign(
+        n_drugs=5, es=[(-0.7, 0.4, -0.5)[n % 3] for n in range(3 * len(found))], nes=-1.8, p_value=0.004, fdr=0.008,
+        null="drugs permuted", status="ok", reason="",
+    )  # fmt: skip
+    return {
+        "leading_edges": edges,
+        "pairs": pd.concat([pairs, lost.assign(n_leading_genes=0, status="not_paired")]),
+        "enrichment": pd.concat([found, lost.assign(kind="mechanism", n_drugs=0, status="not_tested")]),
+    }
 
 
 def _signatures(obs: pd.DataFrame, n_genes: int, hostile: bool, rng: np.random.Generator):

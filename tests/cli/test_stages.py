@@ -14,6 +14,8 @@ STAGES = [
     "build_reference",
     "score_connectivity",
     "rank_drugs",
+    "find_leading_edges",
+    "pair_drugs",
     "run_notebook",
     "build_report",
 ]

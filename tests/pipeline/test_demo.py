@@ -62,6 +62,50 @@ def test_nothing_is_missing_without_a_reason(drugs, demo_run):
     np.testing.assert_array_equal(parquet["score"].to_numpy(float), drugs["score"].to_numpy())
 
 
+def test_the_leading_genes_are_those_of_the_signature_that_supports_the_drug(drugs, truth, demo_run):
+    edges = pd.read_csv(demo_run.outdir / "ranking" / "demo.leading_edges.tsv", sep="\t", dtype={"gene_key": str})
+    scored = drugs[drugs["rank"].notna()]
+    assert scored["best_signature"].notna().equals(scored["score"] != 0)
+    ill = ad.read_h5ad(demo_run.outdir / "signatures" / "demo.signatures.h5ad")
+    shard = ad.read_h5ad(demo_run.outdir / "reference" / "demo_l1000.shard_0000.h5ad")
+    for population, planted in truth.loc[["reverser"]].groupby("population"):
+        mine = edges[(edges["population"] == population) & (edges["compound"] == planted["compound"].item())]
+        assert 50 < len(mine) <= 300 and mine["signature"].nunique() == 1
+        genes, signature = mine["gene_key"], shard[mine["signature"].iloc[0]]
+        assert signature.obs["compound"].item() == planted["compound"].item()
+        np.testing.assert_allclose(mine["drug_z"], signature[:, genes].X.ravel(), rtol=1e-6)
+        np.testing.assert_allclose(mine["disease_z"], ill[f"demo|{population}", genes].X.ravel(), rtol=1e-6)
+        assert (mine["drug_rank"] == signature[:, genes].layers["rank"].ravel() + 1).all()
+        middle, up = shard.n_vars / 2, mine["set"] == "up"
+        assert (mine.loc[up, "disease_z"] > 0).all() and mine.loc[up, "drug_rank"].median() > middle
+        assert (mine.loc[~up, "disease_z"] < 0).all() and mine.loc[~up, "drug_rank"].median() < middle
+
+
+def test_every_reported_drug_has_a_partner_or_a_reason(drugs, truth, demo_run):
+    pairs = pd.read_csv(demo_run.outdir / "ranking" / "demo.pairs.tsv", sep="\t")
+    reported = drugs[drugs["rank"].notna()].groupby("population").head(50)
+    assert pairs.loc[pairs["first"].notna(), "first_id"].tolist() == reported["compound_id"].tolist()
+    assert pairs.loc[pairs["first"].isna(), "population"].tolist() == ["Plasma cells"]
+    assert (pairs["second"].notna() | (pairs["reason"].str.len() > 20)).all()
+    paired = pairs[pairs["status"] == "ok"]
+    assert len(paired) > 100 and (paired["gain"] > 0).all() and paired["covered_by_both"].max() <= 1
+    np.testing.assert_allclose(paired["covered_by_both"], paired["covered_by_first"] + paired["gain"])
+    most = paired.loc[paired.groupby("population")["covered_by_first"].idxmax()].set_index("population")["first"]
+    assert most.drop("all cells").to_dict() == truth.loc["reverser"].set_index("population")["compound"].to_dict()
+
+
+def test_mechanisms_are_tested_in_every_population_or_it_is_told_why(drugs, demo_run):
+    found = pd.read_csv(demo_run.outdir / "ranking" / "demo.enrichment.tsv", sep="\t")
+    tested = found[found["status"] == "ok"]
+    assert set(tested["population"]) == set(drugs.loc[drugs["rank"].notna(), "population"])
+    sizes = tested[tested["kind"] == "mechanism"].groupby("name")["n_drugs"].unique().map(list)
+    counts = drugs[drugs["population"] == "B cells"]["mechanism"].value_counts()
+    assert sizes.to_dict() == {name: [n] for name, n in counts.items() if n >= 3}
+    assert tested["p_value"].between(0, 1, inclusive="right").all() and (tested["null"] == "drugs permuted").all()
+    lost = found[found["status"] != "ok"]
+    assert lost["population"].tolist() == ["Plasma cells"] * 2 and lost["reason"].str.len().min() > 20
+
+
 def test_signature_sets_hold_their_contract(demo_run):
     ill = ad.read_h5ad(demo_run.outdir / "signatures" / "demo.signatures.h5ad")
     drugs = ad.read_h5ad(demo_run.outdir / "reference" / "demo_l1000.shard_0000.h5ad")

@@ -106,6 +106,23 @@ def test_shards_do_not_change_the_result(own_run, demo_run):
     np.testing.assert_allclose(mine.loc[both, "score_cosine"], whole.loc[both, "score_cosine"], atol=1e-3)
 
 
+def test_leading_edges_of_all_shards_come_together(own_run):
+    """By the sets of WTCS, whatever score ranked the drugs; without an annotation nothing is enriched."""
+    folder = own_run.outdir / "ranking"
+    for name in ("mine", "given"):
+        edges, pairs, found = (
+            pd.read_csv(folder / f"{name}.{what}.tsv", sep="\t", keep_default_na=False)
+            for what in ("leading_edges", "pairs", "enrichment")
+        )
+        drugs = read(own_run, name)
+        assert set(pairs["population"]) == set(found["population"]) == set(drugs["population"])
+        assert set(edges["population"]) == set(drugs["population"]) and edges["signature"].nunique() > 10
+        assert set(edges["signature"]) <= set(drugs["best_signature"])
+        first = pairs.drop_duplicates("population").merge(drugs[drugs["rank"] == 1], on="population")
+        assert (first["first"] == first["compound"]).all() and (first["status_x"] == "ok").all()
+        assert (found["status"] == "not_run").all() and found["reason"].str.contains("--drugs").all()
+
+
 def test_nothing_was_executed(own_run):
     assert not list(own_run.outdir.parent.rglob("hacked"))
 

@@ -10,6 +10,8 @@ PROCESSES = [
     "BUILD_REPORT",
     "CHECK_INPUTS",
     "DERIVE_SIGNATURES",
+    "FIND_LEADING_EDGES",
+    "PAIR_DRUGS",
     "RANK_DRUGS",
     "RUN_NOTEBOOK",
     "SCORE_CONNECTIVITY",
@@ -33,6 +35,8 @@ def test_stub_run_needs_no_python_package(make_project, run_pipeline, nextflow, 
     assert "pydeseq2\tnot installed" in versions  # proof that the packages really were out of sight
     for file in (
         "ranking/demo.drugs.tsv",
+        "ranking/demo.enrichment.tsv",
+        "ranking/demo.pairs.tsv",
         "report/index.html",
         "signatures/demo.signatures.h5ad",
         "scores/demo_l1000.shard_0000.scores.parquet",

@@ -69,7 +69,9 @@ def shown(run, populations, drugs, signatures):
     """Every table and text of the report."""
     manifest = run.document("manifest.json")
     sections = [figures.population_section(name, populations, drugs, signatures) for name in populations["population"]]
+    why = [run.table(f"demo.{name}.tsv") for name in ("pairs", "leading_edges", "enrichment")]
     return {
+        "reasons": figures.Html("").join(figures.reasons(name, *why) for name in populations["population"]),
         "question": figures.question(populations),
         "key_numbers": figures.key_numbers(populations, drugs, run.tables("funnel")),
         "top_drugs": figures.top_drugs(populations, drugs),
@@ -106,7 +108,7 @@ def test_names_from_data_are_text_in_tables(shown):
         assert page.tags <= TAGS, f"{name}: {page.tags - TAGS}"
         assert not [attribute for attribute in page.attributes if attribute.startswith("on")], name
         assert "javascript:" not in re.sub(r">[^<]*<|title=\"[^\"]*\"|aria-label=\"[^\"]*\"", "", html), name
-    for name in ("top_drugs", "sections", "populations", "links"):
+    for name in ("top_drugs", "sections", "reasons", "populations", "links"):
         assert HOSTILE[0] in Page(shown[name]).text, name
         assert "β-amyloid 抗体" in Page(shown[name]).text, name
 
@@ -274,6 +276,22 @@ def test_one_population_and_forty():
     assert figures.score_matrix(one).data[0].z.tolist() == [[-0.5]]
     assert figures.score_matrix(forty).data[0].z.shape == (40, 40)
     assert isinstance(figures.average_figure(forty.replace({"population": {"P3": "all cells"}})), go.Figure)
+
+
+def test_why_a_drug_stands_at_the_top(run):
+    pairs, edges, enrichment = (run.table(f"demo.{name}.tsv") for name in ("pairs", "leading_edges", "enrichment"))
+    said = Page(figures.partner_table("CD14 monocytes", pairs, edges, best=3)).text
+    first = pairs.iloc[0]
+    mine = edges[(edges["population"] == "CD14 monocytes") & (edges["compound_id"] == first["first_id"])]
+    assert first["first"] in said and mine.loc[mine["set"] == "up", "symbol"].iloc[0] in said and "41 %" in said
+    assert "No other drug adds a gene." in str(figures.partner_table("CD14 monocytes", pairs, edges))
+    said = Page(figures.enrichment_table("CD14 monocytes", enrichment)).text
+    assert "HDAC inhibitor" in said and HOSTILE[2] in said and "drugs drawn at random" in said
+    assert HOSTILE[0] not in said  # its drugs mimic
+    assert figures.reasons("pDC", pairs, edges, enrichment) == ""
+    not_run = enrichment.assign(status="not_run", es=np.nan, null="", reason="No drug annotation was given (--drugs).")
+    assert "No drug annotation was given" in figures.enrichment_table("CD14 monocytes", not_run)
+    assert "No drug reverses" in figures.partner_table("CD14 monocytes", pairs.assign(status="not_paired"), edges)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)

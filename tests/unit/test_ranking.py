@@ -22,7 +22,11 @@ def scores(values: dict, population="B") -> pd.DataFrame:
         rows, columns=["population", "reference", "compound", "compound_id", "cell_line", "dose_um", "time_h", "wtcs"]
     )
     return table.assign(
-        cosine=-table["wtcs"], n_genes=900, tas=np.nan, reason=np.where(table["wtcs"].isna(), "too few genes", "")
+        signature=[f"sig{n}" for n in range(len(table))],
+        cosine=-table["wtcs"],
+        n_genes=900,
+        tas=np.nan,
+        reason=np.where(table["wtcs"].isna(), "too few genes", ""),
     )
 
 
@@ -69,6 +73,7 @@ def test_the_best_signature_supports_the_score():
         scores({"x": [0.2, -0.7, -0.4], "y": [0.1, 0.6, -0.2]}), populations(), ["wtcs"], "wtcs"
     ).set_index("compound")
     assert ranked.loc["x", "best_cell_line"] == "line1" and ranked.loc["y", "best_cell_line"] == "line1"
+    assert ranked["best_signature"].to_dict() == {"x": "sig1", "y": "sig4"}
     assert ranked["n_signatures"].tolist() == [3, 3] and ranked["n_cell_lines"].tolist() == [3, 3]
 
 

@@ -20,6 +20,7 @@ from scperturb_cmap.figures.provenance import (
     record_table,
     version_table,
 )
+from scperturb_cmap.figures.reasons import enrichment_table, partner_table, reasons
 from scperturb_cmap.figures.results import AVERAGE, Results, ranked
 from scperturb_cmap.figures.style import THEME, Html, embed, plain, standalone
 from scperturb_cmap.figures.tables import Column, html_table
@@ -38,6 +39,7 @@ __all__ = [
     "donor_table",
     "drug_table",
     "embed",
+    "enrichment_table",
     "funnel_figure",
     "funnel_table",
     "gene_table",
@@ -48,12 +50,14 @@ __all__ = [
     "mimic_table",
     "notices",
     "parameter_table",
+    "partner_table",
     "plain",
     "population_links",
     "population_section",
     "population_table",
     "question",
     "ranked",
+    "reasons",
     "record_table",
     "remark_list",
     "score_matrix",

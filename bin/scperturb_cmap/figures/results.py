@@ -28,6 +28,15 @@ _NUMBERS = (
     "bytes",
     "pc1",
     "pc2",
+    "fdr",
+    "p_value",
+    "es",
+    "nes",
+    "covered",
+    "gain",
+    "disease_z",
+    "drug_z",
+    "drug_rank",
 )
 
 

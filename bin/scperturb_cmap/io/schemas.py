@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pa
 import pyarrow
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 __all__ = [
-    "COMPOUNDS", "DESIGN", "DRUGS", "FUNNEL", "GENES", "LEFT_OUT", "POPULATIONS", "SCORES",
-    "parquet_writer", "read_scores", "scores_writer",
-    "write_table",
+    "COMPOUNDS", "DESIGN", "DRUGS", "ENRICHMENT", "FUNNEL", "GENES", "LEADING_EDGES", "LEFT_OUT", "PAIRS", "POPULATIONS",
+    "QUERY_GENES", "SCORES", "parquet_writer", "read_scores", "read_tables", "scores_writer", "write_table",
 ]  # fmt: skip
 
 _TEXT = pa.Column(str)
@@ -76,8 +76,8 @@ DRUGS = pa.DataFrameSchema({
     "consensus": _MAYBE_NUMBER, "consensus_rank": _MAYBE_COUNT, "disagreement": _MAYBE_NUMBER, "n_methods": _MAYBE_COUNT,
     "selectivity": _MAYBE_NUMBER, "selectivity_to_best": _MAYBE_NUMBER,
     "n_signatures": _MAYBE_COUNT, "n_cell_lines": _MAYBE_COUNT, "best_reference": _MAYBE_TEXT, "best_cell_line": _MAYBE_TEXT,
-    "best_dose_um": _MAYBE_NUMBER, "best_time_h": _MAYBE_NUMBER, "mechanism": _MAYBE_TEXT, "targets": _MAYBE_TEXT,
-    "clinical_phase": _MAYBE_TEXT,
+    "best_dose_um": _MAYBE_NUMBER, "best_time_h": _MAYBE_NUMBER, "best_signature": _MAYBE_TEXT,
+    **dict.fromkeys(("mechanism", "targets", "clinical_phase"), _MAYBE_TEXT),
     "status": _is("ok", "few_genes", "limited_evidence", "exploratory_evidence", "not_ranked"), "reason": _TEXT,
 }, checks=[
     _reason_given(("ok",)),
@@ -86,6 +86,40 @@ DRUGS = pa.DataFrameSchema({
         error="a rank without a score or the reverse",
     ),
 ])  # fmt: skip
+
+_NUMBER = pa.Column(float, coerce=True)
+
+#: <shard>.query_genes.parquet, between two stages: the genes of the populations' up and down sets.
+QUERY_GENES = pa.DataFrameSchema({
+    **dict.fromkeys(("dataset", "population", "gene_key", "symbol"), _TEXT), "set": _is("up", "down"), "disease_z": _NUMBER,
+}, strict=True)  # fmt: skip
+
+#: ranking/<dataset>.leading_edges.tsv
+LEADING_EDGES = pa.DataFrameSchema({
+    **dict.fromkeys(("dataset", "population", "compound", "compound_id", "signature", "gene_key", "symbol"), _TEXT),
+    "set": _is("up", "down"), "disease_z": _NUMBER, "drug_z": _NUMBER, "drug_rank": _COUNT,
+}, strict=True)  # fmt: skip
+
+#: ranking/<dataset>.pairs.tsv
+PAIRS = pa.DataFrameSchema({
+    "dataset": _TEXT, "population": _TEXT, "rank": _MAYBE_COUNT, "first": _MAYBE_TEXT, "first_id": _MAYBE_TEXT,
+    "second": _MAYBE_TEXT, "second_id": _MAYBE_TEXT, "n_leading_genes": _MAYBE_COUNT, "covered_by_first": _MAYBE_NUMBER,
+    "covered_by_both": _MAYBE_NUMBER, "gain": _MAYBE_NUMBER, "status": _is("ok", "alone", "not_paired"), "reason": _TEXT,
+}, checks=[
+    _reason_given(("ok",)),
+    pa.Check(lambda table: table["second"].notna() == (table["status"] == "ok"), error="a pair without a second drug"),
+], strict=True)  # fmt: skip
+
+#: ranking/<dataset>.enrichment.tsv
+ENRICHMENT = pa.DataFrameSchema({
+    "dataset": _TEXT, "population": _TEXT, "kind": _is("mechanism", "target"), "name": _TEXT, "n_drugs": _COUNT,
+    **dict.fromkeys(("es", "nes", "p_value", "fdr"), _MAYBE_NUMBER), "null": _is("drugs permuted", "reference queries", ""),
+    "leading_drugs": _TEXT, "status": _is("ok", "not_tested", "not_run"), "reason": _TEXT,
+}, checks=[
+    _reason_given(("ok",)),
+    pa.Check(lambda table: table["p_value"].notna() == (table["status"] == "ok"), error="a p-value that is no test's"),
+    pa.Check(lambda table: table["nes"].notna() | (table["reason"] != ""), error="no NES and no reason"),
+], strict=True)  # fmt: skip
 
 
 #: scores/<shard>.scores.parquet; besides these, one column per method, and the p-value of the headline.
@@ -123,7 +157,7 @@ def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
         table.to_parquet(partial, index=False)
     else:
         # A line break inside a name would break the table for the next reader.
-        text = table.select_dtypes("object").columns
+        text = [c for c in table.select_dtypes("object") if table[c].notna().any()]
         table.assign(**{c: table[c].replace(r"[\t\r\n]+", " ", regex=True) for c in text}).to_csv(
             partial, sep="\t", index=False
         )
@@ -165,3 +199,10 @@ def read_scores(paths: Sequence[Path], dataset: str, population: str) -> pd.Data
     wanted = [("dataset", "=", dataset), ("population", "=", population)]
     tables = [pq.read_table(path, filters=wanted).to_pandas() for path in sorted(paths, key=lambda path: path.name)]
     return pd.concat(tables, ignore_index=True)
+
+
+def read_tables(paths: Sequence[Path], schema: pa.DataFrameSchema, dataset: str) -> pd.DataFrame:
+    """Rows of one data set from the Parquet tables of all shards, of which some may be empty."""
+    tables = [pq.read_table(path) for path in sorted(paths)]
+    parts = [t.filter(pc.equal(t["dataset"], dataset)).to_pandas() for t in tables if len(t)]
+    return schema.validate(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(schema.columns)))

@@ -32,7 +32,7 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
     Parameters
     ----------
     scores
-        Scores of signatures (all shards): population, reference, compound, compound_id, cell_line, dose_um, time_h,
+        Scores of signatures (all shards): population, signature, reference, compound, compound_id, cell_line, dose_um, time_h,
         tas, n_genes, reason, one column per method.
     populations
         ``obs`` of the data set's signature set.
@@ -70,7 +70,7 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
         "dataset", "population", "evidence", "rank", "compound", "compound_id", "score", "method", "score_low", "score_high",
         "z", "p_value", "fdr", "effective_n", "p_reason", *per_method, "consensus", "consensus_rank", "disagreement",
         "n_methods", "selectivity", "selectivity_to_best", "n_signatures", "n_cell_lines", "best_reference", "best_cell_line",
-        "best_dose_um", "best_time_h", "status", "reason",
+        "best_dose_um", "best_time_h", "best_signature", "status", "reason",
     ]  # fmt: skip
     result = pd.concat([table.reindex(columns=columns) for table in tables], ignore_index=True)
     result = _add_selectivity(result)
@@ -83,7 +83,7 @@ def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequenc
         *(c for c in per_method if c.startswith("rank")),
     ]
     # Where no population is ranked, columns of names would be numbers.
-    names = ["compound", "compound_id", "best_reference", "best_cell_line"]
+    names = ["compound", "compound_id", "best_reference", "best_cell_line", "best_signature"]
     return result.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(names, object))
 
 
@@ -148,7 +148,7 @@ def _rank(mine: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataF
     # A score of 0 has no direction, so nothing supports it.
     signed = mine[headline] * np.sign(drugs.map(ranked["score"])).replace(0, np.nan)
     best = mine.loc[signed.dropna().groupby(drugs).idxmax()].set_index("compound_id")
-    for column in ("reference", "cell_line", "dose_um", "time_h"):
+    for column in ("reference", "cell_line", "dose_um", "time_h", "signature"):
         ranked[f"best_{column}"] = best[column]
 
     missing = ranked["score"].isna()
