@@ -12,9 +12,21 @@ def build_parser():
     parser = base_parser(__doc__)
     parser.add_argument("--signatures", type=Path, required=True, help="signature set of the data set (h5ad)")
     parser.add_argument("--scores", type=Path, nargs="+", required=True, help="scores of all shards (parquet)")
+    parser.add_argument(
+        "--reference-queries", type=Path, nargs="*", default=[], help="their scores, all shards (parquet)"
+    )
+    parser.add_argument(
+        "--resamples", type=Path, nargs="*", default=[], help="scores of resampled donors, all shards (parquet)"
+    )
     parser.add_argument("--drugs", type=Path, help="drug annotation")
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
     parser.add_argument("--headline", default="wtcs", help="the score that decides the rank")
+    parser.add_argument(
+        "--aggregation",
+        default="z",
+        choices=["z", "maxq", "mean", "best", "srges"],
+        help="how signatures make a drug's score",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the permutations")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
@@ -25,8 +37,12 @@ def rank_drugs(args: Namespace) -> None:
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.signature_set import read_signature_set
     from scperturb_cmap.io.tables import read_text_table
+    from scperturb_cmap.io.wide_scores import WideScores
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
+
+    def wide_scores(paths):
+        return WideScores(paths) if paths else None
 
     methods = list(dict.fromkeys(args.methods.split(",")))
     if args.headline not in methods:
@@ -41,14 +57,18 @@ def rank_drugs(args: Namespace) -> None:
     signatures = read_signature_set(args.signatures)
     populations = signatures.obs.reset_index(drop=True)
     dataset = populations["dataset"].iloc[0]
-    scores = schemas.read_scores(args.scores, dataset)
     annotation = ranking.harmonise_annotation(read_text_table(args.drugs), args.drugs.name) if args.drugs else None
-    drugs = ranking.annotate(ranking.rank_drugs(scores, populations, methods, args.headline), annotation)
-    populations = ranking.describe_populations(signatures, scores, drugs)
+    ranked = ranking.rank_drugs(
+        lambda population: schemas.read_scores(args.scores, dataset, population), populations, methods, args.headline,
+        aggregation=args.aggregation, reference_queries=wide_scores(args.reference_queries), resamples=wide_scores(args.resamples),
+    )  # fmt: skip
+    drugs = ranking.annotate(ranked.drugs, annotation)
+    populations = ranking.describe_populations(signatures, ranked.connections, drugs)
 
     schemas.write_table(drugs, schemas.DRUGS, args.out / f"{dataset}.drugs.tsv")
     schemas.write_table(drugs, schemas.DRUGS, args.out / f"{dataset}.drugs.parquet")
-    enriched = ranking.enrich_ranking(drugs, annotation, seed=args.seed)
+    schemas.write_connections(ranked.connections, args.out / f"{dataset}.connections.parquet")
+    enriched = ranking.enrich_ranking(drugs, annotation, ranked.null, seed=args.seed)
     schemas.write_table(enriched, schemas.ENRICHMENT, args.out / f"{dataset}.enrichment.tsv")
     schemas.write_table(populations, schemas.POPULATIONS, args.out / f"{dataset}.populations.tsv")
     unranked = drugs[drugs["rank"].isna()]

@@ -8,7 +8,7 @@ from scipy import stats
 from scperturb_cmap.ranking.matching import FEWEST_DRUGS, match_signatures, normal_scores
 from scperturb_cmap.ranking.significance import FEWEST_QUERIES, drug_reach, drug_significance
 
-N_DRUGS, N_RUNS, N_QUERIES = 300, 100, 120
+N_DRUGS, N_RUNS, N_QUERIES = 300, 100, 80
 
 
 def simulate(seed, rho, *, reversers=0, effect=0.0, atom=0.0, by_strength=False) -> tuple[pd.DataFrame, np.ndarray]:
@@ -39,7 +39,7 @@ def simulate(seed, rho, *, reversers=0, effect=0.0, atom=0.0, by_strength=False)
 def test_of(table: pd.DataFrame, queries: np.ndarray | None = None) -> pd.DataFrame:
     if queries is None:
         queries = np.random.default_rng(0).normal(size=(FEWEST_QUERIES, len(table)))
-    reach = drug_reach(table, [([""] * len(queries), queries)], by=["cell_line"])
+    reach, _ = drug_reach(table, [([""] * len(queries), queries)], by=["cell_line"])
     return drug_significance(table, "score", reach, by=["cell_line"])
 
 
@@ -61,7 +61,7 @@ test_of.__test__ = False  # not a test
 )
 def test_p_values_of_planted_nulls_are_uniform(about):
     """Kolmogorov-Smirnov in 100 runs; equal scores are put in random order first (seeded), or p would have steps."""
-    uniform, many, one, far = [], [], [], []
+    uniform, many, one, far, called = [], [], [], [], []
     for seed in range(N_RUNS):
         table, queries = simulate(seed, **about)
         table["score"] += np.random.default_rng(seed).normal(0, 1e-9, len(table))
@@ -70,13 +70,14 @@ def test_p_values_of_planted_nulls_are_uniform(about):
         many.append((found["p_value"] < 0.05)[found["n_signatures"] >= 20].mean())
         one.append((found["p_value"] < 0.05)[found["n_signatures"] == 1].mean())
         far.append((found["p_value"] < 0.001).mean())
+        called.append((found["fdr"] <= 0.1).any())  # whatever is found is false
     print(
         f"\n{about}: uniform in {np.mean(uniform):.0%}; p < 0.05: {np.mean(many):.3f} of drugs with 20 or more signatures,"
-        f" {np.mean(one):.3f} with one; p < 0.001: {np.mean(far):.4f}"
+        f" {np.mean(one):.3f} with one; p < 0.001: {np.mean(far):.4f}; FDR {np.mean(called):.2f} at 0.1"
     )
     assert np.mean(uniform) >= 0.95
     assert np.mean(many) < 0.065 and np.mean(one) < 0.06
-    assert np.mean(far) < 0.004
+    assert np.mean(far) < 0.004 and np.mean(called) <= 0.12
 
 
 @pytest.mark.parametrize(("rho", "share"), [(0.0, (0.03, 0.07)), (0.1, (0.12, 0.4)), (0.25, (0.2, 0.5))])
@@ -112,9 +113,6 @@ def test_random_groups_of_single_signatures_would_not_do(rho, share):
         ({"rho": 0.5, "by_strength": True, "reversers": 10, "effect": 2.5}, 0.2),
         ({"rho": 0.25, "atom": 0.4, "reversers": 10, "effect": 2.5}, 0.2),
         ({"rho": (0.0, 0.5), "reversers": 2, "effect": 2.5}, 0.2),
-        ({"rho": 0.1}, None),
-        ({"rho": (0.0, 0.5)}, None),
-        ({"rho": 0.5, "by_strength": True}, None),
     ],
     ids=str,
 )
@@ -125,9 +123,9 @@ def test_false_discoveries_are_as_few_as_promised(about, power):
         called = (found["fdr"] <= 0.1).to_numpy()
         true = np.arange(N_DRUGS) < about.get("reversers", 0)
         false.append((called & ~true).sum() / max(called.sum(), 1))
-        found_of.append(called[true].mean() if power is not None else 0)
+        found_of.append(called[true].mean())
     print(f"\n{about}: FDR {np.mean(false):.3f} at 0.1, power {np.mean(found_of):.2f}")
-    assert np.mean(false) <= 0.12 and np.mean(found_of) >= (power or 0)
+    assert np.mean(false) <= 0.12 and np.mean(found_of) >= power
 
 
 def test_neither_many_weak_nor_one_strong_signature_helps():
@@ -175,7 +173,7 @@ def test_a_rank_by_hand():
     np.testing.assert_allclose(stats.norm.cdf(x[:2]), [5 / 23, 1 / 23])
     found = test_of(table.assign(score=score))
     np.testing.assert_allclose(found["p_two_sided"], 2 * np.minimum(found["p_value"], 1 - found["p_value"]))
-    assert (found["effective_n"].round(1) == 1).all() and (found["n_matched"] == 1).all()
+    assert found["effective_n"].max() / found["effective_n"].min() < 1.001 and (found["n_matched"] == 1).all()
     np.testing.assert_allclose(found["fdr"], stats.false_discovery_control(found["p_value"]))
 
 
@@ -199,13 +197,13 @@ def test_ranks_are_those_of_a_plain_count():
 
 def test_queries_of_the_drug_itself_and_their_sign_do_not_count():
     table, queries = simulate(1, 0.2)
-    reach = drug_reach(table, [([""] * N_QUERIES, queries)], by=["cell_line"])
-    turned = drug_reach(table, [([""] * 50, -queries[:50]), ([""] * 70, queries[50:])], by=["cell_line"])
+    reach, _ = drug_reach(table, [([""] * N_QUERIES, queries)], by=["cell_line"])
+    turned, _ = drug_reach(table, [([""] * 50, -queries[:50]), ([""] * 30, queries[50:])], by=["cell_line"])
     pd.testing.assert_frame_equal(turned, reach)
-    own = ["drug 003"] * 20 + [""] * 100
+    own = ["drug 003"] * 20 + [""] * 60
     queries[:20, (table["compound_id"] == "drug 003").to_numpy()] = 99
-    without = drug_reach(table, [(own, queries)], by=["cell_line"])
-    assert without.loc["drug 003", "n_queries"] == 100
+    without, calibrated = drug_reach(table, [(own, queries)], by=["cell_line"])
+    assert without.loc["drug 003", "n_queries"] == 60 and calibrated.loc["drug 003"].isna().sum() == 20
     assert without.loc["drug 003", "variance"] == pytest.approx(reach.loc["drug 003", "variance"], rel=0.3)
 
 

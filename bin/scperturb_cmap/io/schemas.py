@@ -1,6 +1,6 @@
 """The contract of every published table, and the one way to write one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 __all__ = [
-    "COMPOUNDS", "DESIGN", "DRUGS", "ENRICHMENT", "FUNNEL", "GENES", "LEADING_EDGES", "LEFT_OUT", "PAIRS", "POPULATIONS",
-    "QUERY_GENES", "SCORES", "parquet_writer", "read_scores", "read_tables", "scores_writer", "write_table",
+    "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "ENRICHMENT", "FUNNEL", "GENES", "LEADING_EDGES", "LEFT_OUT", "PAIRS", "POPULATIONS",
+    "QUERY_GENES", "SCORES", "parquet_writer", "read_scores", "read_tables", "scores_writer", "write_connections",
+    "write_table",
 ]  # fmt: skip
 
 _TEXT = pa.Column(str)
@@ -71,8 +72,11 @@ POPULATIONS = pa.DataFrameSchema({
 #: ranking/<dataset>.drugs.tsv; besides these, score_<method> and rank_<method> for every chosen method.
 DRUGS = pa.DataFrameSchema({
     "dataset": _TEXT, "population": _TEXT, "evidence": _TEXT, "rank": _MAYBE_COUNT, "compound": _MAYBE_TEXT,
-    "compound_id": _MAYBE_TEXT, "score": _MAYBE_NUMBER, "method": _TEXT, "score_low": _MAYBE_NUMBER, "score_high": _MAYBE_NUMBER,
-    "z": _MAYBE_NUMBER, "p_value": _MAYBE_NUMBER, "fdr": _MAYBE_NUMBER, "effective_n": _MAYBE_NUMBER, "p_reason": _TEXT,
+    "compound_id": _MAYBE_TEXT, "score": _MAYBE_NUMBER, "method": _TEXT, "scored_by": _MAYBE_TEXT,
+    **dict.fromkeys(("score_low", "score_high", "rank_low", "rank_high", "top_share"), _MAYBE_NUMBER),
+    "n_resamples": _MAYBE_COUNT, "interval": _MAYBE_TEXT,
+    **dict.fromkeys(("p_value", "fdr", "effective_n"), _MAYBE_NUMBER), "p_reason": _TEXT,
+    **dict.fromkeys(("ncs", "tau"), _MAYBE_NUMBER), "norm_reason": _TEXT,
     "consensus": _MAYBE_NUMBER, "consensus_rank": _MAYBE_COUNT, "disagreement": _MAYBE_NUMBER, "n_methods": _MAYBE_COUNT,
     "selectivity": _MAYBE_NUMBER, "selectivity_to_best": _MAYBE_NUMBER,
     "n_signatures": _MAYBE_COUNT, "n_cell_lines": _MAYBE_COUNT, "best_reference": _MAYBE_TEXT, "best_cell_line": _MAYBE_TEXT,
@@ -121,6 +125,15 @@ ENRICHMENT = pa.DataFrameSchema({
     pa.Check(lambda table: table["nes"].notna() | (table["reason"] != ""), error="no NES and no reason"),
 ], strict=True)  # fmt: skip
 
+
+#: ranking/<dataset>.connections.parquet
+CONNECTIONS = {
+    **dict.fromkeys(
+        ("dataset", "population", "signature", "reference", "compound", "compound_id", "cell_line"), "string"
+    ),
+    **dict.fromkeys(("dose_um", "time_h", "tas", "score", "ncs", "tau", "p_value", "fdr"), "float64"),
+    **dict.fromkeys(("fdr_null", "status", "reason", "norm_reason"), "string"),
+}
 
 #: scores/<shard>.scores.parquet; besides these, one column per method, and the p-value of the headline.
 SCORES = {
@@ -171,6 +184,14 @@ def parquet_writer(schema: pyarrow.Schema, path: Path) -> Iterator[pq.ParquetWri
     with pq.ParquetWriter(partial, schema) as writer:
         yield writer
     partial.rename(path)
+
+
+def write_connections(tables: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write the single pairs of each population of a data set (:data:`CONNECTIONS`) as Parquet."""
+    schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in CONNECTIONS.items()])
+    with parquet_writer(schema, path) as writer:
+        for table in tables:
+            writer.write_table(pyarrow.Table.from_pandas(table, schema=schema, preserve_index=False))
 
 
 @contextmanager

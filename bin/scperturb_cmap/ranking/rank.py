@@ -1,17 +1,23 @@
 """Rank drugs by how strongly they reverse a population's signature."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.ranking.aggregation import consensus, maxq
+from scperturb_cmap.io.wide_scores import WideScores
+from scperturb_cmap.ranking.aggregation import aggregate, consensus, maxq
+from scperturb_cmap.ranking.background import ReferenceQueries, resampled_scores
+from scperturb_cmap.ranking.connections import VEHICLE, describe_connections
+from scperturb_cmap.ranking.intervals import rank_intervals
+from scperturb_cmap.ranking.matching import match_signatures
 from scperturb_cmap.ranking.selectivity import selectivity
-from scperturb_cmap.ranking.significance import drug_significance
+from scperturb_cmap.ranking.significance import drug_significance, matched_means
 from scperturb_cmap.utils.names import ALL_CELLS
 
-__all__ = ["FEW_CHANGED", "FEW_GENES", "describe_populations", "rank_drugs"]
+__all__ = ["FEW_CHANGED", "FEW_GENES", "Ranking", "describe_populations", "rank_drugs"]
 
 #: With fewer genes in common than two sets of 150, every gene is in a set, whether it changes or not.
 FEW_GENES = 300
@@ -26,65 +32,123 @@ _WEAK = {
 }
 
 
-def rank_drugs(scores: pd.DataFrame, populations: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataFrame:
-    """Rank the drugs for every population of one data set.
+class Ranking(NamedTuple):
+    """Ranking of one data set.
 
     Parameters
     ----------
-    scores
-        Scores of signatures (all shards): population, signature, reference, compound, compound_id, cell_line, dose_um, time_h,
-        tas, n_genes, reason, one column per method.
+    drugs
+        One row per population and drug, ordered by rank (1 = most negative score = strongest reversal; equal scores share
+        the better rank); one row with status "not_ranked" and a reason for a population without ranking.
+    connections
+        For each ranked population, one row per signature: its headline score, NCS, tau, p-value and FDR.
+    null
+        Drugs x reference queries: the score each drug has under queries that have nothing to do with the disease; None where
+        scores are no z.
+    """
+
+    drugs: pd.DataFrame
+    connections: list[pd.DataFrame]
+    null: pd.DataFrame | None
+
+
+def rank_drugs(
+    read_scores: Callable[[str], pd.DataFrame], populations: pd.DataFrame, methods: Sequence[str], headline: str, *,
+    aggregation: str = "z", reference_queries: WideScores | None = None, resamples: WideScores | None = None,
+) -> Ranking:  # fmt: skip
+    """Rank the drugs for every population of one data set; the scores of one population are in memory at a time.
+
+    Parameters
+    ----------
+    read_scores
+        Population -> scores of signatures (all shards): signature, reference, compound, compound_id, pert_type, cell_line,
+        dose_um, time_h, tas, n_genes, n_changed, status, reason, p_value (of the pair), one column per method. Vehicles
+        (pert_type ctl_vehicle) are no drugs; they serve as the null of single pairs.
     populations
         ``obs`` of the data set's signature set.
     methods
         Score columns.
     headline
         The method that decides rank and score.
+    aggregation
+        How a drug's signatures make its score: "z" (:func:`~scperturb_cmap.ranking.significance.drug_significance`), or one
+        of :data:`~scperturb_cmap.ranking.aggregation.AGGREGATIONS` or "srges". Where there is no z (few drugs, few
+        reference queries), maxq takes its place and ``scored_by`` says so.
+    reference_queries, resamples
+        Headline scores of reference queries, and of the populations with other donors.
 
     Returns
     -------
-    One row per population and drug, ordered by rank (1 = most negative score = strongest reversal; equal scores share the
-    better rank); one row with status "not_ranked" and a reason for a population without ranking. See docs/output.md.
+    See :class:`Ranking` and docs/output.md.
     """
-    tables = []
-    by_population = dict(list(scores.groupby("population", observed=True)))
+    results, connections, null = [], [], None
+    reach = _Reach(reference_queries)
     for obs in populations.itertuples():
-        names = {"dataset": obs.dataset, "population": obs.population, "evidence": obs.evidence}
-        mine = by_population.get(obs.population)
-        if obs.status == "skipped":
+        names = {"dataset": obs.dataset, "population": obs.population, "evidence": obs.evidence, "method": headline}
+        every = read_scores(obs.population) if obs.status != "skipped" else None
+        if every is None:
             ranked = _not_ranked(obs.reason)
-        elif mine is None or mine[headline].isna().all():
-            why = "no reference signatures" if mine is None else mine["reason"].iloc[0]
+        elif every.empty or every[headline].isna().all():
+            why = "no reference signatures" if every.empty else every["reason"].iloc[0]
             ranked = _not_ranked(f"No score could be computed ({why}).")
         else:
-            ranked = _rank(mine, methods, headline)
+            described = describe_connections(every, headline, reach.queries(every))
+            mine = described[described["pert_type"] != VEHICLE].reset_index(drop=True)
+            table, calibrated = reach.of(every, mine[headline])
+            ranked = _rank(mine, methods, headline, aggregation, table)
+            other = resampled_scores(resamples, mine, obs.dataset, obs.population) if resamples else ()
+            ranked = ranked.join(_donor_intervals(mine, headline, ranked["scored_by"].iloc[0], table, other))
+            ranked = ranked.rename_axis("compound_id").reset_index().sort_values(["rank", "compound_id"])
+            null = calibrated if ranked["scored_by"].iloc[0] == "z" else null
             if obs.effect != "set":
                 _mark_few_genes(ranked, mine[mine[headline].notna()])
             if obs.evidence in _WEAK:
                 done = ranked["status"] != "not_ranked"
                 ranked.loc[done, "status"] = f"{obs.evidence}_evidence"
                 ranked.loc[done, "reason"] = (_WEAK[obs.evidence] + " " + ranked.loc[done, "reason"]).str.strip()
-        tables.append(ranked.assign(**names, method=headline))
+            connections.append(mine.assign(dataset=obs.dataset, population=obs.population, score=mine[headline]))
+        results.append(ranked.assign(**names))
     per_method = [f"{what}_{method}" for method in methods for what in ("score", "rank")]
     columns = [
-        "dataset", "population", "evidence", "rank", "compound", "compound_id", "score", "method", "score_low", "score_high",
-        "z", "p_value", "fdr", "effective_n", "p_reason", *per_method, "consensus", "consensus_rank", "disagreement",
-        "n_methods", "selectivity", "selectivity_to_best", "n_signatures", "n_cell_lines", "best_reference", "best_cell_line",
+        "dataset", "population", "evidence", "rank", "compound", "compound_id", "score", "method", "scored_by", "score_low",
+        "score_high", "rank_low", "rank_high", "top_share", "n_resamples", "interval", "p_value", "fdr", "effective_n",
+        "p_reason", "ncs", "tau", "norm_reason", *per_method, "consensus", "consensus_rank", "disagreement", "n_methods",
+        "selectivity", "selectivity_to_best", "n_signatures", "n_cell_lines", "best_reference", "best_cell_line",
         "best_dose_um", "best_time_h", "best_signature", "status", "reason",
     ]  # fmt: skip
-    result = pd.concat([table.reindex(columns=columns) for table in tables], ignore_index=True)
+    result = pd.concat([table.reindex(columns=columns) for table in results], ignore_index=True)
     result = _add_selectivity(result)
-    counts = [
-        "rank",
-        "consensus_rank",
-        "n_methods",
-        "n_signatures",
-        "n_cell_lines",
-        *(c for c in per_method if c.startswith("rank")),
-    ]
+    ranks = [c for c in per_method if c.startswith("rank")]
+    counts = ["rank", "consensus_rank", "n_methods", "n_signatures", "n_cell_lines", "n_resamples", *ranks]
     # Where no population is ranked, columns of names would be numbers.
-    names = ["compound", "compound_id", "best_reference", "best_cell_line", "best_signature"]
-    return result.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(names, object))
+    texts = ["compound", "compound_id", "scored_by", "interval", "best_reference", "best_cell_line", "best_signature"]
+    result = result.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(texts, object))
+    return Ranking(result, connections, null)
+
+
+class _Reach:
+    """Reach of the drugs, measured once for all populations with scores for the same signatures."""
+
+    def __init__(self, wide: WideScores | None):
+        self._wide, self._queries = wide, None
+        self._key, self._found = None, None
+
+    def queries(self, every: pd.DataFrame) -> ReferenceQueries | None:
+        """The reference queries, in the order of a population's scores."""
+        if self._wide is not None and self._wide.queries and (self._queries is None or not self._queries.fits(every)):
+            self._queries, self._key = ReferenceQueries(self._wide, every), None
+        return self._queries
+
+    def of(self, every: pd.DataFrame, scores: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Reach of the drugs by the treatments that have a score, and their calibrated scores under each query."""
+        queries = self.queries(every)
+        if queries is None:
+            return pd.DataFrame(columns=["variance", "df", "n_queries"], dtype=float), None
+        rows = (every["pert_type"] != VEHICLE).to_numpy()
+        rows[rows] = scores.notna().to_numpy()
+        if self._key != rows.tobytes():
+            self._key, self._found = rows.tobytes(), queries.reach(rows)
+        return self._found
 
 
 def describe_populations(signatures: ad.AnnData, scores: pd.DataFrame, drugs: pd.DataFrame) -> pd.DataFrame:
@@ -125,19 +189,26 @@ def describe_populations(signatures: ad.AnnData, scores: pd.DataFrame, drugs: pd
     return populations.astype(dict.fromkeys(text, str))
 
 
-def _rank(mine: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataFrame:
-    """Ranking of one population; drugs without a headline score come last, with the reason."""
+def _rank(
+    mine: pd.DataFrame, methods: Sequence[str], headline: str, aggregation: str, reach: pd.DataFrame
+) -> pd.DataFrame:
+    """Ranking of one population, index = drug; drugs without a score have no rank, but a reason."""
     drugs = mine["compound_id"]
-    ranked = maxq(mine[headline], drugs)
+    tested = drug_significance(mine, headline, reach).rename(columns={"reason": "p_reason"})
+    by = aggregation if aggregation != "z" or tested["z"].notna().any() else "maxq"
+    ranked = pd.DataFrame({"score": tested["z"] if by == "z" else aggregate(by, mine, headline)["score"]})
+    ranked["scored_by"] = by
+    ranked["rank"] = ranked["score"].rank(method="min")
     for method in methods:
-        score = ranked["score"] if method == headline else maxq(mine[method], drugs)["score"]
-        ranked[f"score_{method}"] = score
-        ranked[f"rank_{method}"] = score.rank(method="min")
+        ranked[f"score_{method}"] = maxq(mine[method], drugs)["score"]
+        ranked[f"rank_{method}"] = ranked[f"score_{method}"].rank(method="min")
     ranked = ranked.join(consensus(ranked, methods))
-    tested = drug_significance(mine, headline).rename(columns={"reason": "p_reason"})
-    ranked = ranked.join(tested[["z", "p_value", "fdr", "effective_n", "p_reason"]])
+    ranked = ranked.join(tested[["p_value", "fdr", "effective_n", "p_reason"]])
+    for column in ("ncs", "tau"):
+        ranked[column] = maxq(mine[column], drugs)["score"]
     by_drug = mine.groupby(drugs.to_numpy(), sort=True)
-    ranked["rank"] = ranked[f"rank_{headline}"]
+    lost = ranked["ncs"].isna() | ranked["tau"].isna()
+    ranked["norm_reason"] = by_drug["norm_reason"].max().where(lost, "")
     ranked["compound"] = by_drug["compound"].first()
     ranked["n_signatures"] = by_drug[headline].count()
     scored = mine[mine[headline].notna() & (mine["cell_line"] != "")]
@@ -152,9 +223,29 @@ def _rank(mine: pd.DataFrame, methods: Sequence[str], headline: str) -> pd.DataF
         ranked[f"best_{column}"] = best[column]
 
     missing = ranked["score"].isna()
+    unscored = by_drug["reason"].first()
     ranked["status"] = np.where(missing, "not_ranked", "ok")
-    ranked["reason"] = by_drug["reason"].first().where(missing, "")
-    return ranked.rename_axis("compound_id").reset_index().sort_values(["rank", "compound_id"])
+    ranked["reason"] = unscored.where(unscored != "", ranked["p_reason"]).where(missing, "")
+    return ranked
+
+
+def _donor_intervals(
+    mine: pd.DataFrame, headline: str, by: str, reach: pd.DataFrame, resamples: Iterable[tuple[list[str], np.ndarray]]
+) -> pd.DataFrame:
+    """Score and rank of each drug over resamples of the donors."""
+    names, tables = [], []
+    matched = match_signatures(mine) if by == "z" else None
+    for part, scores in resamples:
+        names += part
+        if by == "z":
+            drugs = mine["compound_id"].iloc[np.unique(matched.drug, return_index=True)[1]].to_numpy()
+            means = pd.DataFrame(matched_means(scores, matched).T, drugs)
+            tables.append(means.div(np.sqrt(reach["variance"].reindex(drugs)), axis=0))
+        else:
+            tables += [aggregate(by, mine.assign(**{headline: one}), headline)["score"] for one in scores]
+    drugs = pd.Index(np.sort(mine["compound_id"].unique()))
+    wide = pd.concat(tables, axis=1) if tables else pd.DataFrame(index=drugs)
+    return rank_intervals(wide.reindex(drugs).set_axis(pd.Index(names, dtype=object), axis=1))
 
 
 def _add_selectivity(result: pd.DataFrame) -> pd.DataFrame:

@@ -41,14 +41,14 @@ def matched_means(values: np.ndarray, matched: Matched) -> np.ndarray:
 def drug_reach(
     table: pd.DataFrame, queries: Iterable[tuple[Sequence[str], np.ndarray]], *,
     by: Sequence[str] = ("reference", "cell_line"),
-) -> pd.DataFrame:  # fmt: skip
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     r"""How far each drug's mean normal score lies from 0 under queries that have nothing to do with it.
 
     Signatures of one drug are alike, and drugs such as inhibitors of HDAC or HSP90 change so much that they reach far under
     any query, in one direction or the other. Both widen a drug's distribution, and both are measured here rather than
     modelled: V = mean over reference queries of the squared mean normal score. Squared, for a query and its opposite are
     equally good, so the mean is 0. Queries of the drug itself are left out. V is an estimate; its logarithm is shrunken
-    towards a straight line in log n (n = signatures of the drug) by as much as differences from it are chance (Smyth 2004).
+    towards a parabola in log n (n = signatures of the drug) by as much as differences from it are chance (Smyth 2004).
 
     Parameters
     ----------
@@ -61,8 +61,11 @@ def drug_reach(
 
     Returns
     -------
-    Index compound_id; columns variance, df (degrees of freedom it is worth; the same for all drugs), n_queries (that
-    gave a mean). Missing with fewer than :data:`FEWEST_QUERIES`.
+    reach
+        Index compound_id; columns variance, df (degrees of freedom it is worth; the same for all drugs), n_queries (that
+        gave a mean). Missing with fewer than :data:`FEWEST_QUERIES`.
+    calibrated
+        Drugs x queries: mean / sqrt(variance), what scores are by chance; missing for a drug's own queries.
 
     References
     ----------
@@ -74,7 +77,7 @@ def drug_reach(
     >>> rng = np.random.default_rng(0)
     >>> table = pd.DataFrame({"compound_id": np.repeat([f"drug {n}" for n in range(50)], 4), "cell_line": "A", "tas": np.nan})
     >>> queries = [([""] * 60, rng.normal(size=(60, 200)))]
-    >>> drug_reach(table, queries, by=["cell_line"])["variance"].mean().round(2).item()
+    >>> drug_reach(table, queries, by=["cell_line"])[0]["variance"].mean().round(2).item()
     0.25
     """
     matched = match_signatures(table, by)
@@ -89,19 +92,23 @@ def drug_reach(
     n = (~np.isnan(mean)).sum(axis=0)
     reach = pd.DataFrame({"variance": np.nan, "df": np.nan, "n_queries": n}, index=names)
     enough = n >= FEWEST_QUERIES
-    if not enough.any():
-        return reach
-    mean = mean[:, enough]
-    variance = pd.Series(np.nanmean(mean**2, axis=0))
+    if enough.any():
+        reach.loc[enough, "variance"], reach.loc[enough, "df"] = _variances(
+            mean[:, enough], np.bincount(matched.drug)[enough]
+        )
+    return reach, pd.DataFrame(mean.T / np.sqrt(reach["variance"].to_numpy())[:, None], names)
+
+
+def _variances(mean: np.ndarray, n_signatures: np.ndarray) -> tuple[np.ndarray, float]:
+    """Mean square of each drug over queries (n_queries, n_drugs), shrunken, and the degrees of freedom it is worth."""
+    variance = np.nanmean(mean**2, axis=0)
     # Queries are alike, too: so many independent ones would be worth as much (participation ratio).
-    scaled = np.nan_to_num(mean / np.sqrt(variance.to_numpy()))
+    scaled = np.nan_to_num(mean / np.sqrt(variance))
     product = scaled @ scaled.T
     size = np.sqrt(np.diag(product))
     with np.errstate(invalid="ignore"):
         independent = len(product) ** 2 / np.nansum((product / size / size[:, None]) ** 2)
-    signatures = np.bincount(matched.drug)[enough]
-    reach.loc[enough, "variance"], reach.loc[enough, "df"] = _shrunken(variance, independent, np.log(signatures))
-    return reach
+    return _shrunken(variance, independent, np.log(n_signatures))
 
 
 def drug_significance(
@@ -146,7 +153,7 @@ def drug_significance(
     >>> table = pd.DataFrame({"compound_id": np.repeat([f"drug {n}" for n in range(50)], 4), "cell_line": ["A", "B"] * 100})
     >>> table["wtcs"] = rng.normal(size=200) - 3 * (table["compound_id"] == "drug 7")
     >>> table["tas"] = np.nan
-    >>> reach = drug_reach(table, [([""] * 60, rng.normal(size=(60, 200)))], by=["cell_line"])
+    >>> reach, _ = drug_reach(table, [([""] * 60, rng.normal(size=(60, 200)))], by=["cell_line"])
     >>> found = drug_significance(table, "wtcs", reach, by=["cell_line"])
     >>> found.index[found["fdr"] < 0.1].tolist(), found.loc["drug 7", "z"].round(1).item()
     (['drug 7'], 0.0005)
@@ -166,20 +173,20 @@ def drug_significance(
     return _complete(result, scored["compound_id"].nunique())
 
 
-def _shrunken(variances: pd.Series, df: float, covariate: np.ndarray) -> tuple[np.ndarray, float]:
-    """Variances shrunk towards a straight line in a covariate (logarithms), and the degrees of freedom of the result.
+def _shrunken(variances: np.ndarray, df: float, covariate: np.ndarray) -> tuple[np.ndarray, float]:
+    """Variances shrunk towards a parabola in a covariate (logarithms), and the degrees of freedom of the result.
 
-    Smyth 2004, doi:10.2202/1544-6115.1027, section 6.2, with the line as in limma's trend.
+    Smyth 2004, doi:10.2202/1544-6115.1027, section 6.2, with the trend as in limma.
     """
-    logs = np.log(variances.to_numpy()) - special.digamma(df / 2) + np.log(df / 2)
-    model = np.column_stack([np.ones(len(logs)), covariate])
+    logs = np.log(variances) - special.digamma(df / 2) + np.log(df / 2)
+    model = np.vander(covariate, 3)
     middle = model @ np.linalg.lstsq(model, logs, rcond=None)[0]
     free = max(len(logs) - np.linalg.matrix_rank(model), 1)
     more = ((logs - middle) ** 2).sum() / free - special.polygamma(1, df / 2)
-    # The degrees of freedom the line is worth: trigamma(half of them) = what chance does not explain.
+    # The degrees of freedom the trend is worth: trigamma(half of them) = what chance does not explain.
     half = np.exp(brentq(lambda log: special.polygamma(1, np.exp(log)) - max(more, 1e-6), -9, 14))
     prior = np.exp(middle + special.digamma(half) - np.log(half))
-    return (2 * half * prior + df * variances.to_numpy()) / (2 * half + df), 2 * half + df
+    return (2 * half * prior + df * variances) / (2 * half + df), 2 * half + df
 
 
 def _complete(result: pd.DataFrame, scored: int) -> pd.DataFrame:
