@@ -6,11 +6,12 @@ compiler turns into vector instructions.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numba import njit, prange
 
+from scperturb_cmap.scoring.dense_walk import MOST_DENSE_GENES, dense_scores
 from scperturb_cmap.utils.ranks import MOST_GENES, descending_ranks
 
 __all__ = ["TIE", "RankIndex"]
@@ -50,15 +51,16 @@ class RankIndex:
         self.n_signatures, self.n_genes = np.shape(values)
         if self.n_genes > MOST_GENES:
             raise ValueError(f"{self.n_genes} genes, at most {MOST_GENES} fit the index.")
+        self.values = np.ascontiguousarray(values)
+        self.ranks = descending_ranks(values) if ranks is None else np.ascontiguousarray(ranks)
+
+    @cached_property
+    def _tiles(self):
         tiles = -(-self.n_signatures // _LANES)
-        self._ranks = np.zeros((tiles, self.n_genes, _LANES), np.uint16)
-        self._weights = np.zeros((tiles, self.n_genes, _LANES), np.float32)
-        _fill(
-            descending_ranks(values) if ranks is None else ranks,
-            np.ascontiguousarray(values),
-            self._ranks,
-            self._weights,
-        )
+        _ranks = np.zeros((tiles, self.n_genes, _LANES), np.uint16)
+        _weights = np.zeros((tiles, self.n_genes, _LANES), np.float32)
+        _fill(self.ranks, self.values, _ranks, _weights)
+        return _ranks, _weights
 
     def enrichment_scores(self, sets: Sequence[np.ndarray]) -> np.ndarray:
         """Enrichment of each set towards the top (positive) or the bottom (negative) of each signature.
@@ -78,11 +80,17 @@ class RankIndex:
         sizes, which = np.unique(lengths, return_inverse=True)
         networks = [_network(int(size)) for size in sizes]
         bounds = np.concatenate([[0], np.cumsum([len(network) for network in networks])]).astype(np.int64)
-        scores = np.zeros((len(sets), self._ranks.shape[0] * _LANES), np.float32)
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        if len(sets) and _dense_pays(len(sets), len(genes), self.n_genes):
+            return dense_scores(self.values, self.ranks, genes, starts, TIE)
+        scores = np.zeros((len(sets), self._tiles[0].shape[0] * _LANES), np.float32)
         if len(sets):
-            starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-            _enrich(self._ranks, self._weights, genes, starts, np.concatenate(networks), bounds, which, scores)
+            _enrich(*self._tiles, genes, starts, np.concatenate(networks), bounds, which, scores)
         return scores[:, : self.n_signatures]
+
+
+def _dense_pays(n_sets, n_tags, n_genes):
+    return n_genes <= MOST_DENSE_GENES and n_genes * (-(-n_sets // 8) * 8) <= 16 * n_tags
 
 
 @lru_cache(maxsize=64)
