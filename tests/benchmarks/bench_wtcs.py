@@ -21,7 +21,7 @@ from scperturb_cmap.scoring.rank_index import RankIndex  # noqa: E402
 
 QUERIES, TAGS = 20, 150
 #: Genes -> signatures.
-SIZES = {978: 4096, 12_328: 768}
+SIZES = {978: 2048, 12_328: 448}
 
 
 def decouplers(values: pd.DataFrame, net: pd.DataFrame, times: int) -> np.ndarray:

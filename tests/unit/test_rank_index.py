@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scperturb_cmap.scoring.profiles import Profiles
 from scperturb_cmap.scoring.dense_walk import dense_scores
+from scperturb_cmap.scoring.profiles import Profiles
 from scperturb_cmap.scoring.rank_index import TIE, RankIndex, _network
 from scperturb_cmap.scoring.wtcs import enrichment_score
 
