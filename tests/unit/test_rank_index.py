@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scperturb_cmap.scoring.dense_walk import dense_scores
 from scperturb_cmap.scoring.profiles import Profiles
-from scperturb_cmap.scoring.rank_index import RankIndex, _network
+from scperturb_cmap.scoring.rank_index import TIE, RankIndex, _network
 from scperturb_cmap.scoring.wtcs import enrichment_scores
 
 
@@ -44,6 +45,25 @@ def test_equal_to_the_definition(n_genes, kind):
     assert found.shape == (7, 3) and found.dtype == np.float32
     expected = np.array([[plain_es(row, tags) for row in z] for tags in sets])
     np.testing.assert_allclose(found, expected, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["random", "tied", "mirrored", "one sign", "tiny", "outlier", "zeros within"])
+@pytest.mark.parametrize("n_sets", [1, 8, 9, 17, 60])
+def test_the_dense_walk_is_the_definition_and_the_network(kind, n_sets):
+    rng = np.random.default_rng(n_sets)
+    z = rng.standard_normal((35, 978)).astype(np.float32)
+    z = {"tied": np.round(z), "one sign": np.abs(z), "tiny": z * 1e-42, "zeros within": z * (z > 1)}.get(kind, z)
+    if kind == "mirrored":  # deviations of equal size on either side
+        z = np.concatenate([z[:, :489], -z[:, :489]], axis=1)
+    if kind == "outlier":
+        z[:, 7] = 1e30
+    sets = [rng.permutation(978)[:size] for size in rng.choice([1, 2, 37, 150, 250, 977, 978], n_sets)]
+    sets[0] = np.r_[np.arange(60), np.arange(489, 549)]
+    index, starts = RankIndex(z), np.concatenate([[0], np.cumsum([len(tags) for tags in sets])])
+    dense = dense_scores(index.values, index.ranks, np.concatenate(sets), starts, TIE)
+    np.testing.assert_allclose(dense, [[plain_es(row, tags) for row in z] for tags in sets], atol=2e-6, rtol=0)
+    networked = np.concatenate([index.enrichment_scores([tags]) for tags in sets])  # one set never takes the walk
+    np.testing.assert_allclose(dense, networked, atol=2e-6, rtol=0)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 130), st.integers(2, 40), st.booleans())

@@ -2,21 +2,25 @@
 
 Between two genes of a set the running sum falls in a straight line, so only the set's genes matter, in the order of their
 ranks. 64 signatures go side by side through one sorting network: the same exchanges for all, without a branch, which the
-compiler turns into vector instructions.
+compiler turns into vector instructions. Many sets in few genes are left to :mod:`scperturb_cmap.scoring.dense_walk`.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numba import njit, prange
 
+from scperturb_cmap.scoring.dense_walk import MOST_DENSE_GENES, dense_scores, prefetch_row
 from scperturb_cmap.utils.ranks import MOST_GENES, descending_ranks
 
 __all__ = ["TIE", "RankIndex"]
 
 #: Signatures side by side. With 16 or 32 the compiler unrolls the loop before it sees that it could be vectors.
 _LANES = 64
+
+#: Rows of a tile lie anywhere in memory: asked for so many genes before they are read, they are there in time.
+_AHEAD = 8
 
 #: Two deviations this close are equal: rounding must not decide the sign of a score.
 TIE = 1e-12
@@ -50,15 +54,16 @@ class RankIndex:
         self.n_signatures, self.n_genes = np.shape(values)
         if self.n_genes > MOST_GENES:
             raise ValueError(f"{self.n_genes} genes, at most {MOST_GENES} fit the index.")
-        tiles = -(-self.n_signatures // _LANES)
-        self._ranks = np.zeros((tiles, self.n_genes, _LANES), np.uint16)
-        self._weights = np.zeros((tiles, self.n_genes, _LANES), np.float32)
-        _fill(
-            descending_ranks(values) if ranks is None else ranks,
-            np.ascontiguousarray(values),
-            self._ranks,
-            self._weights,
-        )
+        self.values = np.ascontiguousarray(values)
+        self.ranks = descending_ranks(values) if ranks is None else np.ascontiguousarray(ranks)
+
+    @cached_property
+    def _tiles(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ranks and abs(z), shape (n_tiles, n_genes, 64), for the network."""
+        shape = (-(-self.n_signatures // _LANES), self.n_genes, _LANES)
+        ranks, weights = np.empty(shape, np.uint16), np.empty(shape, np.float32)
+        _fill(self.ranks, self.values, ranks, weights)
+        return ranks, weights
 
     def enrichment_scores(self, sets: Sequence[np.ndarray]) -> np.ndarray:
         """Enrichment of each set towards the top (positive) or the bottom (negative) of each signature.
@@ -78,11 +83,18 @@ class RankIndex:
         sizes, which = np.unique(lengths, return_inverse=True)
         networks = [_network(int(size)) for size in sizes]
         bounds = np.concatenate([[0], np.cumsum([len(network) for network in networks])]).astype(np.int64)
-        scores = np.zeros((len(sets), self._ranks.shape[0] * _LANES), np.float32)
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        if len(sets) and _dense_pays(len(sets), len(genes), self.n_genes):
+            return dense_scores(self.values, self.ranks, genes, starts, TIE)
+        scores = np.zeros((len(sets), self._tiles[0].shape[0] * _LANES), np.float32)
         if len(sets):
-            starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-            _enrich(self._ranks, self._weights, genes, starts, np.concatenate(networks), bounds, which, scores)
+            _enrich(*self._tiles, genes, starts, np.concatenate(networks), bounds, which, scores)
         return scores[:, : self.n_signatures]
+
+
+def _dense_pays(n_sets: int, n_tags: int, n_genes: int) -> bool:
+    """Whether :mod:`~scperturb_cmap.scoring.dense_walk` is exact and faster than the network, by its steps and the tags."""
+    return n_genes <= MOST_DENSE_GENES and n_genes * (-(-n_sets // 8) * 8) <= 16 * n_tags
 
 
 @lru_cache(maxsize=64)
@@ -104,16 +116,18 @@ def _network(size: int) -> np.ndarray:
 
 @njit(cache=True, parallel=True)
 def _fill(ranks, values, tiled_ranks, tiled_weights):  # noqa: ANN001, ANN202
-    """Bring ranks and |z| into tiles of 64 signatures, gene by gene."""
+    """Bring ranks and |z| into tiles of 64 signatures, gene by gene; lanes beyond the last signature repeat it."""
     n_signatures, n_genes = ranks.shape
     for tile in prange(len(tiled_ranks)):
-        first = tile * _LANES
-        n = min(_LANES, n_signatures - first)
-        for start in range(0, n_genes, _LANES):  # squares that fit the cache
-            for lane in range(n):
-                for gene in range(start, min(start + _LANES, n_genes)):
-                    tiled_ranks[tile, gene, lane] = ranks[first + lane, gene]
-                    tiled_weights[tile, gene, lane] = abs(values[first + lane, gene])
+        rows = np.minimum(np.arange(tile * _LANES, (tile + 1) * _LANES), n_signatures - 1)
+        for start in range(0, n_genes, _LANES):  # squares that fit the cache, written in the order of the memory
+            stop = min(start + _LANES, n_genes)
+            for gene in range(start, stop):
+                for lane in range(_LANES):
+                    tiled_weights[tile, gene, lane] = abs(values[rows[lane], gene])
+            for gene in range(start, stop):
+                for lane in range(_LANES):
+                    tiled_ranks[tile, gene, lane] = ranks[rows[lane], gene]
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -131,6 +145,9 @@ def _enrich(ranks, weights, genes, starts, exchanges, bounds, which, scores):  #
             total[:] = 0
             for k in range(size):
                 gene = genes[first + k]
+                if first + k + _AHEAD < len(genes):  # also of the next set
+                    prefetch_row(ranks[tile, genes[first + k + _AHEAD]])
+                    prefetch_row(weights[tile, genes[first + k + _AHEAD]])
                 for lane in range(_LANES):
                     keys[k, lane] = (np.uint32(ranks[tile, gene, lane]) << np.uint32(16)) | np.uint32(k)
                     total[lane] += weights[tile, gene, lane]
