@@ -64,7 +64,7 @@ workflow {
             def finished = about.format == 'library' ? library_files(files[0]) : []
             tuple([id: about.reference, role: about.role], one_line(row), files[0], files[1], files[2], files[3], files[4], finished)
         }
-    BUILD_REFERENCE(ch_references, genes, [min_gene_overlap: params.min_gene_overlap, shard_size: params.shard_size, code: code])
+    BUILD_REFERENCE(ch_references, genes, [min_gene_overlap: params.min_gene_overlap, shard_size: params.shard_size, seed: params.seed, code: code])
 
     // each emission is [[id: 'l1000.shard_0000'], l1000.shard_0000.h5ad]; a reference for training only is not searched
     ch_shards = BUILD_REFERENCE.out.shards
@@ -76,14 +76,18 @@ workflow {
     SCORE_CONNECTIVITY(
         ch_shards,
         ch_signatures,
-        [methods: params.methods, n_genes: params.n_genes, min_tags: params.min_tags, feature_space: params.feature_space, device: params.device],
+        DERIVE_SIGNATURES.out.resamples.toSortedList { file -> file.name },
+        BUILD_REFERENCE.out.reference_queries.filter { meta, _queries -> meta.role != 'train' }.map { _meta, queries -> queries }.toSortedList { file -> file.name },
+        params.subMap(['methods', 'headline', 'n_genes', 'min_tags', 'feature_space', 'random_queries', 'seed', 'device']),
     )
 
     RANK_DRUGS(
         DERIVE_SIGNATURES.out.signatures,
         SCORE_CONNECTIVITY.out.scores.toSortedList { file -> file.name },
+        SCORE_CONNECTIVITY.out.reference_queries.toSortedList { file -> file.name },
+        SCORE_CONNECTIVITY.out.resamples.toSortedList { file -> file.name },
         drugs,
-        [methods: params.methods, headline: params.headline, seed: params.seed],
+        params.subMap(['methods', 'headline', 'aggregation', 'seed']),
     )
 
     // For the drugs at the top, why: which genes of a signature each reverses, sought where the drug's signature lies ...

@@ -58,16 +58,17 @@ def rank_drugs(args: Namespace) -> None:
     populations = signatures.obs.reset_index(drop=True)
     dataset = populations["dataset"].iloc[0]
     annotation = ranking.harmonise_annotation(read_text_table(args.drugs), args.drugs.name) if args.drugs else None
-    ranked = ranking.rank_drugs(
-        lambda population: schemas.read_scores(args.scores, dataset, population), populations, methods, args.headline,
-        aggregation=args.aggregation, reference_queries=wide_scores(args.reference_queries), resamples=wide_scores(args.resamples),
-    )  # fmt: skip
+    with schemas.connections_writer(args.out / f"{dataset}.connections.parquet") as write:
+        ranked = ranking.rank_drugs(
+            lambda population: schemas.read_scores(args.scores, dataset, population), populations, methods, args.headline,
+            aggregation=args.aggregation, reference_queries=wide_scores(args.reference_queries),
+            resamples=wide_scores(args.resamples), write_connections=write,
+        )  # fmt: skip
     drugs = ranking.annotate(ranked.drugs, annotation)
-    populations = ranking.describe_populations(signatures, ranked.connections, drugs)
+    populations = ranking.describe_populations(signatures, ranked)
 
     schemas.write_table(drugs, schemas.DRUGS, args.out / f"{dataset}.drugs.tsv")
     schemas.write_table(drugs, schemas.DRUGS, args.out / f"{dataset}.drugs.parquet")
-    schemas.write_connections(ranked.connections, args.out / f"{dataset}.connections.parquet")
     enriched = ranking.enrich_ranking(drugs, annotation, ranked.null, seed=args.seed)
     schemas.write_table(enriched, schemas.ENRICHMENT, args.out / f"{dataset}.enrichment.tsv")
     schemas.write_table(populations, schemas.POPULATIONS, args.out / f"{dataset}.populations.tsv")

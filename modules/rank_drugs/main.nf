@@ -7,25 +7,28 @@ process RANK_DRUGS {
     input:
     tuple val(meta), path(signatures)
     path scores
+    path reference_queries
+    path resamples
     path drugs, stageAs: 'drugs/*'
     val opts
 
     output:
     tuple val(meta), path("${meta.id}.{drugs,populations,enrichment}.tsv"), emit: tables
     tuple val(meta), path("${meta.id}.drugs.parquet"), emit: drugs
+    path "${meta.id}.connections.parquet", emit: connections
     path "${meta.id}.rank_drugs.metrics.json", emit: metrics
     tuple val("${task.process}"), val('pandas'), eval('pkg_version.py pandas'), topic: versions
     tuple val("${task.process}"), val('decoupler'), eval('pkg_version.py decoupler'), topic: versions
 
     script:
     """
-    rank_drugs.py --signatures ${signatures} --scores ${scores} ${drugs ? "--drugs ${drugs}" : ''} \\
-        --methods ${opts.methods} --headline ${opts.headline} --seed ${opts.seed} ${task.ext.args ?: ''}
+    rank_drugs.py --signatures ${signatures} --scores ${scores} --reference-queries ${reference_queries} --resamples ${resamples} ${drugs ? "--drugs ${drugs}" : ''} \\
+        --methods ${opts.methods} --headline ${opts.headline} --aggregation ${opts.aggregation} --seed ${opts.seed} ${task.ext.args ?: ''}
     """
 
     stub:
     """
-    touch ${meta.id}.{drugs,populations,enrichment}.tsv ${meta.id}.drugs.parquet
+    touch ${meta.id}.{drugs,populations,enrichment}.tsv ${meta.id}.{drugs,connections}.parquet
     echo '{}' > ${meta.id}.rank_drugs.metrics.json
     """
 }

@@ -6,9 +6,19 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from scperturb_cmap import ranking
 from scperturb_cmap.io import schemas
-from scperturb_cmap.ranking import annotate, describe_populations, harmonise_annotation, maxq, rank_drugs
+from scperturb_cmap.ranking import annotate, describe_populations, harmonise_annotation, maxq
 from scperturb_cmap.utils.errors import InputError
+
+
+def rank(table: pd.DataFrame, obs: pd.DataFrame, methods, headline, **options) -> ranking.Ranking:
+    """The ranking of scores that lie in one table."""
+    return ranking.rank_drugs(lambda name: table[table["population"] == name], obs, methods, headline, **options)
+
+
+def rank_drugs(table: pd.DataFrame, obs: pd.DataFrame, methods, headline, aggregation="maxq") -> pd.DataFrame:
+    return rank(table, obs, methods, headline, aggregation=aggregation).drugs
 
 
 def scores(values: dict, population="B") -> pd.DataFrame:
@@ -25,6 +35,10 @@ def scores(values: dict, population="B") -> pd.DataFrame:
         signature=[f"sig{n}" for n in range(len(table))],
         cosine=-table["wtcs"],
         n_genes=900,
+        n_changed=100,
+        pert_type="trt_cp",
+        p_value=0.5,
+        status=np.where(table["wtcs"].isna(), "incomplete", "ok"),
         tas=np.nan,
         reason=np.where(table["wtcs"].isna(), "too few genes", ""),
     )
@@ -148,8 +162,8 @@ def test_what_speaks_for_care(shared, changed, more, caution):
         np.ones((1, 3)), obs=obs, var=pd.DataFrame({"feature_space": "landmark"}, index=list("abc"))
     )
     mine = scores({"x": [0.1], "y": [0.2]}).assign(n_genes=[shared, shared - 10], n_changed=changed, status="ok")
-    drugs = rank_drugs(mine, obs, ["wtcs"], "wtcs")
-    assert describe_populations(signatures, mine, drugs)["caution"].tolist() == [caution]
+    ranked = rank(mine, obs, ["wtcs"], "wtcs")
+    assert describe_populations(signatures, ranked)["caution"].tolist() == [caution]
 
 
 def test_annotation_joins_without_multiplying_drugs():
@@ -196,11 +210,103 @@ def test_consensus_and_selectivity_stand_beside_each_drug():
     assert without["selectivity"].isna().all() and without["consensus_rank"].isna().all()
 
 
+class Wide:
+    """Wide scores in memory: signatures x queries, in the order of a table of signatures."""
+
+    def __init__(self, table: pd.DataFrame, scores: pd.DataFrame):
+        self._table, self._scores, self.queries = table, scores.to_numpy().T, list(scores)
+
+    def keys(self) -> pd.DataFrame:
+        return self._table[["reference", "signature"]].reset_index(drop=True)
+
+    def columns(self, queries=None):
+        for query in self.queries if queries is None else queries:
+            yield [query], self._scores[[self.queries.index(query)]]
+
+    def rows(self):
+        for start in range(0, self._scores.shape[1], 64):
+            yield self._scores[:, start : start + 64]
+
+
+def with_queries(rng, reverser=1.0, n=40, lines=5):
+    """Scores in which drug d07 lies below the others in every line, and reference queries; in another order."""
+    table = scores({f"d{n:02d}": rng.normal(0, 0.1, lines) - reverser * (n == 7) for n in range(n)})
+    queries = pd.DataFrame(rng.normal(0, 0.1, (len(table), 120)), columns=[f"ref|other{n}" for n in range(120)])
+    mixed = rng.permutation(len(table))
+    return table, Wide(table.iloc[mixed], queries.iloc[mixed])
+
+
 def test_a_drug_below_the_others_in_every_line_has_a_p_value_and_few_drugs_have_none():
-    rng = np.random.default_rng(3)
-    table = scores({f"d{n:02d}": rng.normal(0, 0.1, 5) - (n == 7) for n in range(40)})
-    ranked = rank_drugs(table, populations(), ["wtcs"], "wtcs")
-    assert ranked.loc[ranked["fdr"] < 0.1, "compound"].tolist() == ["d07"] and (ranked["p_reason"] == "").all()
-    few = rank_drugs(table[table["compound"] < "d10"], populations(), ["wtcs"], "wtcs")
-    assert few["p_value"].isna().all() and few["rank"].notna().all()
+    table, queries = with_queries(np.random.default_rng(3))
+    ranked = rank(table, populations(), ["wtcs"], "wtcs", reference_queries=queries)
+    drugs = ranked.drugs
+    assert drugs.loc[drugs["fdr"] < 0.1, "compound"].tolist() == ["d07"] and (drugs["p_reason"] == "").all()
+    assert (
+        (drugs["scored_by"] == "z").all()
+        and drugs["rank"].is_monotonic_increasing
+        and drugs["score"].is_monotonic_increasing
+    )
+    assert ranked.null.shape == (40, 120) and ranked.null.loc["d07"].std() == pytest.approx(1, abs=0.2)
+    assert drugs["ncs"].notna().all() and drugs["tau"].notna().all() and drugs["tau"].iloc[0] < -99
+    few, queries = with_queries(np.random.default_rng(3), n=10)
+    few = rank(few, populations(), ["wtcs"], "wtcs", reference_queries=queries).drugs
+    assert few["p_value"].isna().all() and few["rank"].notna().all() and (few["scored_by"] == "maxq").all()
     assert (few["p_reason"] == "There are 9 other drugs with a score, 20 are needed.").all()
+
+
+def test_without_reference_queries_the_score_is_maxq_and_says_so():
+    table, _ = with_queries(np.random.default_rng(3))
+    drugs = rank(table, populations(), ["wtcs"], "wtcs").drugs
+    assert (drugs["scored_by"] == "maxq").all() and drugs["score"].equals(drugs["score_wtcs"])
+    assert (drugs["p_reason"] == "There are 0 reference queries, 50 are needed.").all()
+    assert (drugs["norm_reason"] != "").all() and drugs[["ncs", "tau"]].isna().all(axis=None)
+
+
+def test_a_query_of_its_own_compound_says_nothing_of_a_drug():
+    """tau and reach leave it out: were it counted, d07 would look like a drug that reaches far."""
+    table, queries = with_queries(np.random.default_rng(5))
+    own = table.loc[table["compound"] == "d07", "signature"].iloc[0]
+    scores = queries._scores.copy()
+    at = [list(queries.keys()["signature"]).index(name) for name in table.loc[table["compound"] == "d07", "signature"]]
+    scores[0, at] = -50
+    extreme = Wide(
+        queries.keys(), pd.DataFrame(scores.T, columns=[f"ref|{own}"] + [f"ref|other{n}" for n in range(119)])
+    )
+    plain = Wide(queries.keys(), pd.DataFrame(queries._scores[1:].T, columns=[f"ref|other{n}" for n in range(119)]))
+    found, bare = (rank(table, populations(), ["wtcs"], "wtcs", reference_queries=q) for q in (extreme, plain))
+    assert found.null.loc["d07"].isna().sum() == 1
+    first, same = (one.drugs.set_index("compound").loc["d07"] for one in (found, bare))
+    assert first["tau"] == same["tau"] < -99 and first["score"] == pytest.approx(same["score"], rel=0.01)
+
+
+def test_donors_give_score_and_rank_an_interval():
+    table, queries = with_queries(np.random.default_rng(3))
+    rng = np.random.default_rng(4)
+    names = [f"d|B|without {donor}" for donor in "abc"] + ["d|B|C|without a", "e|B|without a"]
+    drawn = pd.DataFrame({name: table["wtcs"] + rng.normal(0, 0.05, len(table)) for name in names})
+    for aggregation in ("z", "maxq", "srges"):
+        options = {"aggregation": aggregation, "reference_queries": queries, "resamples": Wide(table, drawn)}
+        first = rank(table, populations(), ["wtcs"], "wtcs", **options).drugs.iloc[0]
+        assert first["compound"] == "d07" and first["n_resamples"] == 3 and first["interval"] == "range"
+        assert first["rank_low"] == first["rank_high"] == 1 and first["top_share"] == 1
+        assert (
+            first["score_low"] <= first["score_high"] < 0
+            and abs(first["score_low"] - first["score"]) < abs(first["score"]) / 2
+        )
+
+
+def test_vehicles_are_no_drugs_but_the_null_of_pairs():
+    table, queries = with_queries(np.random.default_rng(6), lines=6)
+    vehicles = table.sample(150, random_state=0).assign(compound="DMSO", compound_id="dmso", pert_type="ctl_vehicle")
+    vehicles = vehicles.assign(
+        signature=[f"v{n}" for n in range(150)], wtcs=np.random.default_rng(0).normal(0, 0.1, 150)
+    )
+    pairs = []
+    both = pd.concat([table, vehicles], ignore_index=True)
+    found = rank(both, populations(), ["wtcs"], "wtcs", reference_queries=queries, write_connections=pairs.append)
+    assert "dmso" not in set(found.drugs["compound_id"]) and len(pairs[0]) == len(table)
+    assert (pairs[0]["fdr_null"] == "vehicles").all()
+    mine = pairs[0].set_index("compound")["fdr"]
+    assert mine["d07"].max() < mine.drop("d07").median() / 2
+    rank(table, populations(), ["wtcs"], "wtcs", reference_queries=queries, write_connections=pairs.append)
+    assert (pairs[1]["fdr_null"] == "random queries").all()

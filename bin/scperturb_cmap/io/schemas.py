@@ -1,6 +1,6 @@
 """The contract of every published table, and the one way to write one."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 __all__ = [
-    "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "ENRICHMENT", "FUNNEL", "GENES", "LEADING_EDGES", "LEFT_OUT", "PAIRS", "POPULATIONS",
-    "QUERY_GENES", "SCORES", "parquet_writer", "read_scores", "read_tables", "scores_writer", "write_connections",
-    "write_table",
+    "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "ENRICHMENT", "FUNNEL", "GENES", "LEADING_EDGES", "LEFT_OUT", "PAIRS",
+    "POPULATIONS", "QUERY_GENES", "SCORES", "connections_writer", "parquet_writer", "read_scores", "read_tables",
+    "scores_writer", "write_table",
 ]  # fmt: skip
 
 _TEXT = pa.Column(str)
@@ -74,7 +74,7 @@ DRUGS = pa.DataFrameSchema({
     "dataset": _TEXT, "population": _TEXT, "evidence": _TEXT, "rank": _MAYBE_COUNT, "compound": _MAYBE_TEXT,
     "compound_id": _MAYBE_TEXT, "score": _MAYBE_NUMBER, "method": _TEXT, "scored_by": _MAYBE_TEXT,
     **dict.fromkeys(("score_low", "score_high", "rank_low", "rank_high", "top_share"), _MAYBE_NUMBER),
-    "n_resamples": _MAYBE_COUNT, "interval": _MAYBE_TEXT,
+    "n_resamples": _MAYBE_COUNT, "interval": _MAYBE_TEXT, "interval_reason": _TEXT,
     **dict.fromkeys(("p_value", "fdr", "effective_n"), _MAYBE_NUMBER), "p_reason": _TEXT,
     **dict.fromkeys(("ncs", "tau"), _MAYBE_NUMBER), "norm_reason": _TEXT,
     "consensus": _MAYBE_NUMBER, "consensus_rank": _MAYBE_COUNT, "disagreement": _MAYBE_NUMBER, "n_methods": _MAYBE_COUNT,
@@ -186,14 +186,6 @@ def parquet_writer(schema: pyarrow.Schema, path: Path) -> Iterator[pq.ParquetWri
     partial.rename(path)
 
 
-def write_connections(tables: Iterable[pd.DataFrame], path: Path) -> None:
-    """Write the single pairs of each population of a data set (:data:`CONNECTIONS`) as Parquet."""
-    schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in CONNECTIONS.items()])
-    with parquet_writer(schema, path) as writer:
-        for table in tables:
-            writer.write_table(pyarrow.Table.from_pandas(table, schema=schema, preserve_index=False))
-
-
 @contextmanager
 def scores_writer(columns: Sequence[str], path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
     """Write scores that come in blocks as Parquet; only one block is in memory, and the file appears when complete.
@@ -209,7 +201,19 @@ def scores_writer(columns: Sequence[str], path: Path) -> Iterator[Callable[[pd.D
     ------
     What writes a block of the table.
     """
-    types = SCORES | dict.fromkeys(columns, "float64")
+    with _table_writer(SCORES | dict.fromkeys(columns, "float64"), path) as write:
+        yield write
+
+
+@contextmanager
+def connections_writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Write the single pairs of a data set (:data:`CONNECTIONS`), as :func:`scores_writer`, population by population."""
+    with _table_writer(CONNECTIONS, path) as write:
+        yield write
+
+
+@contextmanager
+def _table_writer(types: dict[str, str], path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
     schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in types.items()])
     with parquet_writer(schema, path) as writer:
         yield lambda block: writer.write_table(pyarrow.Table.from_pandas(block, schema=schema, preserve_index=False))

@@ -4,9 +4,9 @@ from scperturb_cmap.ranking.aggregation import AGGREGATIONS, best, consensus, ma
 from scperturb_cmap.ranking.annotation import annotate, harmonise_annotation
 from scperturb_cmap.ranking.enrichment import enrich_ranking, enrichment
 from scperturb_cmap.ranking.pairs import REPORTED, pair_drugs, reported
-from scperturb_cmap.ranking.rank import describe_populations, rank_drugs
+from scperturb_cmap.ranking.rank import Ranking, describe_populations, rank_drugs
 
 __all__ = [
-    "AGGREGATIONS", "REPORTED", "annotate", "best", "consensus", "describe_populations", "enrich_ranking", "enrichment",
-    "harmonise_annotation", "maxq", "mean", "pair_drugs", "rank_drugs", "reported",
+    "AGGREGATIONS", "REPORTED", "Ranking", "annotate", "best", "consensus", "describe_populations", "enrich_ranking",
+    "enrichment", "harmonise_annotation", "maxq", "mean", "pair_drugs", "rank_drugs", "reported",
 ]  # fmt: skip

@@ -28,9 +28,9 @@ def rank_intervals(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    Index of ``scores``; columns rank_low and rank_high (1 = strongest reversal, equal scores share the better rank),
-    top_share (share of the same resamples with a rank of 10 or better), n_resamples (with a score), interval
-    ("bootstrap", "range" or "none"), reason.
+    Index of ``scores``; columns score_low and score_high, rank_low and rank_high (1 = strongest reversal, equal scores
+    share the better rank), top_share (share of the same resamples with a rank of 10 or better), n_resamples (with a
+    score), interval ("bootstrap", "range" or "none").
 
     References
     ----------
@@ -48,12 +48,16 @@ def rank_intervals(scores: pd.DataFrame) -> pd.DataFrame:
     """
     drawn = scores.columns.str.startswith("bootstrap")
     bootstrap = drawn.sum() >= _FEWEST_BOOTSTRAPS
-    ranks = scores.loc[:, drawn if bootstrap else np.full(len(drawn), True)].rank(method="min")
+    mine = scores.loc[:, drawn if bootstrap else np.full(len(drawn), True)]
+    ranks = mine.rank(method="min")
     n = ranks.notna().sum(axis=1)
     ends = (0.05, 0.95) if bootstrap else (0.0, 1.0)
-    low, high = (ranks.quantile(end, axis=1) if ranks.shape[1] else pd.Series(np.nan, scores.index) for end in ends)
+    (score_low, score_high), (rank_low, rank_high) = (
+        [what.quantile(end, axis=1) if what.shape[1] else pd.Series(np.nan, scores.index) for end in ends]
+        for what in (mine, ranks)
+    )
     return pd.DataFrame({
-        "rank_low": np.floor(low), "rank_high": np.ceil(high), "top_share": (ranks <= TOP).sum(axis=1) / n.replace(0, np.nan),
-        "n_resamples": n, "interval": np.where(n == 0, "none", "bootstrap" if bootstrap else "range"),
-        "reason": np.where(n == 0, "No resample of the donors gives a score.", ""),
+        "score_low": score_low, "score_high": score_high, "rank_low": np.floor(rank_low), "rank_high": np.ceil(rank_high),
+        "top_share": (ranks <= TOP).sum(axis=1) / n.replace(0, np.nan), "n_resamples": n,
+        "interval": np.where(n == 0, "none", "bootstrap" if bootstrap else "range"),
     })  # fmt: skip

@@ -40,21 +40,23 @@ class Ranking(NamedTuple):
     drugs
         One row per population and drug, ordered by rank (1 = most negative score = strongest reversal; equal scores share
         the better rank); one row with status "not_ranked" and a reason for a population without ranking.
-    connections
-        For each ranked population, one row per signature: its headline score, NCS, tau, p-value and FDR.
+    shared
+        Index = ranked population; columns n_genes_shared (most genes in common with a reference signature) and
+        n_changed_shared (those of them with FDR below 5 %).
     null
         Drugs x reference queries: the score each drug has under queries that have nothing to do with the disease; None where
         scores are no z.
     """
 
     drugs: pd.DataFrame
-    connections: list[pd.DataFrame]
+    shared: pd.DataFrame
     null: pd.DataFrame | None
 
 
 def rank_drugs(
     read_scores: Callable[[str], pd.DataFrame], populations: pd.DataFrame, methods: Sequence[str], headline: str, *,
     aggregation: str = "z", reference_queries: WideScores | None = None, resamples: WideScores | None = None,
+    write_connections: Callable[[pd.DataFrame], None] = lambda table: None,
 ) -> Ranking:  # fmt: skip
     """Rank the drugs for every population of one data set; the scores of one population are in memory at a time.
 
@@ -76,12 +78,14 @@ def rank_drugs(
         reference queries), maxq takes its place and ``scored_by`` says so.
     reference_queries, resamples
         Headline scores of reference queries, and of the populations with other donors.
+    write_connections
+        Takes the single pairs of a population: one row per signature with its headline score, ncs, tau, p_value and fdr.
 
     Returns
     -------
     See :class:`Ranking` and docs/output.md.
     """
-    results, connections, null = [], [], None
+    results, shared, null = [], {}, None
     reach = _Reach(reference_queries)
     for obs in populations.itertuples():
         names = {"dataset": obs.dataset, "population": obs.population, "evidence": obs.evidence, "method": headline}
@@ -106,12 +110,15 @@ def rank_drugs(
                 done = ranked["status"] != "not_ranked"
                 ranked.loc[done, "status"] = f"{obs.evidence}_evidence"
                 ranked.loc[done, "reason"] = (_WEAK[obs.evidence] + " " + ranked.loc[done, "reason"]).str.strip()
-            connections.append(mine.assign(dataset=obs.dataset, population=obs.population, score=mine[headline]))
+            done = mine[mine["status"] == "ok"]
+            shared[obs.population] = (done["n_genes"].max(), done["n_changed"].max())
+            write_connections(mine.assign(dataset=obs.dataset, population=obs.population, score=mine[headline]))
         results.append(ranked.assign(**names))
     per_method = [f"{what}_{method}" for method in methods for what in ("score", "rank")]
     columns = [
         "dataset", "population", "evidence", "rank", "compound", "compound_id", "score", "method", "scored_by", "score_low",
-        "score_high", "rank_low", "rank_high", "top_share", "n_resamples", "interval", "p_value", "fdr", "effective_n",
+        "score_high", "rank_low", "rank_high", "top_share", "n_resamples", "interval", "interval_reason",
+        "p_value", "fdr", "effective_n",
         "p_reason", "ncs", "tau", "norm_reason", *per_method, "consensus", "consensus_rank", "disagreement", "n_methods",
         "selectivity", "selectivity_to_best", "n_signatures", "n_cell_lines", "best_reference", "best_cell_line",
         "best_dose_um", "best_time_h", "best_signature", "status", "reason",
@@ -123,7 +130,7 @@ def rank_drugs(
     # Where no population is ranked, columns of names would be numbers.
     texts = ["compound", "compound_id", "scored_by", "interval", "best_reference", "best_cell_line", "best_signature"]
     result = result.astype(dict.fromkeys(counts, "Int64") | dict.fromkeys(texts, object))
-    return Ranking(result, connections, null)
+    return Ranking(result, pd.DataFrame(shared, index=["n_genes_shared", "n_changed_shared"]).T, null)
 
 
 class _Reach:
@@ -151,34 +158,31 @@ class _Reach:
         return self._found
 
 
-def describe_populations(signatures: ad.AnnData, scores: pd.DataFrame, drugs: pd.DataFrame) -> pd.DataFrame:
+def describe_populations(signatures: ad.AnnData, ranking: Ranking) -> pd.DataFrame:
     """What stands behind the ranking of each population.
 
     Parameters
     ----------
     signatures
         The data set's signature set.
-    scores
-        Its scores, as for :func:`rank_drugs`.
-    drugs
-        The ranking.
+    ranking
+        Its ranking.
 
     Returns
     -------
-    ``obs`` of the signature set with n_genes (tested), n_genes_shared (most genes in common with a reference signature),
-    n_changed_shared (those of them with FDR below 5 %), n_landmarks (tested landmark genes), n_drugs (ranked), and
-    caution: "few genes" (:data:`FEW_GENES`), "weak signal" (:data:`FEW_CHANGED`), both with "; " between, or "".
+    ``obs`` of the signature set with n_genes (tested), the columns of ``ranking.shared``, n_landmarks (tested landmark
+    genes), n_drugs (ranked), and caution: "few genes" (:data:`FEW_GENES`), "weak signal" (:data:`FEW_CHANGED`), both with
+    "; " between, or "".
     """
     tested = ~np.isnan(np.asarray(signatures.X))
     landmark = (signatures.var["feature_space"] == "landmark").to_numpy()
     populations = signatures.obs.reset_index(drop=True).assign(
         n_genes=tested.sum(axis=1), n_landmarks=tested[:, landmark].sum(axis=1)
     )
-    by_population = scores[scores["status"] == "ok"].groupby("population", observed=True)
-    shared, changed = by_population["n_genes"].max(), by_population["n_changed"].max()
-    ranked = drugs[drugs["rank"].notna()].groupby("population").size()
-    for column, counts in (("n_genes_shared", shared), ("n_changed_shared", changed), ("n_drugs", ranked)):
-        populations[column] = populations["population"].astype(object).map(counts).fillna(0).astype(int)
+    drugs, names = ranking.drugs, populations["population"].astype(object)
+    counts = ranking.shared.assign(n_drugs=drugs[drugs["rank"].notna()].groupby("population").size())
+    for column in counts:
+        populations[column] = names.map(counts[column]).fillna(0).astype(int)
     done, has_fdr = populations["n_drugs"] > 0, populations["evidence"].isin(["replicated", "limited"])
     cautions = {
         "few genes": done & (populations["effect"] != "set") & (populations["n_genes_shared"] < FEW_GENES),
@@ -245,7 +249,13 @@ def _donor_intervals(
             tables += [aggregate(by, mine.assign(**{headline: one}), headline)["score"] for one in scores]
     drugs = pd.Index(np.sort(mine["compound_id"].unique()))
     wide = pd.concat(tables, axis=1) if tables else pd.DataFrame(index=drugs)
-    return rank_intervals(wide.reindex(drugs).set_axis(pd.Index(names, dtype=object), axis=1))
+    found = rank_intervals(wide.reindex(drugs).set_axis(pd.Index(names, dtype=object), axis=1))
+    none = (
+        "No resample of the donors has a score."
+        if names
+        else "There are no resamples: fewer than 3 donors in an arm, or none asked for."
+    )
+    return found.assign(interval_reason=np.where(found["interval"] == "none", none, ""))
 
 
 def _add_selectivity(result: pd.DataFrame) -> pd.DataFrame:
@@ -268,4 +278,5 @@ def _mark_few_genes(ranked: pd.DataFrame, mine: pd.DataFrame) -> None:
 
 
 def _not_ranked(reason: str) -> pd.DataFrame:
-    return pd.DataFrame({"status": ["not_ranked"], "reason": [reason], "p_reason": [reason]})
+    reasons = dict.fromkeys(("reason", "p_reason", "norm_reason", "interval_reason"), [reason])
+    return pd.DataFrame({"status": ["not_ranked"], **reasons})
