@@ -55,9 +55,12 @@ def test_twice_the_same_bytes_and_a_complete_description(build, gctx):
     }
     assert {entry["file"] for entry in about["sources"]} == {"reference.gctx", "siginfo.txt"}
     assert all(len(entry["sha256"]) == 64 for entry in about["sources"])
-    assert (
-        shards(first[2]).n_obs == about["n_signatures"] and about["n_shards"] == len(list(first[2].glob("*.h5ad"))) > 1
-    )
+    obs = shards(first[2]).obs
+    assert (obs["pert_type"] == "ctl_vehicle").sum() == about["n_vehicles"] == 6
+    assert len(obs) == about["n_signatures"] + 6 and about["n_shards"] == len(list(first[2].glob("*.shard_*.h5ad"))) > 1
+    queries = ad.read_h5ad(first[2] / "lib.reference_queries.h5ad")
+    assert queries.n_obs == about["n_reference_queries"] == 250 and queries.obs["compound_id"].nunique() == 160
+    np.testing.assert_array_equal(queries.X, shards(first[2])[queries.obs_names].X)
 
 
 @pytest.mark.parametrize("kind", ["signatures", "table", "parquet", "gct"])
@@ -90,6 +93,8 @@ def test_a_filter_and_its_counts(build, gctx):
     funnel = pd.read_csv(out / "lib.funnel.tsv", sep="\t")
     assert funnel["step"].tolist()[-2:] == ["time_h=24", "dose_um>=10"]
     obs = shards(out).obs
+    assert (obs["pert_type"] == "ctl_vehicle").sum() == 6  # no filter is for vehicles
+    obs = obs[obs["pert_type"] != "ctl_vehicle"]
     compounds = pd.read_csv(out / "lib.compounds.tsv", sep="\t").set_index("compound_id")["n_signatures"]
     assert compounds.sort_index().equals(
         obs["compound_id"].astype(str).value_counts().sort_index().rename("n_signatures")

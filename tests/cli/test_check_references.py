@@ -91,7 +91,7 @@ def test_cells_without_matched_controls(check):
 
 def test_a_library_that_is_not_whole(check):
     folder, kind = check.folder, "scPerturb-CMap library 1"
-    files = {"r.shard_0000.h5ad": b"shard", "r.genes.tsv": b"genes"}
+    files = {"r.shard_0000.h5ad": b"shard", "r.genes.tsv": b"genes", "r.reference_queries.h5ad": b"queries"}
     for name, content in files.items():
         (folder / name).write_bytes(content)
     entries = [{"file": name, "sha256": "0", "bytes": len(content)} for name, content in files.items()]
@@ -102,8 +102,9 @@ def test_a_library_that_is_not_whole(check):
         return {"format": "library", "path": "r.library.json"}
 
     assert check(**library(entries))[0] == 0
-    for without in ([], entries[1:]):
+    for without in ([], entries[1:2]):
         refused(check(**library(without)), "r.library.json: It does not describe a library")
+    refused(check(**library(entries[:2])), "r.library.json, files: It was made by an earlier version", "Build it again")
     (folder / "r.shard_0000.h5ad").write_bytes(b"sha")
     (folder / "r.genes.tsv").unlink()
     refused(

@@ -41,12 +41,30 @@ def test_the_average_would_have_misled(drugs, truth, method):
     assert all(rank[population, strong] > 10 for population in truth.loc["reverser", "population"])
 
 
-def test_the_headline_decides_rank_and_score(drugs):
+def test_the_calibrated_score_ranks_what_is_planted_first_and_last(drugs, truth):
     ranked = drugs[drugs["rank"].notna()]
-    assert (ranked["method"] == "wtcs").all()
-    assert ranked["rank"].equals(ranked["rank_wtcs"]) and ranked["score"].equals(ranked["score_wtcs"])
+    assert (ranked["method"] == "wtcs").all() and (ranked["scored_by"] == "z").all()
     assert (ranked.groupby("population")["score"].diff().dropna() >= 0).all()
-    assert (ranked["score_low"] <= ranked["score_high"]).all()
+    for population, planted in truth.drop(["bulk_decoy", "strong_unrelated"]).groupby("population"):
+        order = ranked.loc[ranked["population"] == population, "compound"]
+        assert order.iloc[0] == planted.loc["reverser", "compound"] and order.iloc[-1] == planted.loc["mimic", "compound"]
+
+
+def test_score_and_rank_have_an_interval_over_donors(drugs):
+    ranked = drugs[drugs["rank"].notna()]
+    assert (ranked["interval"] == "bootstrap").all() and (ranked["n_resamples"] == 20).all()
+    assert (ranked["score_low"] <= ranked["score_high"]).all() and (ranked["rank_low"] <= ranked["rank_high"]).all()
+    first = ranked[ranked["rank"] == 1]
+    assert (first["rank_high"] <= 10).all() and (first["top_share"] > 0.9).all() and (first["tau"] < -95).all()
+    assert ranked[["ncs", "tau", "p_value", "fdr"]].notna().all(axis=None)
+
+
+def test_single_pairs_have_a_p_value_and_a_false_discovery_rate(drugs, truth, demo_run):
+    pairs = pd.read_parquet(demo_run.outdir / "ranking" / "demo.connections.parquet")
+    assert pairs[["score", "ncs", "tau", "p_value", "fdr"]].notna().all(axis=None)
+    for population, planted in truth.loc[["reverser"]].groupby("population"):
+        mine = pairs[(pairs["population"] == population) & (pairs["compound"] == planted["compound"].item())]
+        assert (mine["p_value"] < 0.01).all() and (mine["fdr"] < 0.1).all()
 
 
 def test_nothing_is_missing_without_a_reason(drugs, demo_run):

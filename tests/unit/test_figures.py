@@ -271,6 +271,7 @@ def test_results_are_found_flat_and_in_folders(run, tmp_path):
 def test_one_population_and_forty():
     one = pd.DataFrame({
         "population": ["B"], "rank": [1], "compound": ["x"], "compound_id": ["x"], "score": [-0.5], "rank_wtcs": [1],
+        "scored_by": ["maxq"],
     })  # fmt: skip
     forty = pd.concat([one.assign(population=f"P{n}", compound_id=f"x{n}", compound=f"x{n}") for n in range(40)])
     assert figures.score_matrix(one).data[0].z.tolist() == [[-0.5]]

@@ -154,11 +154,11 @@ def test_neither_many_weak_nor_one_strong_signature_helps():
 
 
 def test_matching_takes_out_scale_and_strength():
-    """Cell line and strength multiply scores as they like: only ranks within a stratum count."""
+    """Cell line and strength multiply scores as they like: only the place within a stratum counts."""
     table, _ = simulate(1, 0.2)
     matched = match_signatures(table, ["cell_line"])
     stretched = table["score"] * pd.Series(matched.levels[0]).map(lambda code: 1 + code)
-    np.testing.assert_array_equal(
+    np.testing.assert_allclose(
         normal_scores(table["score"].to_numpy()[None], matched), normal_scores(stretched.to_numpy()[None], matched)
     )
     drugs = pd.Series(matched.drug).groupby(matched.levels[0]).nunique()
@@ -170,7 +170,9 @@ def test_a_rank_by_hand():
     score = np.concatenate([[0.0], [-3, -2, -1, 0, 0], np.arange(1, 17)])
     table = pd.DataFrame({"compound_id": [f"d{n:02d}" for n in range(22)], "cell_line": "A", "tas": np.nan})
     x = normal_scores(score[None], match_signatures(table, ["cell_line"]))[0]
-    np.testing.assert_allclose(stats.norm.cdf(x[:2]), [5 / 23, 1 / 23])
+    assert stats.norm.cdf(x[0]) == pytest.approx(5 / 23)
+    others = np.delete(score, 1)
+    assert x[1] == pytest.approx(stats.norm.ppf(1 / 23) + (-3 - -2) / others.std())  # below them all
     found = test_of(table.assign(score=score))
     np.testing.assert_allclose(found["p_two_sided"], 2 * np.minimum(found["p_value"], 1 - found["p_value"]))
     assert found["effective_n"].max() / found["effective_n"].min() < 1.001 and (found["n_matched"] == 1).all()
@@ -183,7 +185,7 @@ def test_ranks_are_those_of_a_plain_count():
     table = pd.DataFrame({
         "compound_id": rng.integers(0, 60, 300).astype(str), "cell_line": rng.integers(0, 2, 300), "tas": rng.random(300),
     })  # fmt: skip
-    score = np.where(rng.random(300) < 0.1, np.nan, rng.integers(-9, 9, 300))
+    score = np.where(rng.random(300) < 0.1, np.nan, rng.integers(-9, 9, 300).astype(float) ** 3)
     matched = match_signatures(table, ["cell_line"])
     x = normal_scores(score[None], matched)[0]
     stratum = np.array(matched.levels)[matched.level, np.arange(300)]
@@ -192,6 +194,8 @@ def test_ranks_are_those_of_a_plain_count():
         others &= matched.levels[matched.level[row]] == stratum[row]
         place = ((score < score[row])[others].sum() + (score == score[row])[others].sum() / 2 + 1) / (others.sum() + 2)
         expected = np.nan if np.isnan(score[row]) else stats.norm.ppf(place)
+        low, high = score[others].min(), score[others].max()
+        expected += (min(score[row] - low, 0) + max(score[row] - high, 0)) / score[others].std()
         assert x[row] == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 

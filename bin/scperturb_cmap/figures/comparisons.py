@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from scperturb_cmap.figures.drugs import METHODS
 from scperturb_cmap.figures.results import AVERAGE, method_names, ranked, ranked_populations, reversing
-from scperturb_cmap.figures.style import DIVERGING, MISSING, REVERSAL, STRONG, THEME, Html, dash, decimal, plain
+from scperturb_cmap.figures.style import DIVERGING, MISSING, REVERSAL, THEME, Html, dash, decimal, plain, strong
 from scperturb_cmap.figures.tables import Column, html_table, number, text
 
 __all__ = ["agreement_table", "average_figure", "average_table", "score_matrix"]
@@ -33,7 +33,7 @@ def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figur
     Examples
     --------
     >>> drugs = pd.DataFrame({"population": ["B", "B"], "rank": [1, 2], "compound": ["x", "y"],
-    ...                       "compound_id": ["x", "y"], "score": [-0.5, 0.2]})
+    ...                       "compound_id": ["x", "y"], "score": [-0.5, 0.2], "scored_by": "maxq"})
     >>> score_matrix(drugs, best=2).data[0].z.tolist()
     [[-0.5]]
     """
@@ -65,10 +65,11 @@ def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figur
         for population in populations
     ]
     values = scores.to_numpy(dtype=float)
+    most = max(map(strong, table["scored_by"].unique()), default=strong(""))
     heat = go.Heatmap(
         z=values,
-        zmin=-STRONG,
-        zmax=STRONG,
+        zmin=-most,
+        zmax=most,
         colorscale=DIVERGING,
         hoverinfo="text",
         text=hover,

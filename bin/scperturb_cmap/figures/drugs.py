@@ -75,7 +75,14 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
             lambda row: _score_bar(row, low, high),
             lambda row: float(row["score"]),
             style="nowrap",
-            help="Below 0 reverses, above 0 mimics the disease. Bar: 33rd to 67th percentile of the drug's signatures",
+            help="Below 0 reverses, above 0 mimics the disease. Bar: where it lies with other draws of the donors",
+        ),
+        Column(
+            "Rank with other donors",
+            _rank_span,
+            lambda row: float(row["rank_high"]),
+            style="num nowrap",
+            help="From the 5th to the 95th percentile over resampled donors, or from the best to the worst where there are few",
         ),
         *([Column("FDR", _fdr, lambda row: float(row["fdr"]), style="num", help=_FDR)] if "fdr" in mine else []),
         *methods,
@@ -98,6 +105,12 @@ def _fdr(row: dict) -> Html | str:
     return dash(row.get("p_reason", "")) if np.isnan(rate) else f"{rate:.2f}" if rate >= 0.01 else f"{rate:.0e}"
 
 
+def _rank_span(row: dict) -> Html | str:
+    """Ranks over resampled donors, or why there are none."""
+    low, high = float(row["rank_low"]), float(row["rank_high"])
+    return dash(row["interval_reason"]) if np.isnan(low) else f"{low:.0f}–{high:.0f}" if low < high else f"{low:.0f}"
+
+
 def _score_bar(row: dict, low: float, high: float) -> Html:
     """Score as a number, and as a point with its range on the population's common scale."""
     score, start, end = (float(row[name]) for name in ("score", "score_low", "score_high"))
@@ -109,9 +122,9 @@ def _score_bar(row: dict, low: float, high: float) -> Html:
         return f"{100 * (value - low) / ((high - low) or 1):.1f}%"
 
     label = f"{decimal(score, 3)}; " + (
-        "only one signature, so there is no range"
-        if row["n_signatures"] == 1
-        else f"33rd to 67th percentile {decimal(start, 3)} to {decimal(end, 3)}"
+        row["interval_reason"]
+        if row["interval"] == "none"
+        else f"with other donors {decimal(start, 3)} to {decimal(end, 3)} ({row['n_resamples']:.0f} draws)"
     )
     return Html(
         '<span class="score" title="{}">{}<span class="track" aria-hidden="true"><i style="left:{}"></i>'

@@ -167,7 +167,7 @@ def _chip(drug: dict, methods: list[str]) -> Html:
     return Html(
         '<td><span class="chip" style="background:{}" title="{}"><b>{}</b><small>{}</small></span></td>'
     ).format(
-        tint(drug["score"]), f"{drug['compound']}; ranks: {each}; {where}", drug["compound"],
+        tint(drug["score"], drug["scored_by"]), f"{drug['compound']}; ranks: {each}; {where}", drug["compound"],
         f"{decimal(drug['score'])} · rank {span}",
     )  # fmt: skip
 

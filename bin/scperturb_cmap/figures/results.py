@@ -33,6 +33,10 @@ _NUMBERS = (
     "es",
     "nes",
     "covered",
+    "ncs",
+    "tau",
+    "top_share",
+    "effective_n",
     "gain",
     "disease_z",
     "drug_z",
@@ -90,10 +94,11 @@ def method_names(drugs: pd.DataFrame) -> list[str]:
 
     Examples
     --------
-    >>> method_names(pd.DataFrame(columns=["rank", "score_low", "rank_cosine", "rank_wtcs"]))
+    >>> method_names(pd.DataFrame(columns=["rank", "rank_low", "score_wtcs", "rank_cosine", "rank_wtcs"]))
     ['cosine', 'wtcs']
     """
-    return [column.removeprefix("rank_") for column in drugs if column.startswith("rank_")]
+    columns = [column for column in drugs if column.startswith("rank_") and column not in ("rank_low", "rank_high")]
+    return [column.removeprefix("rank_") for column in columns]
 
 
 class Results:

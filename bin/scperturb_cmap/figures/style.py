@@ -13,6 +13,7 @@ __all__ = [
     "MISSING",
     "REVERSAL",
     "STRONG",
+    "strong",
     "THEME",
     "Html",
     "dash",
@@ -31,8 +32,9 @@ INK, MUTED, LINE, NEUTRAL = "#1f2933", "#52606d", "#d9e0e6", "#9aa5b1"
 #: Colour scale of every score: reversal, nothing, mimic.
 DIVERGING = [[0, REVERSAL], [0.25, "#92c5de"], [0.5, "#f7f7f7"], [0.75, "#fdb863"], [1, MIMIC]]
 
-#: A score this far from 0 has the full colour, in every table, figure and report, so that colours can be compared.
-STRONG = 0.75
+#: A score this far from 0 has the full colour, in every table, figure and report, so that colours can be compared: z is in
+#: standard deviations of chance, other ways to sum up a drug's signatures keep the scale of the connectivity score.
+STRONG = {"z": 4.0, "other": 0.75}
 
 #: Behind a heat map: what has no score.
 MISSING = "#c3ccd5"
@@ -124,16 +126,21 @@ def dash(reason: str = "") -> Html:
     return Html('<span class="none" title="{}">–</span>').format(reason or "no value")
 
 
-def tint(value: float) -> str:
+def strong(scored_by: str) -> float:
+    """The score that has the full colour (:data:`STRONG`)."""
+    return STRONG.get(scored_by, STRONG["other"])
+
+
+def tint(value: float, scored_by: str) -> str:
     """CSS colour behind a score: the deeper, the stronger, up to :data:`STRONG`; blue reverses, orange mimics.
 
     Examples
     --------
-    >>> tint(-0.375), tint(0.375)
+    >>> tint(-0.375, "maxq"), tint(2.0, "z")
     ('rgba(33,102,172,0.24)', 'rgba(179,88,6,0.24)')
     """
     rgb = "33,102,172" if value < 0 else "179,88,6"
-    return f"rgba({rgb},{0.06 + 0.36 * min(abs(value) / STRONG, 1):.2f})"
+    return f"rgba({rgb},{0.06 + 0.36 * min(abs(value) / strong(scored_by), 1):.2f})"
 
 
 def embed(figure: go.Figure, caption: str, wide: bool = False) -> Html:

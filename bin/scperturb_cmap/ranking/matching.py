@@ -76,6 +76,9 @@ def normal_scores(values: np.ndarray, matched: Matched) -> np.ndarray:
 
     .. math:: x = \Phi^{-1}((lower + equal / 2 + 1) / (others + 2))
 
+    A score beyond those of all others goes on from there by its distance from the nearest of them, in their standard
+    deviations: with few others ranks alone would not tell a strong reverser from the next one.
+
     Parameters
     ----------
     values
@@ -96,10 +99,10 @@ def normal_scores(values: np.ndarray, matched: Matched) -> np.ndarray:
     --------
     >>> table = pd.DataFrame({"compound_id": [f"d{n}" for n in range(22)], "cell_line": "A", "tas": np.nan})
     >>> normal_scores(np.arange(22.0)[None], match_signatures(table, ["cell_line"]))[0, :2].round(3).tolist()
-    [-1.712, -1.36]
+    [-1.877, -1.36]
     """
     values = np.ascontiguousarray(values, dtype=np.float64)
-    shares = np.full(values.shape, np.nan)
+    shares, beyond = np.full(values.shape, np.nan), np.zeros(values.shape)
     for level, stratum in enumerate(matched.levels):
         wanted = matched.level == level
         if not wanted.any():
@@ -108,13 +111,13 @@ def normal_scores(values: np.ndarray, matched: Matched) -> np.ndarray:
         # Signatures of a stratum side by side, in it those of a drug.
         rows = rows[np.lexsort((matched.drug[rows], stratum[rows]))]
         starts = np.flatnonzero(np.r_[True, np.diff(stratum[rows]) != 0, True])
-        _shares(values, rows, starts, matched.drug, wanted, shares)
-    return special.ndtri(shares)
+        _shares(values, rows, starts, matched.drug, wanted, shares, beyond)
+    return special.ndtri(shares) + beyond
 
 
 @njit(cache=True, parallel=True)
-def _shares(values, rows, starts, drug, wanted, shares):  # noqa: ANN001, ANN202
-    """Fill ``shares`` of the signatures wanted: the place of each among those of other drugs, between 0 and 1."""
+def _shares(values, rows, starts, drug, wanted, shares, beyond):  # noqa: ANN001, ANN202
+    """Fill the place of each signature wanted among those of other drugs, between 0 and 1, and how far it is beyond them."""
     for query in prange(len(values)):
         mine = values[query]
         for stratum in range(len(starts) - 1):
@@ -123,6 +126,7 @@ def _shares(values, rows, starts, drug, wanted, shares):  # noqa: ANN001, ANN202
             n = np.searchsorted(there, np.inf, side="right")
             if n == 0 or there[0] == there[n - 1]:
                 continue
+            all_total, all_square = there[:n].sum(), (there[:n] ** 2).sum()
             first = 0
             while first < len(members):
                 stop = first + 1
@@ -134,10 +138,31 @@ def _shares(values, rows, starts, drug, wanted, shares):  # noqa: ANN001, ANN202
                         continue
                     lower = np.searchsorted(there[:n], score, side="left")
                     equal = np.searchsorted(there[:n], score, side="right") - lower
-                    others = n
+                    others, total, square = n, all_total, all_square
                     for own in members[first:stop]:
-                        others -= not np.isnan(mine[own])
-                        lower -= mine[own] < score
-                        equal -= mine[own] == score
+                        if not np.isnan(mine[own]):
+                            others -= 1
+                            lower -= mine[own] < score
+                            equal -= mine[own] == score
+                            total -= mine[own]
+                            square -= mine[own] ** 2
                     shares[query, row] = (lower + equal / 2 + 1) / (others + 2)
+                    variance = square / others - (total / others) ** 2
+                    if equal == 0 and (lower == 0 or lower == others) and variance > 1e-12 * square / others:
+                        nearest = _nearest(there[:n], mine, members[first:stop], lower == 0)
+                        beyond[query, row] = (score - nearest) / np.sqrt(variance)
                 first = stop
+
+
+@njit(cache=True)
+def _nearest(ordered, mine, own, lowest):  # noqa: ANN001, ANN202
+    """The lowest (or highest) of ordered scores when one of each of the drug's own is taken out."""
+    place = 0
+    while True:
+        value = ordered[place if lowest else len(ordered) - 1 - place]
+        mine_equal, equal = 0, np.sum(ordered == value)
+        for row in own:
+            mine_equal += mine[row] == value
+        if mine_equal < equal:
+            return value
+        place += equal
