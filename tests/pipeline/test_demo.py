@@ -47,7 +47,9 @@ def test_the_calibrated_score_ranks_what_is_planted_first_and_last(drugs, truth)
     assert (ranked.groupby("population")["score"].diff().dropna() >= 0).all()
     for population, planted in truth.drop(["bulk_decoy", "strong_unrelated"]).groupby("population"):
         order = ranked.loc[ranked["population"] == population, "compound"]
-        assert order.iloc[0] == planted.loc["reverser", "compound"] and order.iloc[-1] == planted.loc["mimic", "compound"]
+        assert (
+            order.iloc[0] == planted.loc["reverser", "compound"] and order.iloc[-1] == planted.loc["mimic", "compound"]
+        )
 
 
 def test_score_and_rank_have_an_interval_over_donors(drugs):

@@ -12,6 +12,16 @@ from scperturb_cmap.ranking.matching import FEWEST_DRUGS, Matched, match_signatu
 
 __all__ = ["FEWEST_QUERIES", "drug_reach", "drug_significance", "matched_means"]
 
+#: A mean normal score so many standard deviations from 0 counts as this in its variance: queries that have to do with a drug
+#: after all, such as other drugs of its mechanism, must not widen it.
+_BULK = 2.0
+
+#: What the mean of such squares is for a standard normal.
+_BULK_MEAN = stats.chi2.cdf(_BULK**2, 3) + _BULK**2 * stats.chi2.sf(_BULK**2, 1)
+
+#: Steps to the variance that agrees with itself.
+_STEPS = 30
+
 #: Reference queries without which a drug's reach is unknown.
 FEWEST_QUERIES = 50
 
@@ -47,7 +57,9 @@ def drug_reach(
     Signatures of one drug are alike, and drugs such as inhibitors of HDAC or HSP90 change so much that they reach far under
     any query, in one direction or the other. Both widen a drug's distribution, and both are measured here rather than
     modelled: V = mean over reference queries of the squared mean normal score. Squared, for a query and its opposite are
-    equally good, so the mean is 0. Queries of the drug itself are left out. V is an estimate; its logarithm is shrunken
+    equally good, so the mean is 0. Queries of the drug itself are left out, and a square beyond 4 V counts as 4 V (made up for
+    by what that takes from a normal variable; Huber 1981, proposal 2), since some queries have to do with the drug after
+    all. V is an estimate; its logarithm is shrunken
     towards a parabola in log n (n = signatures of the drug) by as much as differences from it are chance (Smyth 2004).
 
     Parameters
@@ -70,7 +82,7 @@ def drug_reach(
     References
     ----------
     Smyth 2004, doi:10.2202/1544-6115.1027 (shrunken variances); Wu, Smyth 2012, doi:10.1093/nar/gks461 (correlation
-    inflates the variance of a set's mean).
+    inflates the variance of a set's mean); Huber 1981, doi:10.1002/0471725250.
 
     Examples
     --------
@@ -101,7 +113,9 @@ def drug_reach(
 
 def _variances(mean: np.ndarray, n_signatures: np.ndarray) -> tuple[np.ndarray, float]:
     """Mean square of each drug over queries (n_queries, n_drugs), shrunken, and the degrees of freedom it is worth."""
-    variance = np.nanmean(mean**2, axis=0)
+    variance, square = np.nanmean(mean**2, axis=0), mean**2
+    for _ in range(_STEPS):  # each step leaves less than half of what is missing
+        variance = np.nanmean(np.minimum(square, _BULK**2 * variance), axis=0) / _BULK_MEAN
     # Queries are alike, too: so many independent ones would be worth as much (participation ratio).
     scaled = np.nan_to_num(mean / np.sqrt(variance))
     product = scaled @ scaled.T

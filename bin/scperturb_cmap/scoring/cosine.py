@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from scperturb_cmap.scoring.products import over_all_genes
-from scperturb_cmap.scoring.profiles import CLIP, Profiles, Query
+from scperturb_cmap.scoring.profiles import Profiles, Query
 
 __all__ = ["cosine"]
 
@@ -35,9 +35,7 @@ def cosine(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
     >>> [[round(score, 6) for score in row] for row in cosine([query], profiles).tolist()]
     [[1.0, 0.0, -1.0]]
     """
-    values = [query.values.clamp(-CLIP, CLIP) for query in queries]
-    # Divided before the product: what comes out of it is the score, but for the reference's side.
-    x = over_all_genes(queries, [mine / mine.norm() for mine in values], profiles)
+    x = over_all_genes(queries, [query.direction for query in queries], profiles)
     sizes = profiles.norms
     if any(len(query.genes) < profiles.values.shape[1] for query in queries):
         measured = over_all_genes(queries, [torch.ones_like(query.values) for query in queries], profiles)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
-from scperturb_cmap.scoring.correlation import ROUNDING
 from scperturb_cmap.scoring.products import by_genes
-from scperturb_cmap.scoring.profiles import CLIP, Profiles, Query
+from scperturb_cmap.scoring.profiles import Profiles, Query
 
 __all__ = ["pearson"]
 
@@ -37,9 +36,6 @@ def pearson(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
 
 
 def _of_all_genes(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
-    values = torch.stack([query.values.clamp(-CLIP, CLIP) for query in queries])
-    off = values - values.mean(dim=1, keepdim=True)
-    size = off.norm(dim=1, keepdim=True)
-    off = off / torch.where(size > ROUNDING * values.norm(dim=1, keepdim=True), size, torch.nan)
+    x = torch.stack([query.centred_direction for query in queries])
     z, sizes = profiles.centred
-    return (off.to(z.dtype) @ z.T).double() / sizes
+    return (x.to(z.dtype) @ z.T).double() / sizes

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 
 from scperturb_cmap.scoring.profiles import Profiles, Query
@@ -29,12 +30,14 @@ def over_all_genes(queries: Sequence[Query], values: Sequence[torch.Tensor], pro
     >>> over_all_genes([query], [query.values], Profiles(torch.zeros(1, 3))).tolist()
     [[3.0, 0.0, 4.0]]
     """
-    filled = torch.zeros(
-        (len(queries), profiles.values.shape[1]), dtype=profiles.values.dtype, device=profiles.values.device
-    )
+    n_genes, dtype = profiles.values.shape[1], profiles.values.dtype
+    if all(len(query.genes) == n_genes for query in queries):
+        return torch.stack(list(values)).to(dtype)
+    # By numpy: torch spreads each of these small copies over all threads.
+    filled = np.zeros((len(queries), n_genes))
     for row, query, mine in zip(filled, queries, values, strict=True):
-        row[query.genes] = mine.to(row.dtype)
-    return filled
+        row[query.genes.cpu().numpy()] = mine.cpu().numpy()
+    return torch.from_numpy(filled).to(dtype).to(profiles.values.device)
 
 
 def by_genes(

@@ -122,6 +122,25 @@ class Query:
     up: torch.Tensor
     down: torch.Tensor
 
+    @cached_property
+    def direction(self) -> torch.Tensor:
+        """Values clipped to +-10, of length 1; NaN where all are 0."""
+        clipped = self.values.clamp(-CLIP, CLIP)
+        return clipped / clipped.norm()
+
+    @cached_property
+    def centred_direction(self) -> torch.Tensor:
+        """Clipped values less their mean, of length 1; NaN where all are equal."""
+        clipped = self.values.clamp(-CLIP, CLIP)
+        off = clipped - clipped.mean()
+        return off / torch.where(off.norm() > ROUNDING * clipped.norm(), off.norm(), torch.nan)
+
+    @cached_property
+    def rank_direction(self) -> torch.Tensor:
+        """:func:`average_ranks` less their mean, of length 1; NaN where all are equal."""
+        off = average_ranks(self.values[None])[0] - (len(self.values) - 1) / 2  # the mean of any ranks
+        return off / off.norm()
+
 
 def make_query(values: np.ndarray, n_genes: int, device: torch.device) -> Query:
     """Take the query's measured genes and its strongest ones in each direction.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from scperturb_cmap.scoring.products import by_genes
-from scperturb_cmap.scoring.profiles import Profiles, Query, average_ranks
+from scperturb_cmap.scoring.profiles import Profiles, Query
 
 __all__ = ["spearman"]
 
@@ -36,8 +36,6 @@ def spearman(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
 
 
 def _of_all_genes(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
-    x = average_ranks(torch.stack([query.values for query in queries]))
-    x -= (x.shape[1] - 1) / 2  # the mean of any ranks
-    x = x / x.norm(dim=1, keepdim=True)
+    x = torch.stack([query.rank_direction for query in queries])
     z, sizes = profiles.centred_ranks
     return (x.to(z.dtype) @ z.T).double() / sizes
