@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scperturb_cmap.scoring.dense_walk import dense_scores
+from scperturb_cmap.scoring.network_walk import _network, network_scores
 from scperturb_cmap.scoring.profiles import Profiles
-from scperturb_cmap.scoring.rank_index import TIE, RankIndex, _network
+from scperturb_cmap.scoring.rank_index import TIE, RankIndex
 from scperturb_cmap.scoring.wtcs import enrichment_scores
 
 
@@ -62,7 +63,7 @@ def test_the_dense_walk_is_the_definition_and_the_network(kind, n_sets):
     index, starts = RankIndex(z), np.concatenate([[0], np.cumsum([len(tags) for tags in sets])])
     dense = dense_scores(index.values, index.ranks, np.concatenate(sets), starts, TIE)
     np.testing.assert_allclose(dense, [[plain_es(row, tags) for row in z] for tags in sets], atol=2e-6, rtol=0)
-    networked = np.concatenate([index.enrichment_scores([tags]) for tags in sets])  # one set never takes the walk
+    networked = network_scores(index.values, index.ranks, np.concatenate(sets), starts, TIE)
     np.testing.assert_allclose(dense, networked, atol=2e-6, rtol=0)
 
 
