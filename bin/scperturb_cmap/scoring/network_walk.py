@@ -168,10 +168,16 @@ def _walk(typing, keys, weights, lane, length, sizes, falls, highest, lowest):  
     return types.void(keys, weights, lane, length, sizes, falls, highest, lowest), codegen
 
 
-@njit(cache=True, inline="always")
-def _take(numbers, places, first, n, out):  # noqa: ANN001, ANN202
-    for k in range(np.uint64(n)):  # unsigned: no look whether a place counts from the end
-        out[k] = numbers[np.uint64(places[np.uint64(first) + k])]
+@njit(cache=True)
+def _put_by_rank(values, ranks, out):  # noqa: ANN001, ANN202
+    for gene in range(np.uint64(len(ranks))):  # unsigned: no look whether a place counts from the end
+        out[np.uint64(ranks[gene])] = abs(values[gene])
+
+
+@njit(cache=True)
+def _take(numbers, places, out):  # noqa: ANN001, ANN202
+    for k in range(np.uint64(len(places))):
+        out[k] = numbers[np.uint64(places[k])]
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -185,18 +191,17 @@ def _score(values, ranks, table, offsets, sizes, order, exchanges, bounds, which
         keys, weights = np.empty(most, np.uint16), np.empty(most, np.float32)
         falls, highest, lowest = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
         for signature in range(block * _BLOCK, min((block + 1) * _BLOCK, n_signatures)):
-            for gene in range(np.uint64(n_genes)):
-                by_rank[np.uint64(ranks[signature, gene])] = abs(values[signature, gene])
+            _put_by_rank(values[signature], ranks[signature], by_rank)
             for group in range(len(sizes)):
                 first, n = offsets[group], offsets[group + 1] - offsets[group]
                 length = n // _LANES
-                _take(ranks[signature], table, first, n, keys)
+                _take(ranks[signature], table[first : first + n], keys)
                 for lane in range(_LANES):
                     falls[lane] = 1 / (n_genes - sizes[group, lane])
                     for k in range(sizes[group, lane], length):
                         keys[k * _LANES + lane] = n_genes
                 _sort(keys, exchanges, bounds[which[group]], bounds[which[group] + 1])
-                _take(by_rank, keys, 0, n, weights)
+                _take(by_rank, keys[:n], weights)
                 for lane in range(0, min(_LANES, n_sets - group * _LANES), _HALF):
                     _walk(keys, weights, lane, length, sizes[group], falls, highest, lowest)
                 for lane in range(min(_LANES, n_sets - group * _LANES)):
