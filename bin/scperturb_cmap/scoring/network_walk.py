@@ -180,30 +180,38 @@ def _take(numbers, places, out):  # noqa: ANN001, ANN202
         out[k] = numbers[np.uint64(places[k])]
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
+def _score_block(values, ranks, table, offsets, sizes, order, exchanges, bounds, which, tie, scores):  # noqa: ANN001, ANN202
+    """The work of :func:`_score` for a few signatures."""
+    n_signatures, n_genes = values.shape
+    n_sets, most = len(scores), (offsets[1:] - offsets[:-1]).max()
+    by_rank = np.zeros(n_genes + 1, np.float32)
+    keys, weights = np.empty(most, np.uint16), np.empty(most, np.float32)
+    falls, highest, lowest = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
+    for signature in range(n_signatures):
+        _put_by_rank(values[signature], ranks[signature], by_rank)
+        for group in range(len(sizes)):
+            genes = table[offsets[group] : offsets[group + 1]]
+            length, lanes = len(genes) // _LANES, min(_LANES, n_sets - group * _LANES)
+            _take(ranks[signature], genes, keys)
+            for lane in range(_LANES):
+                falls[lane] = 1 / (n_genes - sizes[group, lane])
+                for k in range(sizes[group, lane], length):
+                    keys[k * _LANES + lane] = n_genes
+            _sort(keys, exchanges, bounds[which[group]], bounds[which[group] + 1])
+            _take(by_rank, keys[: len(genes)], weights)
+            for lane in range(0, lanes, _HALF):
+                _walk(keys, weights, lane, length, sizes[group], falls, highest, lowest)
+            for lane in range(lanes):
+                score = highest[lane] if highest[lane] >= -lowest[lane] - tie else lowest[lane]
+                scores[order[group * _LANES + lane], signature] = score
+
+
+@njit(cache=True, parallel=True)
 def _score(values, ranks, table, offsets, sizes, order, exchanges, bounds, which, tie, scores):  # noqa: ANN001, ANN202
     """Fill ``scores``; ``table`` holds 16 columns of genes for each group of sets, ``order`` the numbers of the sets."""
-    n_signatures, n_genes = values.shape
-    n_sets = len(scores)
-    most = np.max(np.diff(offsets))
-    for block in prange((n_signatures + _BLOCK - 1) // _BLOCK):
-        by_rank = np.zeros(n_genes + 1, np.float32)
-        keys, weights = np.empty(most, np.uint16), np.empty(most, np.float32)
-        falls, highest, lowest = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
-        for signature in range(block * _BLOCK, min((block + 1) * _BLOCK, n_signatures)):
-            _put_by_rank(values[signature], ranks[signature], by_rank)
-            for group in range(len(sizes)):
-                first, n = offsets[group], offsets[group + 1] - offsets[group]
-                length = n // _LANES
-                _take(ranks[signature], table[first : first + n], keys)
-                for lane in range(_LANES):
-                    falls[lane] = 1 / (n_genes - sizes[group, lane])
-                    for k in range(sizes[group, lane], length):
-                        keys[k * _LANES + lane] = n_genes
-                _sort(keys, exchanges, bounds[which[group]], bounds[which[group] + 1])
-                _take(by_rank, keys[:n], weights)
-                for lane in range(0, min(_LANES, n_sets - group * _LANES), _HALF):
-                    _walk(keys, weights, lane, length, sizes[group], falls, highest, lowest)
-                for lane in range(min(_LANES, n_sets - group * _LANES)):
-                    score = highest[lane] if highest[lane] >= -lowest[lane] - tie else lowest[lane]
-                    scores[order[group * _LANES + lane], signature] = score
+    for block in prange((len(values) + _BLOCK - 1) // _BLOCK):  # no more in here: what is parallel compiles slowly
+        here = slice(block * _BLOCK, (block + 1) * _BLOCK)
+        _score_block(
+            values[here], ranks[here], table, offsets, sizes, order, exchanges, bounds, which, tie, scores[:, here]
+        )

@@ -71,4 +71,5 @@ class RankIndex:
 
 def _dense_pays(n_sets: int, n_tags: int, n_genes: int) -> bool:
     """Whether :mod:`~scperturb_cmap.scoring.dense_walk` is exact and faster than the network, by its steps and the tags."""
-    return n_genes <= MOST_DENSE_GENES and n_genes * (-(-n_sets // 8) * 8) <= 16 * n_tags
+    vectors, groups = -(-n_sets // 8), -(-n_sets // 16)  # both work on full ones only
+    return n_genes <= MOST_DENSE_GENES and n_genes * 8 * vectors * n_sets <= 16 * n_tags * 16 * groups
