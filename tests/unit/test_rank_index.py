@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scperturb_cmap.scoring.dense_walk import dense_scores
+from scperturb_cmap.scoring.network_walk import _network, network_scores
 from scperturb_cmap.scoring.profiles import Profiles
-from scperturb_cmap.scoring.rank_index import TIE, RankIndex, _network
+from scperturb_cmap.scoring.rank_index import TIE, RankIndex
 from scperturb_cmap.scoring.wtcs import enrichment_scores
 
 
@@ -62,8 +63,23 @@ def test_the_dense_walk_is_the_definition_and_the_network(kind, n_sets):
     index, starts = RankIndex(z), np.concatenate([[0], np.cumsum([len(tags) for tags in sets])])
     dense = dense_scores(index.values, index.ranks, np.concatenate(sets), starts, TIE)
     np.testing.assert_allclose(dense, [[plain_es(row, tags) for row in z] for tags in sets], atol=2e-6, rtol=0)
-    networked = np.concatenate([index.enrichment_scores([tags]) for tags in sets])  # one set never takes the walk
+    networked = network_scores(index.values, index.ranks, np.concatenate(sets), starts, TIE)
     np.testing.assert_allclose(dense, networked, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("n_genes", [300, 65_535])  # the rank that stands for none is 65,535 at most
+@pytest.mark.parametrize("n_sets", [1, 15, 16, 17, 33])
+def test_the_network_takes_sets_of_any_sizes_side_by_side(n_genes, n_sets):
+    rng = np.random.default_rng(n_sets)
+    z = rng.standard_normal((2, n_genes)).astype(np.float32)
+    z[1] = np.round(z[1])
+    sets = [rng.permutation(n_genes)[:size] for size in rng.integers(0, 250, n_sets)]
+    sets[0] = np.arange(n_genes - 1, n_genes - 4, -1)
+    lasts = [np.argsort(-row, kind="stable")[-4:] for row in z.astype(np.float64)]
+    sets = [*sets, *lasts][-n_sets:] if n_sets > 2 else sets  # the last ranks beside longer sets
+    index, starts = RankIndex(z), np.concatenate([[0], np.cumsum([len(tags) for tags in sets])])
+    found = network_scores(index.values, index.ranks, np.concatenate(sets), starts, TIE)
+    np.testing.assert_allclose(found, [[plain_es(row, tags) for row in z] for tags in sets], atol=2e-6, rtol=0)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 130), st.integers(2, 40), st.booleans())
@@ -83,9 +99,9 @@ def test_no_sets_and_no_signatures():
     assert RankIndex(np.zeros((0, 5), np.float32)).enrichment_scores([np.array([1])]).shape == (1, 0)
 
 
-def test_more_genes_than_a_key_holds(monkeypatch):
+def test_more_genes_than_an_index_holds():
+    with pytest.raises(ValueError, match="65536 genes, at most 65535"):
+        RankIndex(np.zeros((1, 65_536), np.float32))
     z = np.random.default_rng(0).standard_normal((2, 70_000)).astype(np.float32)
-    with pytest.raises(ValueError, match="70000 genes"):
-        RankIndex(z)
     score = enrichment_scores([torch.arange(150)], Profiles(torch.as_tensor(z)))[0]  # the plain form takes over
     assert score.numpy() == pytest.approx([plain_es(row, np.arange(150)) for row in z], abs=2e-6)

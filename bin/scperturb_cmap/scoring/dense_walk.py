@@ -12,7 +12,7 @@ from numba import get_num_threads, njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["MOST_DENSE_GENES", "dense_scores", "prefetch_row"]
+__all__ = ["MOST_DENSE_GENES", "dense_scores"]
 
 #: The height of a whole running sum. A float32 has fewer digits, an int32 no more.
 _WHOLE = 1 << 30
@@ -122,24 +122,6 @@ def _walker(vectors: int):  # noqa: ANN202
 
 
 _walk_8, _walk_16, _walk_24 = (_walker(vectors) for vectors in (1, 2, 3))
-
-
-@intrinsic
-def prefetch_row(typing, row):  # noqa: ANN001, ANN201
-    """Bring a row of 64 numbers into the cache."""
-
-    def codegen(context, builder, signature, arguments):  # noqa: ANN001, ANN202
-        byte, i32 = ir.IntType(8), ir.IntType(32)
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), i32, i32, i32])
-        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        start = builder.bitcast(array.data, byte.as_pointer())
-        for line in range(0, 64 * signature.args[0].dtype.bitwidth // 8, 64):
-            place = builder.gep(start, [ir.Constant(i32, line)])
-            builder.call(fetch, [place, ir.Constant(i32, 0), ir.Constant(i32, 3), ir.Constant(i32, 1)])
-        return context.get_dummy_value()
-
-    return types.void(row), codegen
 
 
 @njit(cache=True, error_model="numpy")

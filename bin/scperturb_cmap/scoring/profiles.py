@@ -45,7 +45,7 @@ class Profiles:
     @cached_property
     def index(self) -> RankIndex | None:
         """The signatures made ready for gene sets; None on a GPU, in float64 and for very many genes."""
-        fits = self._on_cpu and self.values.shape[1] <= MOST_GENES
+        fits = self._on_cpu and self.values.shape[1] < MOST_GENES
         return RankIndex(self.values.numpy(), self.known_ranks) if fits else None
 
     @cached_property

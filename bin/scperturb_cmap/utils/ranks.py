@@ -12,6 +12,9 @@ MOST_GENES = 1 << 16
 _BITS = 11
 _BUCKETS = 1 << _BITS
 
+#: Signatures for one thread at a time.
+_BLOCK = 8
+
 
 def descending_ranks(values: np.ndarray) -> np.ndarray:
     """Rank of every gene in its signature, 0 = most up; equal values in the order of the genes, missing ones last.
@@ -99,39 +102,54 @@ def _descending(bits):  # noqa: ANN001, ANN202
     return bits if bits != size and size else np.uint32(0x7FFFFFFF) - size
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
+def _rank_row(bits, words, moved, ranks):  # noqa: ANN001, ANN202
+    """Fill ``ranks`` from the bits of one signature's float32 values; ``words`` and ``moved`` are room to work in."""
+    n_genes, shift, low = np.uint64(len(bits)), np.uint64(_BITS), np.uint64(_BUCKETS - 1)
+    first, second, third = (np.zeros(_BUCKETS, np.uint32), np.zeros(_BUCKETS, np.uint32), np.zeros(_BUCKETS, np.uint32))
+    for gene in range(n_genes):  # unsigned: no look whether a place counts from the end
+        key = np.uint64(_descending(bits[gene]))
+        # A key in the low half of each word, its gene in the high half, so that they move together.
+        words[gene] = key | (gene << np.uint64(32))
+        first[key & low] += np.uint32(1)
+        second[(key >> shift) & low] += np.uint32(1)
+        third[key >> (shift + shift)] += np.uint32(1)
+    for starts in (first, second, third):
+        start = np.uint32(0)
+        for bucket in range(_BUCKETS):
+            size = starts[bucket]
+            starts[bucket] = start
+            start += size
+    for gene in range(n_genes):
+        word = words[gene]
+        bucket = word & low
+        place = first[bucket]
+        moved[np.uint64(place)] = word
+        first[bucket] = place + np.uint32(1)
+    for k in range(n_genes):
+        word = moved[k]
+        bucket = (word >> shift) & low
+        place = second[bucket]
+        words[np.uint64(place)] = word
+        second[bucket] = place + np.uint32(1)
+    for k in range(n_genes):
+        word = words[k]
+        bucket = (word & np.uint64(0xFFFFFFFF)) >> (shift + shift)
+        place = third[bucket]
+        ranks[word >> np.uint64(32)] = place
+        third[bucket] = place + np.uint32(1)
+
+
+@njit(cache=True, parallel=True)
 def _radix_ranks(bits, ranks):  # noqa: ANN001, ANN202
     """Fill ``ranks`` from the bits of float32 values; both of shape (n_signatures, n_genes)."""
-    n_signatures, n_genes = bits.shape
-    shift, low = np.uint64(_BITS), np.uint64(_BUCKETS - 1)
-    for row in prange(n_signatures):
-        # A key in the low half of each word, its gene in the high half, so that they move together.
-        words, moved = np.empty(n_genes, np.uint64), np.empty(n_genes, np.uint64)
-        starts = np.zeros((3, _BUCKETS), np.uint32)
-        for gene in range(n_genes):
-            key = np.uint64(_descending(bits[row, gene]))
-            words[gene] = key | (np.uint64(gene) << np.uint64(32))
-            starts[0, key & low] += np.uint32(1)
-            starts[1, (key >> shift) & low] += np.uint32(1)
-            starts[2, key >> (shift + shift)] += np.uint32(1)
-        for digit in range(3):
-            start = np.uint32(0)
-            for bucket in range(_BUCKETS):
-                size = starts[digit, bucket]
-                starts[digit, bucket] = start
-                start += size
-        for gene in range(n_genes):
-            word = words[gene]
-            bucket = word & low
-            moved[starts[0, bucket]] = word
-            starts[0, bucket] += np.uint32(1)
-        for place in range(n_genes):
-            word = moved[place]
-            bucket = (word >> shift) & low
-            words[starts[1, bucket]] = word
-            starts[1, bucket] += np.uint32(1)
-        for place in range(n_genes):
-            word = words[place]
-            bucket = (word & np.uint64(0xFFFFFFFF)) >> (shift + shift)
-            ranks[row, word >> np.uint64(32)] = starts[2, bucket]
-            starts[2, bucket] += np.uint32(1)
+    for block in prange((len(bits) + _BLOCK - 1) // _BLOCK):  # no more in here: what is parallel compiles slowly
+        here = slice(block * _BLOCK, (block + 1) * _BLOCK)
+        _rank_rows(bits[here], ranks[here])
+
+
+@njit(cache=True)
+def _rank_rows(bits, ranks):  # noqa: ANN001, ANN202
+    words, moved = np.empty(bits.shape[1], np.uint64), np.empty(bits.shape[1], np.uint64)
+    for row in range(len(bits)):
+        _rank_row(bits[row], words, moved, ranks[row])
