@@ -8,12 +8,16 @@ from scperturb_cmap.scoring.registry import Score
 
 __all__ = ["RandomQueries"]
 
+#: Sizes of sets (and platforms) whose queries and scores are kept: with more, drawing again is cheap, keeping is not.
+_MOST_KEPT = 8
+
 
 class RandomQueries:
     """Random queries like those of a run, scored with every block of a reference anew.
 
-    For scores of sets: up and down sets of the query's sizes, drawn without replacement among the genes of the run. All
-    queries with sets of these sizes share them. For scores of profiles: the query's own values in random order.
+    For scores of sets: up and down sets of the query's sizes, drawn without replacement among the genes of the run; the
+    query's values go with them where the score weighs them. All queries with sets of these sizes share the sets. For scores
+    of profiles: the query's own values in random order.
 
     Random genes are not correlated as the genes of a signature are, so this null is narrower than that of signatures that
     have nothing to do with a drug: a small p says that the genes matter, not that the disease does.
@@ -57,25 +61,30 @@ class RandomQueries:
         """
         if np.isnan(scores).all():
             return np.full(len(scores), np.nan)
-        if self._scored[0] is not profiles:
-            self._scored = (profiles, {})
-        of_sets = score.needs != "profile"
-        key = (score.name, len(query.up), len(query.down)) if of_sets else (score.name, id(query))
-        if key not in self._scored[1]:
-            queries = self._sets(query, genes) if of_sets else self._permuted(query)
-            null = score.function(queries, profiles).cpu().numpy()
-            null.sort(axis=0)
-            self._scored[1][key] = null
-        null = self._scored[1][key]
+        if score.needs == "profile":
+            null = _sorted_scores(self._permuted(query), profiles, score)
+        elif score.weighs:
+            null = _sorted_scores(self._weighted(query, genes), profiles, score)
+        else:
+            null = self._shared(query, profiles, genes, score)
         lower = np.array(
             [np.searchsorted(column, one, side="right") for column, one in zip(null.T, scores, strict=True)]
         )
         return np.where(np.isnan(scores), np.nan, (1 + lower) / (1 + self._n))
 
+    def _shared(self, query: Query, profiles: Profiles, genes: np.ndarray, score: Score) -> np.ndarray:
+        """Scores that all queries with sets of these sizes share."""
+        if self._scored[0] is not profiles or len(self._scored[1]) > _MOST_KEPT:
+            self._scored = (profiles, {})
+        key = (score.name, len(query.up), len(query.down))
+        if key not in self._scored[1]:
+            self._scored[1][key] = _sorted_scores(self._sets(query, genes), profiles, score)
+        return self._scored[1][key]
+
     def _sets(self, query: Query, genes: np.ndarray) -> list[Query]:
         key = (len(query.up), len(query.down), genes.tobytes())
         if key not in self._kept:
-            if len(self._kept) > 8:  # many sizes or platforms: drawing again is cheap, keeping is not
+            if len(self._kept) > _MOST_KEPT:
                 self._kept.clear()
             rng = np.random.default_rng([self._seed, *key[:2]])
             pool = np.flatnonzero(self._in_run[genes])
@@ -87,9 +96,22 @@ class RandomQueries:
             ]
         return self._kept[key]
 
+    def _weighted(self, query: Query, genes: np.ndarray) -> list[Query]:
+        """The values of the query's sets, at random genes."""
+        values = query.values[torch.searchsorted(query.genes, torch.cat([query.up, query.down]))]
+        return [
+            Query(torch.cat([drawn.up, drawn.down]), values, drawn.up, drawn.down) for drawn in self._sets(query, genes)
+        ]
+
     def _permuted(self, query: Query) -> list[Query]:
         generator = torch.Generator().manual_seed(self._seed)
         orders = (torch.randperm(len(query.values), generator=generator) for _ in range(self._n))
         return [
             Query(query.genes, query.values[order.to(query.values.device)], query.up, query.down) for order in orders
         ]
+
+
+def _sorted_scores(queries: list[Query], profiles: Profiles, score: Score) -> np.ndarray:
+    scores = score.function(queries, profiles).cpu().numpy()
+    scores.sort(axis=0)
+    return scores

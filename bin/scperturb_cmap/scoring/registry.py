@@ -39,6 +39,8 @@ class Score:
         Where it is from.
     function
         Scores of queries against reference signatures, shape (n_queries, n_signatures): positive mimics, negative reverses.
+    weighs
+        Whether a score of sets looks at the query's values of their genes, too.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Score:
     maximum: float
     source: str
     function: Callable[[Sequence[Query], Profiles], torch.Tensor]
+    weighs: bool = False
 
 
 _CHENG, _SAMART = "Cheng 2014, doi:10.1186/s13073-014-0095-1", "Samart 2021, doi:10.1093/bib/bbab161"
@@ -66,11 +69,11 @@ SCORES = {
         Score("lamb_ks", "Lamb's raw KS score", "sets", -2, 2, "Lamb 2006, doi:10.1126/science.1132939", lamb_ks),
         Score("rges", "reverse gene expression score", "sets", -2, 2, "Chen 2017, doi:10.1038/ncomms16022", rges),
         Score("xsum", "extreme sum", "sets", -math.inf, math.inf, _CHENG, xsum),
-        Score("xcos", "extreme cosine", "sets", -1, 1, _CHENG, xcos),
-        Score("xcor", "extreme Pearson correlation", "sets", -1, 1, _SAMART, xcor),
-        Score("xspe", "extreme Spearman correlation", "sets", -1, 1, _SAMART, xspe),
+        Score("xcos", "extreme cosine", "sets", -1, 1, _CHENG, xcos, True),
+        Score("xcor", "extreme Pearson correlation", "sets", -1, 1, _SAMART, xcor, True),
+        Score("xspe", "extreme Spearman correlation", "sets", -1, 1, _SAMART, xspe, True),
         Score("zhang", "Zhang score, unordered", "sets", -1, 1, _ZHANG, zhang),
-        Score("zhang_ordered", "Zhang score, ordered", "ordered sets", -1, 1, _ZHANG, zhang_ordered),
+        Score("zhang_ordered", "Zhang score, ordered", "ordered sets", -1, 1, _ZHANG, zhang_ordered, True),
         Score("rro", "reciprocal-rank overlap", "ordered sets", -1, 1, "this project, docs/methods.md", rro),
     )
 }
