@@ -42,6 +42,7 @@ def build_parser():
 
 def score_connectivity(args: Namespace) -> None:
     import numba
+    import numpy as np
     import torch
 
     from scperturb_cmap import scoring
@@ -89,7 +90,7 @@ def score_connectivity(args: Namespace) -> None:
         for block in scored:
             counts["n_scores"] += len(block.table)
             counts["n_incomplete"] += int((block.table["status"] != "ok").sum())
-            write(block.table)
+            write(block.table if args.random_queries else block.table.assign(p_value=np.nan))
             for what, table in block.background.items():
                 wide[what](reference, table)
     device = str(scoring.choose_device(args.device))

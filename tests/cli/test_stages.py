@@ -6,7 +6,12 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
+from tests.conftest import make_sets
+
+from scperturb_cmap.io.signature_set import write_signature_set
 
 STAGES = [
     "check_inputs",
@@ -67,3 +72,18 @@ def test_unknown_methods_are_named(stage, tmp_path):
         "rank_drugs", "--signatures", "a", "--scores", "b", "--methods", "cosine", "--headline", "wtcs"
     )
     assert status == 1 and "'wtcs' is not among" in said
+
+
+def test_without_random_queries_pairs_have_no_p_value(stage, tmp_path):
+    rng = np.random.default_rng(0)
+    shard, queries = make_sets(rng.normal(size=(4, 90)), rng.normal(size=(1, 90)))
+    shard.obs["tas"] = 0.5
+    write_signature_set(shard, tmp_path / "lib.shard_0000.h5ad")
+    write_signature_set(queries, tmp_path / "d.signatures.h5ad")
+    status, said = stage(
+        "score_connectivity", "--signatures", tmp_path / "d.signatures.h5ad", "--shard", tmp_path / "lib.shard_0000.h5ad",
+        "--random-queries", 0, "--device", "cpu", "--out", tmp_path,
+    )  # fmt: skip
+    assert status == 0, said
+    table = pd.read_parquet(tmp_path / "lib.shard_0000.scores.parquet")
+    assert table["wtcs"].notna().all() and table["p_value"].isna().all()

@@ -113,6 +113,12 @@ def test_a_population_without_ranking_has_one_row_and_a_reason(about, table, rea
     schemas.DRUGS.validate(ranked)
 
 
+def test_vehicles_alone_are_no_ranking():
+    table = scores({"DMSO": [0.1, -0.2]}).assign(pert_type="ctl_vehicle")
+    ranked = rank_drugs(table, populations(), ["wtcs"], "wtcs")
+    assert ranked["reason"].tolist() == ["No score could be computed (no reference signatures)."]
+
+
 def test_only_scored_signatures_count_as_cell_lines():
     ranked = rank_drugs(scores({"x": [0.1, np.nan, np.nan], "y": [0.2, 0.3]}), populations(), ["wtcs"], "wtcs")
     counts = ranked.set_index("compound")[["n_signatures", "n_cell_lines"]]

@@ -92,8 +92,8 @@ def rank_drugs(
         every = read_scores(obs.population) if obs.status != "skipped" else None
         if every is None:
             ranked = _not_ranked(obs.reason)
-        elif every.empty or every[headline].isna().all():
-            why = "no reference signatures" if every.empty else every["reason"].iloc[0]
+        elif (treated := every[every["pert_type"] != VEHICLE])[headline].isna().all():
+            why = "no reference signatures" if treated.empty else treated["reason"].iloc[0]
             ranked = _not_ranked(f"No score could be computed ({why}).")
         else:
             described = describe_connections(every, headline, reach.queries(every))
