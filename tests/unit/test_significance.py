@@ -251,3 +251,13 @@ def test_without_reference_queries_nothing_is_tested():
     found = test_of(table, queries[: FEWEST_QUERIES - 1])
     assert found["p_value"].isna().all() and (found["reason"] == "There are 49 reference queries, 50 are needed.").all()
     assert test_of(table, queries[:FEWEST_QUERIES])["p_value"].notna().all()
+
+
+def test_queries_without_scores_are_worth_nothing():
+    """They measure other genes than the signatures, as those of another reference may."""
+    table, queries = simulate(2, (0.0, 0.5))
+    pair = [
+        drug_reach(table, [([""] * len(q), q)], by=["cell_line"])[0]
+        for q in (queries, np.concatenate([queries, np.full((150, len(table)), np.nan)]))
+    ]
+    pd.testing.assert_frame_equal(*pair)

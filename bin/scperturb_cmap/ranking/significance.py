@@ -113,6 +113,7 @@ def drug_reach(
 
 def _variances(mean: np.ndarray, n_signatures: np.ndarray) -> tuple[np.ndarray, float]:
     """Mean square of each drug over queries (n_queries, n_drugs), shrunken, and the degrees of freedom it is worth."""
+    mean = mean[~np.isnan(mean).all(axis=1)]  # a query without scores is worth nothing
     variance, square = np.nanmean(mean**2, axis=0), mean**2
     for _ in range(_STEPS):  # each step leaves less than half of what is missing
         variance = np.nanmean(np.minimum(square, _BULK**2 * variance), axis=0) / _BULK_MEAN
