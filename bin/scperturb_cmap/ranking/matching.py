@@ -146,6 +146,8 @@ def _shares(values, rows, starts, drug, wanted, shares, beyond):  # noqa: ANN001
                             equal -= mine[own] == score
                             total -= mine[own]
                             square -= mine[own] ** 2
+                    if others < FEWEST_DRUGS:  # a query that hardly any of them has a score for
+                        continue
                     shares[query, row] = (lower + equal / 2 + 1) / (others + 2)
                     variance = square / others - (total / others) ** 2
                     if equal == 0 and (lower == 0 or lower == others) and variance > 1e-12 * square / others:
