@@ -316,3 +316,18 @@ def test_vehicles_are_no_drugs_but_the_null_of_pairs():
     assert mine["d07"].max() < mine.drop("d07").median() / 2
     rank(table, populations(), ["wtcs"], "wtcs", reference_queries=queries, write_connections=pairs.append)
     assert (pairs[1]["fdr_null"] == "random queries").all()
+
+
+def test_vehicles_of_another_reference_say_nothing():
+    table, _ = with_queries(np.random.default_rng(6), lines=6)
+    vehicles = table.sample(150, random_state=0).assign(compound="DMSO", compound_id="dmso", pert_type="ctl_vehicle")
+    vehicles = vehicles.assign(
+        signature=[f"v{n}" for n in range(150)], wtcs=np.random.default_rng(0).normal(0, 0.1, 150)
+    )
+    every = pd.concat([table, vehicles, table.assign(reference="second")], ignore_index=True)
+    rng = np.random.default_rng(1)
+    queries = Wide(every, pd.DataFrame(rng.normal(0, 0.1, (len(every), 120)), columns=[f"q{n}" for n in range(120)]))
+    pairs = []
+    rank(every, populations(), ["wtcs"], "wtcs", reference_queries=queries, write_connections=pairs.append)
+    null = pairs[0].groupby("reference")["fdr_null"].unique().map(list).to_dict()
+    assert null == {"ref": ["vehicles"], "second": ["random queries"]} and pairs[0]["fdr"].notna().all()

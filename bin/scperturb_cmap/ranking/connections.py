@@ -28,20 +28,21 @@ def describe_connections(table: pd.DataFrame, headline: str, queries: ReferenceQ
 
     Returns
     -------
-    ``table`` with ncs, tau (missing where norm_reason says why), fdr (of the pair) and fdr_null: "vehicles" (at least
-    50 scores of either sign), "random queries" (Benjamini-Hochberg of p_value) or "none".
+    ``table`` with ncs, tau (missing where norm_reason says why), fdr (of the pair) and fdr_null: "vehicles" (of the same
+    reference, at least 50 scores of either sign), "random queries" (Benjamini-Hochberg of p_value) or "none".
     """
     scores, is_vehicle = table[headline].to_numpy(float), (table["pert_type"] == VEHICLE).to_numpy()
     nothing = np.full(len(table), np.nan)
     normalised = nothing if queries is None else queries.ncs(scores)
     percentile = nothing if queries is None else queries.tau(normalised)
-    fdr, null = fdr_against_null(normalised, is_vehicle)
-    if null == "none":
-        tested = table["p_value"].notna().to_numpy() & ~is_vehicle
-        fdr = nothing.copy()
-        if tested.any():
-            fdr[tested] = stats.false_discovery_control(table["p_value"].to_numpy()[tested])
-            null = "random queries"
+    fdr, null = nothing.copy(), np.full(len(table), "none", dtype=object)
+    # Vehicles say nothing of a reference that was measured in another way.
+    for rows in table.groupby(table["reference"].to_numpy()).indices.values():
+        fdr[rows], null[rows] = fdr_against_null(normalised[rows], is_vehicle[rows])
+    tested = table["p_value"].notna().to_numpy() & ~is_vehicle & (null == "none")
+    if tested.any():
+        fdr[tested] = stats.false_discovery_control(table["p_value"].to_numpy()[tested])
+        null[tested] = "random queries"
     few = "There are too few reference queries."
     reason = np.select(
         [np.isnan(scores), np.isnan(normalised) | np.isnan(percentile)],
