@@ -331,3 +331,16 @@ def test_vehicles_of_another_reference_say_nothing():
     rank(every, populations(), ["wtcs"], "wtcs", reference_queries=queries, write_connections=pairs.append)
     null = pairs[0].groupby("reference")["fdr_null"].unique().map(list).to_dict()
     assert null == {"ref": ["vehicles"], "second": ["random queries"]} and pairs[0]["fdr"].notna().all()
+
+
+def test_signatures_without_a_score_are_no_company_for_resamples():
+    """With the population's own scores as a resample, score and rank are those of the ranking, whatever has no score."""
+    table, queries = with_queries(np.random.default_rng(7))
+    table["tas"] = np.random.default_rng(8).uniform(0, 1, len(table))
+    full = table["wtcs"].copy()
+    table.loc[::3, ["wtcs", "status", "reason"]] = [np.nan, "incomplete", "too few genes"]
+    drawn = pd.DataFrame({"d|B|without a": full})
+    options = {"reference_queries": queries, "resamples": Wide(table, drawn)}
+    drugs = rank(table, populations(), ["wtcs"], "wtcs", **options).drugs
+    assert (drugs["scored_by"] == "z").all()
+    np.testing.assert_allclose(drugs["score_low"], drugs["score"], rtol=1e-6)

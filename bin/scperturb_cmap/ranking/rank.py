@@ -238,12 +238,13 @@ def _donor_intervals(
 ) -> pd.DataFrame:
     """Score and rank of each drug over resamples of the donors."""
     names, tables = [], []
-    matched = match_signatures(mine) if by == "z" else None
+    there = mine[headline].notna().to_numpy()  # of these the reach is
+    matched = match_signatures(mine[there]) if by == "z" else None
     for part, scores in resamples:
         names += part
         if by == "z":
-            drugs = mine["compound_id"].iloc[np.unique(matched.drug, return_index=True)[1]].to_numpy()
-            means = pd.DataFrame(matched_means(scores, matched).T, drugs)
+            drugs = mine["compound_id"][there].iloc[np.unique(matched.drug, return_index=True)[1]].to_numpy()
+            means = pd.DataFrame(matched_means(scores[:, there], matched).T, drugs)
             tables.append(means.div(np.sqrt(reach["variance"].reindex(drugs)), axis=0))
         else:
             tables += [aggregate(by, mine.assign(**{headline: one}), headline)["score"] for one in scores]
