@@ -58,9 +58,11 @@ class WideScores:
 
     def __init__(self, paths: Sequence[Path]):
         self._files = [pq.ParquetFile(path) for path in sorted(paths, key=lambda path: Path(path).name)]
-        names = (name for file in self._files for name in file.schema_arrow.names if name not in _KEYS)
+        # Asked for once: pyarrow makes a schema of many columns anew each time.
+        names = [[name for name in file.schema_arrow.names if name not in _KEYS] for file in self._files]
         #: Names of the queries.
-        self.queries = list(dict.fromkeys(names))
+        self.queries = list(dict.fromkeys(name for mine in names for name in mine))
+        self._has = [frozenset(mine) for mine in names]
 
     def keys(self) -> pd.DataFrame:
         """Reference and signature of each row."""
@@ -72,27 +74,21 @@ class WideScores:
         wanted = self.queries if queries is None else list(queries)
         for start in range(0, len(wanted), _COLUMNS):
             part = wanted[start : start + _COLUMNS]
-            yield (
-                part,
-                np.concatenate([_filled(file.read(columns=_has(file, part)), part) for file in self._files], axis=1),
+            tables = (
+                file.read(columns=[query for query in part if query in has])
+                for file, has in zip(self._files, self._has, strict=True)
             )
+            yield part, np.concatenate([_filled(table, part) for table in tables], axis=1)
 
     def rows(self) -> Iterator[np.ndarray]:
         """A block of signatures at a time: scores of shape (n_queries, n_signatures), all queries."""
-        for file in self._files:
+        for file, has in zip(self._files, self._has, strict=True):
+            there = [query for query in self.queries if query in has]
             for group in range(file.num_row_groups):
-                yield _filled(
-                    file.read_row_group(group, columns=_has(file, self.queries)),
-                    self.queries,
-                    file.metadata.row_group(group).num_rows,
-                )
+                yield _filled(file.read_row_group(group, columns=there), self.queries)
 
 
-def _has(file: pq.ParquetFile, queries: Sequence[str]) -> list[str]:
-    return [query for query in queries if query in file.schema_arrow.names]
-
-
-def _filled(table: pyarrow.Table, queries: Sequence[str], n: int | None = None) -> np.ndarray:
-    missing = np.full(table.num_rows if n is None else n, np.nan, np.float32)
+def _filled(table: pyarrow.Table, queries: Sequence[str]) -> np.ndarray:
+    missing = np.full(table.num_rows, np.nan, np.float32)
     there = set(table.column_names)
     return np.stack([table[query].to_numpy() if query in there else missing for query in queries])
