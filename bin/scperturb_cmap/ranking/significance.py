@@ -90,7 +90,7 @@ def drug_reach(
     >>> table = pd.DataFrame({"compound_id": np.repeat([f"drug {n}" for n in range(50)], 4), "cell_line": "A", "tas": np.nan})
     >>> queries = [([""] * 60, rng.normal(size=(60, 200)))]
     >>> drug_reach(table, queries, by=["cell_line"])[0]["variance"].mean().round(2).item()
-    0.25
+    0.26
     """
     matched = match_signatures(table, by)
     names = pd.Index(table["compound_id"].iloc[np.unique(matched.drug, return_index=True)[1]], name="compound_id")
@@ -171,7 +171,7 @@ def drug_significance(
     >>> reach, _ = drug_reach(table, [([""] * 60, rng.normal(size=(60, 200)))], by=["cell_line"])
     >>> found = drug_significance(table, "wtcs", reach, by=["cell_line"])
     >>> found.index[found["fdr"] < 0.1].tolist(), found.loc["drug 7", "z"].round(1).item()
-    (['drug 7'], -4.8)
+    (['drug 7'], -6.7)
     """
     scored = table[table[score].notna()]
     result = pd.DataFrame(index=pd.Index(table["compound_id"].unique(), name="compound_id").sort_values())
