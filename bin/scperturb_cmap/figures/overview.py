@@ -151,7 +151,7 @@ def _top_row(row: dict, scored: pd.DataFrame, best: int) -> Html:
     methods = method_names(scored)
     cells = [_chip(drug, methods) for drug in mine.to_dict("records")]
     cells += [Html("<td>{}</td>").format(dash("no further drug"))] * (best - len(cells))
-    return Html('<tr class="{}">{}{}</tr>').format(style, head, Html("").join(cells))
+    return Html('<tr class="{}">{}{}</tr>').format(style, head, Html("\n").join(cells))
 
 
 def _chip(drug: dict, methods: list[str]) -> Html:
