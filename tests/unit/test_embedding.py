@@ -13,7 +13,7 @@ from scperturb_cmap.embedding.inputs import Centring, signed_scores
 from scperturb_cmap.embedding.linear import LinearSettings, fit_dual
 from scperturb_cmap.embedding.pairs import mine_pairs, unique_profiles
 from scperturb_cmap.embedding.splits import compound_folds
-from scperturb_cmap.embedding.training import LOSSES, TrainingSettings, train
+from scperturb_cmap.embedding.training import LOSSES, TrainingSettings, read_state, train, write_state
 from scperturb_cmap.utils.errors import InputError
 
 
@@ -119,13 +119,14 @@ def test_training_learns_unseen_compounds_and_repeats_itself(platforms, loss):
     assert all((a == b).all() for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
 
 
-def test_a_training_cut_off_goes_on_as_if_it_had_not_been(platforms):
+def test_a_training_cut_off_goes_on_as_if_it_had_not_been(platforms, tmp_path):
     query, reference, _, theirs = platforms
     fold = pairs_of(platforms, theirs[:40]), pairs_of(platforms, theirs[40:])
     settings = TrainingSettings(n_hidden=16, n_dimensions=4, batch_size=64, epochs=4)
     whole, _ = train(query, reference, *fold, settings)
     _, state = train(query, reference, *fold, replace(settings, epochs=2))
-    rest, _ = train(query, reference, *fold, settings, state=state)
+    write_state(state, tmp_path / "state")
+    rest, _ = train(query, reference, *fold, settings, state=read_state(tmp_path / "state"))
     assert all((a == b).all() for a, b in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True))
 
 

@@ -1,9 +1,11 @@
 """Contrastive training of the dual encoder: seeded, resumable, stopped by compounds it does not learn from."""
 
+import json
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,10 +13,12 @@ import torch
 from pytorch_metric_learning import losses
 from pytorch_metric_learning.samplers import MPerClassSampler
 from pytorch_metric_learning.utils import common_functions
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from scperturb_cmap.embedding.encoder import DualEncoder
 
-__all__ = ["LOSSES", "TrainingSettings", "TrainingState", "mean_percentile", "train"]
+__all__ = ["LOSSES", "TrainingSettings", "TrainingState", "mean_percentile", "read_state", "train", "write_state"]
 
 log = logging.getLogger(__name__)
 
@@ -176,3 +180,36 @@ def _batches(labels: torch.Tensor, settings: TrainingSettings, epoch: int) -> li
     finally:
         common_functions.NUMPY_RANDOM = kept
     return [order[at : at + size] for at in range(0, len(order), size)]
+
+
+def write_state(state: TrainingState, path: Path) -> None:
+    """Keep a training: tensors as safetensors, numbers as JSON among their metadata; the old one stays until this is whole."""
+    tensors = {f"model/{name}": value for name, value in state.model.items()}
+    tensors |= {f"best/{name}": value for name, value in state.best.items()}
+    for number, moments in state.optimiser["state"].items():
+        tensors |= {f"optimiser/{number}/{name}": value for name, value in moments.items()}
+    # a shared trunk stands twice in a state dictionary, and safetensors refuses memory that two names share
+    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+    numbers = {"epoch": state.epoch, "since_best": state.since_best, "history": state.history}
+    numbers["groups"] = state.optimiser["param_groups"]
+    partial = Path(f"{path}.partial")
+    save_file(tensors, partial, {"state": json.dumps(numbers)})
+    partial.rename(path)
+
+
+def read_state(path: Path) -> TrainingState | None:
+    """A training that was cut off; None where there is none."""
+    if not Path(path).exists():
+        return None
+    with safe_open(path, "pt") as file:
+        numbers = json.loads(file.metadata()["state"])
+    parts: dict = {"model": {}, "best": {}, "optimiser": {}}
+    for name, value in load_file(path).items():
+        where, rest = name.split("/", 1)
+        if where == "optimiser":
+            number, moment = rest.split("/")
+            parts[where].setdefault(int(number), {})[moment] = value
+        else:
+            parts[where][rest] = value
+    optimiser = {"state": parts["optimiser"], "param_groups": numbers.pop("groups")}
+    return TrainingState(parts["model"], optimiser, parts["best"], **numbers)
