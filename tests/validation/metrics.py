@@ -17,7 +17,7 @@ def percentiles(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
 def average_precision(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """Average precision of every row with anything relevant, itself left out; NaN elsewhere.
 
-    >>> average_precision(np.array([[9, 2.0, 1]] * 3), ~np.eye(3, dtype=bool))[0]
+    >>> average_precision(np.array([[9, 2.0, 1]] * 3), ~np.eye(3, dtype=bool))[0].item()
     1.0
     """
     out = np.full(len(scores), np.nan)

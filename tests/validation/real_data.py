@@ -51,8 +51,8 @@ def structures(data: Path) -> pd.DataFrame:
     ])  # fmt: skip
 
 
-def load(data: Path) -> tuple[dict[str, Signatures], np.ndarray]:
-    """All sets, and the landmarks' Entrez ids."""
+def load(data: Path) -> dict[str, Signatures]:
+    """All sets."""
     table = read_gene_table([data / "genes/lincs_gene_info_12328.tsv", data / "genes/human_gene_map.tsv.gz"])
     sets = {}
     for name, files in SOURCES.items():
@@ -79,7 +79,7 @@ def load(data: Path) -> tuple[dict[str, Signatures], np.ndarray]:
     ids, _ = identify_compounds(rows)
     for name, one in sets.items():
         one.compound = ids[rows["set"] == name].to_numpy(str)
-    return sets, table.genes.index[table.genes["feature_space"] == "landmark"].to_numpy(str)
+    return sets
 
 
 def mechanisms(data: Path, reference: Signatures) -> list[set[str]]:

@@ -17,7 +17,7 @@ def unit(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
 
 
-def run(sets: dict, landmarks: np.ndarray, args) -> None:  # noqa: ANN001
+def run(sets: dict, args) -> None:  # noqa: ANN001
     reference = sets["l1000"]
     kept = unique_profiles(np.clip(reference.values, -10, 10), reference.compound)
     every = mechanisms(args.data, reference)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from cross_platform import Fold, Problem, learned_only
+from fold import Fold, Problem, learned_only
 from metrics import interval, percentiles
 
 from scperturb_cmap.embedding.inputs import Centring, on_genes, signed_scores
@@ -13,8 +13,8 @@ from scperturb_cmap.embedding.splits import compound_folds
 SHRINKAGE = 1.0
 
 
-def run(sets: dict, landmarks: np.ndarray, args) -> None:  # noqa: ANN001
-    problem, reference, records = Problem(sets, landmarks), sets["l1000"], []
+def run(sets: dict, args) -> None:  # noqa: ANN001
+    problem, reference, records = Problem(sets), sets["l1000"], []
     for name in ("pbmc", "tahoe"):
         query = sets[name]
         values = on_genes(query.values, query.genes, reference.genes)
@@ -22,9 +22,13 @@ def run(sets: dict, landmarks: np.ndarray, args) -> None:  # noqa: ANN001
         genes = np.flatnonzero(measured.mean(axis=0) > 0.5)
         everywhere = on_genes(query.values, query.genes, problem.query.genes)
         paired = np.intersect1d(query.compound, reference.compound)
-        scores, wide = signed_scores(values), signed_scores(everywhere)
+        scores, wide = signed_scores(values), signed_scores(everywhere, "uniform")
         seen = ~np.isnan(everywhere)
         rows = np.flatnonzero(np.isin(query.compound, paired))
+        fold = Fold(problem, {*problem.query.compound, *reference.compound} - set(paired))
+        arrays = learned_only(fold.fit(LinearSettings()))
+        arrays_reference = arrays.encode_perturbation(fold.y)
+        del fold
         for seed in range(args.seeds):
             folds = compound_folds(
                 {*problem.query.compound, *query.compound, *reference.compound}, args.folds, seed, paired
@@ -44,10 +48,8 @@ def run(sets: dict, landmarks: np.ndarray, args) -> None:  # noqa: ANN001
                 held = rows[~mine[rows]]
                 found = {m: e.encode_query(x[held]) @ e.encode_perturbation(y).T for m, e in encoders.items()}
                 if seed == 0:  # what a map learned on arrays does to single cells
-                    fold = Fold(problem, training)
-                    arrays = learned_only(fold.fit(LinearSettings()))
                     centred = Centring.fit(wide[mine], query.line[mine]).apply(wide, query.line, seen)
-                    found["map of arrays (seed 0)"] = fold_scores(arrays, centred[held], fold)
+                    found["map of arrays (seed 0)"] = arrays.encode_query(centred[held]) @ arrays_reference.T
                 strength = np.tile(problem.strength, (len(held), 1))
                 found["control: strength only"] = strength
                 for method, matrix in found.items():
@@ -70,7 +72,3 @@ def run(sets: dict, landmarks: np.ndarray, args) -> None:  # noqa: ANN001
         difference = wide["learned"]["percentile"] - wide["plain"]["percentile"]
         low, high = interval(difference.to_numpy(), wide["plain"]["compound"].to_numpy())
         print(f"learned less plain, {data}, over {level}: {difference.mean():.3f} [{low:.3f}, {high:.3f}]")
-
-
-def fold_scores(encoder: LinearEncoder, x: np.ndarray, fold: Fold) -> np.ndarray:
-    return encoder.encode_query(x) @ encoder.encode_perturbation(fold.y).T

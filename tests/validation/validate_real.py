@@ -13,7 +13,6 @@ import pandas as pd
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-import across_lines
 import cross_platform
 import same_mechanism
 import single_cell
@@ -22,7 +21,6 @@ from real_data import load
 HERE = Path(__file__).resolve().parents[2]
 TASKS = {
     "cross_platform": cross_platform.run,
-    "across_lines": across_lines.run,
     "same_mechanism": same_mechanism.run,
     "single_cell": single_cell.run,
 }
@@ -39,11 +37,11 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     pd.set_option("display.width", 200, "display.max_columns", 30, "display.max_colwidth", 80)
     start = time.time()
-    sets, landmarks = load(args.data)
+    sets = load(args.data)
     print(f"{args.folds} folds by compound, {args.seeds} seeds; unseen compounds only")
     for name in args.tasks.split(","):
         print(f"\n## {name}\n", flush=True)
-        TASKS[name](sets, landmarks, args)
+        TASKS[name](sets, args)
         print(f"\n({name}: {time.time() - start:.0f} s since the start)", flush=True)
 
 

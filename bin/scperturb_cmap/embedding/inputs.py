@@ -9,21 +9,27 @@ from scipy.special import ndtri
 
 from scperturb_cmap.utils.ranks import mean_ranks
 
-__all__ = ["Centring", "on_genes", "signed_scores"]
+__all__ = ["Centring", "SHAPES", "on_genes", "signed_scores"]
 
 
-def signed_scores(values: np.ndarray) -> np.ndarray:
-    """Half-normal scores of the strength of each gene, with its sign: odd, bounded, and free of the platform's scale.
+#: How the ranks of each kind of query are spread.
+SHAPES = {"sets": "uniform", "profile": "normal"}
 
-    Genes are ranked by absolute value among those that are not 0; the one of rank r (from 1) of n gets
-    sign(x) Phi^-1((1 + u) / 2), u = (r - 0.5) / n. A gene that is missing and a gene measured without an effect both give 0
-    and count for nothing, so that no embedding can tell them apart: in some sources which genes are missing depends on the
-    compound.
+
+def signed_scores(values: np.ndarray, shape: str = "normal") -> np.ndarray:
+    """Ranks of the genes by strength, with their sign: odd, bounded, and free of the platform's scale.
+
+    Genes are ranked by absolute value among those that are not 0; the one of rank r (from 1) of n has u = (r - 0.5) / n.
+    A gene that is missing and a gene measured without an effect both give 0 and count for nothing, so that no embedding can
+    tell them apart: in some sources which genes are missing depends on the compound.
 
     Parameters
     ----------
     values
         Signed evidence, NaN = not measured; shape (n_signatures, n_genes).
+    shape
+        "normal" gives sign(x) Phi^-1((1 + u) / 2), for full profiles; "uniform" gives sign(x) u, for gene sets, all of whose
+        members are extreme and whose order says little.
 
     Returns
     -------
@@ -33,13 +39,17 @@ def signed_scores(values: np.ndarray) -> np.ndarray:
     --------
     >>> signed_scores(np.array([[3.0, 0.0, -1.0, np.nan]])).round(2).tolist()
     [[1.149999976158142, 0.0, -0.3199999928474426, 0.0]]
+    >>> signed_scores(np.array([[3.0, 0.0, -1.0, np.nan]]), "uniform").tolist()
+    [[0.75, 0.0, -0.25, 0.0]]
     """
     known = np.nan_to_num(np.asarray(values, np.float32))
     strength = np.abs(known)
     n_zero = (strength == 0).sum(axis=1, keepdims=True)
     n_known = np.maximum(known.shape[1] - n_zero, 1)
-    place = (mean_ranks(strength) - n_zero + 0.5) / n_known
-    return (np.sign(known) * ndtri((1 + np.clip(place, 0, 1)) / 2)).astype(np.float32)
+    place = np.where(known != 0, (mean_ranks(strength) - n_zero + 0.5) / n_known, 0)
+    if shape == "normal":
+        place = ndtri((1 + place) / 2)
+    return (np.sign(known) * place).astype(np.float32)
 
 
 def on_genes(values: np.ndarray, genes: Sequence[str], wanted: Sequence[str]) -> np.ndarray:

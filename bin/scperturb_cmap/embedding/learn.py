@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
-from scperturb_cmap.embedding.inputs import Centring, on_genes, signed_scores
+from scperturb_cmap.embedding.inputs import SHAPES, Centring, on_genes, signed_scores
 from scperturb_cmap.embedding.linear import Basis, Block, LinearEncoder, LinearSettings, fit_dual, whitening
 from scperturb_cmap.embedding.pairs import mine_pairs
 from scperturb_cmap.embedding.splits import compound_folds
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 FEWEST_PAIRED = 50
 
 #: Settings of the linear encoder that validation compounds choose from.
-SEARCH = tuple(LinearSettings(200, n, penalty) for n in (80, 120, 160) for penalty in (1.0, 3.0))
+SEARCH = tuple(LinearSettings(200, n, penalty) for n in (80, 120) for penalty in (1.0, 3.0))
 
 _TRAINING = TrainingSettings()
 
@@ -78,7 +78,8 @@ def learn(
     sets = [one for one in sources if str(one.uns["effect"]) in ("rank", "set")]
     if sets:
         names = sorted(set().union(*(one.var_names.astype(str) for one in sets)))
-        query = signed_scores(np.vstack([on_genes(np.asarray(one.X), one.var_names, names) for one in sets]))
+        values = np.vstack([on_genes(np.asarray(one.X), one.var_names, names) for one in sets])
+        query = signed_scores(values, SHAPES["sets"])
         obs = pd.concat([one.obs for one in sets], ignore_index=True)
         lines = obs["cell_line"].astype(str).to_numpy()
         query = Centring.fit(query, lines).apply(query, lines)

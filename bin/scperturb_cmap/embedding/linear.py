@@ -111,7 +111,7 @@ def principal_axes(scores: np.ndarray, n_components: int, seed: int = 0) -> np.n
     n_components = min(n_components, *scores.shape)
     sparse = np.count_nonzero(scores) < 0.1 * scores.size
     matrix = csr_matrix(scores) if sparse else scores
-    return randomized_svd(matrix, n_components, n_iter=2, random_state=seed)[2].T
+    return randomized_svd(matrix, n_components, n_iter=1, random_state=seed)[2].T
 
 
 def whitening(scores: np.ndarray, n_components: int | None = None, shrinkage: float = 0.0) -> np.ndarray:
@@ -211,7 +211,8 @@ def fit_dual(
     shared
         Positions of the genes that both sides measure, for the plain block; none without.
     basis
-        Of these signatures, where it is known already, with at least as many components.
+        Of these signatures, where it is known already, with at least as many components. ``query`` then only tells how widely
+        the cosines spread, so a part of the signatures will do.
 
     Examples
     --------

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
-from scperturb_cmap.embedding.inputs import on_genes, signed_scores
+from scperturb_cmap.embedding.inputs import SHAPES, on_genes, signed_scores
 
 __all__ = ["embed_queries", "embed_reference", "embedding_scores", "top_matches"]
 
@@ -13,7 +13,7 @@ __all__ = ["embed_queries", "embed_reference", "embedding_scores", "top_matches"
 def embed_queries(queries: ad.AnnData, checkpoint: Checkpoint, kind: str) -> np.ndarray:
     """Places of populations in the space of one kind of query; nothing is centred, so that -x lies opposite x."""
     values = on_genes(np.asarray(queries.X), queries.var_names, checkpoint.query_genes[kind])
-    return checkpoint.encoders[kind].encode_query(signed_scores(values))
+    return checkpoint.encoders[kind].encode_query(signed_scores(values, SHAPES[kind]))
 
 
 def embed_reference(reference: ad.AnnData, checkpoint: Checkpoint, kind: str) -> np.ndarray:
