@@ -68,6 +68,7 @@ def report(records: list[dict]) -> None:
     each = table.groupby(["method", "seed", "fold", "compound"], sort=False)[["auc", "substituted"]].mean()
     shown = each.groupby("method", sort=False).mean().assign(n=each.groupby("method").size())
     print(f"macro over compounds\n{shown.round(4).to_string()}")
+    each = each.sort_index()
     for method in table["method"].unique()[1:]:
         difference = (each.loc[method, "auc"] - each.loc["plain", "auc"]).reset_index()
         low, high = interval(difference["auc"].to_numpy(), difference["compound"].to_numpy())

@@ -48,7 +48,7 @@ def embedding_scores(queries: ad.AnnData, reference: ad.AnnData, checkpoint: Che
     """
     out = np.full((queries.n_obs, reference.n_obs), np.nan, np.float32)
     effect = queries.obs["effect"] if "effect" in queries.obs else [str(queries.uns["effect"])] * queries.n_obs
-    kinds = np.where(np.isin(np.asarray(effect, dtype=str), ["set", "rank"]), "sets", "profile")
+    kinds = np.where(np.asarray(effect, dtype=str) == "set", "sets", "profile")  # a ranked list is a profile
     for kind in set(kinds) & set(checkpoint.encoders):
         rows = np.flatnonzero(kinds == kind)
         mine = embed_queries(queries[rows], checkpoint, kind)
