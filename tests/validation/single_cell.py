@@ -9,7 +9,7 @@ from scperturb_cmap.embedding.inputs import Centring, on_genes, signed_scores
 from scperturb_cmap.embedding.linear import Block, LinearEncoder, LinearSettings, whitening
 from scperturb_cmap.embedding.splits import compound_folds
 
-#: Half-way between whitening and leaving the directions as they are; not chosen on these data.
+#: Half-way between whitening and leaving the directions as they are; looked at on these data without folds (docs/validation.md).
 SHRINKAGE = 1.0
 
 
