@@ -8,10 +8,10 @@ IMAGES := core torch report
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test bench lint lock images $(IMAGES:%=image-%) clean
+.PHONY: help setup demo real test bench validate-real lint lock images $(IMAGES:%=image-%) clean
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
 
 setup: ## the Python environment in .venv, and Nextflow where none is installed
 	@tools/setup.sh
@@ -32,6 +32,9 @@ test: setup ## all tests
 bench: setup ## speed and memory beside the peers; writes docs/benchmarks.md (ARGS='gctx' for one of them)
 	tools/bench_env.sh
 	.venv/bench/bin/python tests/benchmarks/run_all.py $(ARGS)
+
+validate-real: setup ## the learned embedding on unseen compounds of the real data, beside ../shared/data (ARGS='--seeds 1')
+	nice python tests/validation/validate_real.py $(if $(REAL_DATA),--data $(REAL_DATA)) $(ARGS)
 
 lint: setup ## style of the code, layers of the library, Nextflow syntax
 	ruff check .

@@ -176,6 +176,8 @@ def _ranking(dataset: str, row: dict, drugs: list[str], rng: np.random.Generator
         rank_low=np.maximum(table["rank_wtcs"] - 3, 1),
         rank_high=table["rank_wtcs"] + 9,
         scored_by="maxq",
+        fdr=np.where(np.arange(n) % 5, np.linspace(0.001, 1, n), np.nan),
+        p_reason=np.where(np.arange(n) % 5, "", "There are 9 other drugs with a score, 20 are needed."),
         interval=np.where(np.arange(n) % 7, "bootstrap", "none"),
         interval_reason=np.where(np.arange(n) % 7, "", "There are no resamples."),
         n_resamples=20,

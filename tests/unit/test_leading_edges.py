@@ -10,7 +10,7 @@ from scperturb_cmap.io import schemas
 from scperturb_cmap.ranking import REPORTED, pair_drugs, reported
 from scperturb_cmap.scoring.leading_edge import find_leading_edges
 from scperturb_cmap.scoring.profiles import Profiles
-from scperturb_cmap.scoring.wtcs import enrichment_score
+from scperturb_cmap.scoring.wtcs import enrichment_scores
 from scperturb_cmap.utils.ranks import descending_ranks
 from scperturb_cmap.utils.running_sum import leading_edge
 
@@ -39,7 +39,8 @@ def test_the_leading_edge_is_that_of_the_definition(size):
         score, edge = leading_edge(descending_ranks(z[None])[0][members].astype(int), np.abs(z[members]), 60)
         expected, genes = walk(list(members), z.astype(float))
         assert score == pytest.approx(expected, abs=1e-6) and set(members[edge]) == genes and genes
-        assert score == pytest.approx(enrichment_score(torch.tensor(members), Profiles(torch.tensor(z[None]))).item())
+        found = enrichment_scores([torch.tensor(members)], Profiles(torch.tensor(z[None])))
+        assert score == pytest.approx(found.item())
         signs.add(np.sign(score))
     assert signs == {-1, 1}
 

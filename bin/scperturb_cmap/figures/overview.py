@@ -70,12 +70,11 @@ def top_drugs(populations: pd.DataFrame, drugs: pd.DataFrame, best: int = 5) -> 
         rows = Html("").join(_top_row(row, scored, best) for row in mine.to_dict("records"))
         blocks.append(Html("<tbody>{}{}</tbody>").format(head, rows))
     headline = next(iter(ranked(drugs)["method"]), "")
-    names = ", ".join(map(_title, method_names(drugs)))
     places = Html("").join(Html('<th scope="col">{}</th>').format(n) for n in range(1, best + 1))
     return Html(
         '<div class="sheet" tabindex="0" role="region" aria-label="Strongest reversal candidates"><table class="top">'
         '<caption>{}</caption><thead><tr><th scope="col">Population</th>{}</tr></thead>{}</table></div>'
-    ).format(f"Score: {_title(headline)}. Rank: by {names}", places, Html("").join(blocks))
+    ).format(f"Score made of {_title(headline)}", places, Html("").join(blocks))
 
 
 def notices(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
@@ -152,23 +151,24 @@ def _top_row(row: dict, scored: pd.DataFrame, best: int) -> Html:
     methods = method_names(scored)
     cells = [_chip(drug, methods) for drug in mine.to_dict("records")]
     cells += [Html("<td>{}</td>").format(dash("no further drug"))] * (best - len(cells))
-    return Html('<tr class="{}">{}{}</tr>').format(style, head, Html("").join(cells))
+    return Html('<tr class="{}">{}{}</tr>').format(style, head, Html("\n").join(cells))
 
 
 def _chip(drug: dict, methods: list[str]) -> Html:
-    """One drug of :func:`top_drugs`: name, score, and its ranks by all scores."""
+    """One drug of :func:`top_drugs`: name, score, FDR, rank over draws of the donors; its ranks by all scores on hover."""
     if not drug["score"] < 0:
         return Html("<td>{}</td>").format(dash("no further drug reverses this signature"))
     ranks = {_title(name): f"{drug[f'rank_{name}']:.0f}" for name in methods if pd.notna(drug[f"rank_{name}"])}
-    numbers = sorted({int(rank) for rank in ranks.values()})
-    span = "–".join(str(n) for n in dict.fromkeys([numbers[0], numbers[-1]]))
+    low, high = drug["rank_low"], drug["rank_high"]
+    span = "" if pd.isna(low) else f"rank {low:.0f}" if low == high else f"rank {low:.0f}–{high:.0f}"
+    rate = "" if pd.isna(drug["fdr"]) else f"FDR {drug['fdr']:.2f}"
     each = ", ".join(f"{name} {rank}" for name, rank in ranks.items())
     where = f"{decimal(drug['n_signatures'], 0)} signatures in {decimal(drug['n_cell_lines'], 0)} cell lines"
     return Html(
         '<td><span class="chip" style="background:{}" title="{}"><b>{}</b><small>{}</small></span></td>'
     ).format(
-        tint(drug["score"], drug["scored_by"]), f"{drug['compound']}; ranks: {each}; {where}", drug["compound"],
-        f"{decimal(drug['score'])} · rank {span}",
+        tint(drug["score"], drug["scored_by"]), f"{drug['compound']}; ranks by score: {each}; {where}", drug["compound"],
+        " · ".join(filter(None, [decimal(drug["score"]), rate, span])),
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def numbers(table: pd.DataFrame) -> pd.DataFrame:
     >>> numbers(pd.DataFrame({"score": ["-0.5", ""], "compound": ["007", ""]})).to_dict("list")
     {'score': [-0.5, nan], 'compound': ['007', '']}
     """
-    wanted = [column for column in table if column.startswith(_NUMBERS)]
+    wanted = [column for column in table if column.startswith(_NUMBERS) and column != "scored_by"]
     return table.assign(**{column: pd.to_numeric(table[column], errors="coerce") for column in wanted})
 
 

@@ -123,7 +123,7 @@ def html_table(
     )
     rows = (
         Html('<tr class="{}">{}</tr>').format(
-            row_class(row) if row_class else "", Html("").join(_cell(row, c) for c in columns)
+            row_class(row) if row_class else "", Html("\n").join(_cell(row, c) for c in columns)
         )
         for row in frame.to_dict("records")
     )
@@ -131,7 +131,7 @@ def html_table(
     return Html(
         '<div class="sheet" tabindex="0" role="region" aria-label="{0}"><table{1}><caption>{0}</caption>'
         "<thead><tr>{2}</tr></thead><tbody>{3}</tbody></table></div>"
-    ).format(caption, options, head, Html("").join(rows))
+    ).format(caption, options, head, Html("\n").join(rows))
 
 
 def _cell(row: dict, column: Column) -> Html:

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.names import compound_key
 
-__all__ = ["COMPOUND_COLUMNS", "add_compound_info", "identify_compounds", "several_structures"]
+__all__ = ["COMPOUND_COLUMNS", "add_compound_info", "identify_compounds", "several_structures", "unify_compounds"]
 
 #: Columns of the table of compounds.
 COMPOUND_COLUMNS = ("compound_id", "compound", "names", "pert_ids", "inchi_keys", "merged_by", "n_signatures")
@@ -150,6 +150,33 @@ def several_structures(compounds: pd.DataFrame) -> list[str]:
     found = compounds.loc[n_blocks.index[n_blocks > 1], "compound"]
     text = "{} compounds have names or ids in common but different structures (such as {}): salts, or drugs of one name. See {}."
     return [text.format(len(found), ", ".join(found[:3]), "inchi_keys in the table of compounds")] * bool(len(found))
+
+
+def unify_compounds(tables: dict[str, pd.DataFrame]) -> dict[tuple[str, str], str]:
+    """One identity per compound over several references.
+
+    Parameters
+    ----------
+    tables
+        Reference -> its table of compounds, as :func:`identify_compounds` gives it.
+
+    Returns
+    -------
+    (reference, compound_id there) -> identity over all.
+
+    Examples
+    --------
+    >>> one = pd.DataFrame({"compound_id": ["a"], "compound": ["A"], "inchi_keys": ["KKKKKKKKKKKKKK-X-N"], "pert_ids": [""]})
+    >>> other = one.assign(compound_id="a-17", compound="A-17")
+    >>> len(set(unify_compounds({"x": one, "y": other}).values()))
+    1
+    """
+    rows = pd.concat([table.assign(reference=name) for name, table in tables.items()], ignore_index=True)
+    rows = rows.assign(inchi_key=rows["inchi_keys"].str.split("|"), pert_id=rows["pert_ids"].str.split("|"))
+    rows = rows.explode("inchi_key").explode("pert_id", ignore_index=True)
+    # names of two references are compared as the ids they were given, which are normalised
+    ids, _ = identify_compounds(rows.assign(compound=rows["compound_id"])[["compound", "pert_id", "inchi_key"]])
+    return dict(zip(zip(rows["reference"], rows["compound_id"], strict=True), ids, strict=True))
 
 
 def _skeletons(keys: pd.Series) -> pd.Series:

@@ -30,7 +30,7 @@ _BLOCK = 16
 def network_scores(
     values: np.ndarray, ranks: np.ndarray, genes: np.ndarray, starts: np.ndarray, tie: float
 ) -> np.ndarray:
-    """Enrichment scores, as :func:`~scperturb_cmap.scoring.wtcs.enrichment_score` defines them.
+    """Enrichment scores, as :func:`~scperturb_cmap.scoring.wtcs.enrichment_scores` defines them.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ class RankIndex:
         Returns
         -------
         float32, shape (n_sets, n_signatures), as
-        :func:`~scperturb_cmap.scoring.wtcs.enrichment_score` defines it.
+        :func:`~scperturb_cmap.scoring.wtcs.enrichment_scores` defines it.
         """
         lengths = np.array([len(tags) for tags in sets], dtype=np.int64)
         genes = np.concatenate([np.asarray(tags, dtype=np.int64) for tags in sets] or [np.empty(0, np.int64)])

@@ -1,0 +1,183 @@
+"""A trained space on disk: tensors as safetensors, everything else as JSON beside them. Loading runs no code of the file."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from scperturb_cmap.embedding.encoder import DualEncoder
+from scperturb_cmap.embedding.linear import Block, LinearEncoder
+from scperturb_cmap.io.tables import require_data
+from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.provenance import write_json
+
+__all__ = ["Checkpoint", "read_checkpoint", "sign_test", "write_checkpoint"]
+
+_KIND = "scPerturb-CMap embedding 1"
+_REMEDY = "Give the <name>.embedding.json that TRAIN_EMBEDDING wrote, with the .safetensors beside it."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that is needed to place signatures in the space.
+
+    Parameters
+    ----------
+    encoders
+        Kind of query ("sets", "profile") -> its encoder: an input layer for each.
+    query_genes
+        Kind of query -> gene keys, in the order of the encoder's input.
+    perturbation_genes
+        Gene keys of the perturbation side.
+    perturbation_mean
+        Mean signed scores of the training reference, which are taken off before encoding; shape (n_genes,).
+    about
+        What a reader must know: hashes of the training data, code digest, settings, splits, sign test, licence.
+    """
+
+    encoders: dict[str, LinearEncoder | DualEncoder]
+    query_genes: dict[str, list[str]]
+    perturbation_genes: list[str]
+    perturbation_mean: np.ndarray
+    about: dict = field(default_factory=dict)
+
+    def check_genes(self, genes: Iterable[str], name: str, fewest: float = 0.5) -> None:
+        """Refuse data on other genes than the perturbation side was trained on.
+
+        Raises
+        ------
+        InputError
+            Less than ``fewest`` of the checkpoint's genes are there.
+        """
+        there = len(set(self.perturbation_genes) & set(genes))
+        if there < fewest * len(self.perturbation_genes):
+            wrong = f"Only {there} of the {len(self.perturbation_genes)} genes of the embedding are in it."
+            raise InputError(Problem(name, "genes", wrong, "Train the embedding on references with the same genes."))
+
+
+def sign_test(
+    encoders: dict[str, LinearEncoder | DualEncoder], n_genes: dict[str, tuple[int, int]], seed: int = 0
+) -> dict:
+    """Largest abs(f(-x) + f(x)) of random signatures, by encoder and side; 0 where an encoder is odd.
+
+    Examples
+    --------
+    >>> sign_test({"sets": LinearEncoder([Block("plain", np.array([0]), np.array([0]))])}, {"sets": (1, 1)})
+    {'sets': {'query': 0.0, 'perturbation': 0.0}}
+    """
+    random, out = np.random.default_rng(seed), {}
+    for kind, encoder in encoders.items():
+        sides = zip(("query", "perturbation"), n_genes[kind], strict=True)
+        out[kind] = {}
+        for side, n in sides:
+            x, encode = random.normal(size=(8, n)).astype(np.float32), getattr(encoder, f"encode_{side}")
+            out[kind][side] = float(abs(encode(x) + encode(-x)).max())
+    return out
+
+
+def write_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
+    """Write ``path`` (.embedding.json) and the tensors beside it.
+
+    Returns
+    -------
+    SHA-256 of the tensors, the same for the same training on a CPU.
+
+    Raises
+    ------
+    ValueError
+        An encoder is not odd (a fault of the program).
+    """
+    path = Path(path)
+    sizes = {kind: (len(genes), len(checkpoint.perturbation_genes)) for kind, genes in checkpoint.query_genes.items()}
+    odd = sign_test(checkpoint.encoders, sizes)
+    if max(value for sides in odd.values() for value in sides.values()) > 1e-5:
+        raise ValueError(f"The encoder is not odd: {odd}.")
+    tensors, layout = {"perturbation_mean": checkpoint.perturbation_mean.astype(np.float32)}, {}
+    for kind, encoder in checkpoint.encoders.items():
+        if isinstance(encoder, LinearEncoder):
+            layout[kind] = {"form": "linear", "blocks": [[b.name, float(b.weight)] for b in encoder.blocks]}
+            for block in encoder.blocks:
+                for side in ("query", "perturbation"):
+                    matrix = getattr(block, side)
+                    tensors[f"{kind}/{block.name}/{side}"] = matrix.astype(np.int64 if matrix.ndim == 1 else np.float32)
+        else:
+            hidden, dimensions = encoder.query.inner[0].out_features, encoder.query.inner[1][1].out_features
+            shared = encoder.query.inner[1] is encoder.perturbation.inner[1]
+            layout[kind] = {"form": "torch", "n_hidden": hidden, "n_dimensions": dimensions, "shared": shared}
+            tensors |= {f"{kind}/{name}": value.cpu().numpy() for name, value in encoder.state_dict().items()}
+    content = save({name: np.ascontiguousarray(value) for name, value in tensors.items()})
+    _beside(path).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    about = {"kind": _KIND, "tensors_sha256": digest, "encoders": layout, "query_genes": checkpoint.query_genes}
+    about |= {"perturbation_genes": checkpoint.perturbation_genes, "sign_test": odd, "about": checkpoint.about}
+    write_json(about, path)
+    return digest
+
+
+def read_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
+    """Read a checkpoint.
+
+    Parameters
+    ----------
+    path
+        The .embedding.json file.
+    name
+        What to call it in messages.
+
+    Raises
+    ------
+    InputError
+        A file is missing, damaged, changed, or no checkpoint.
+    """
+    path, name = Path(path), name or Path(path).name
+    require_data(path, name)
+    require_data(_beside(path), _beside(path).name)
+    try:
+        about = json.loads(path.read_text())
+        if about["kind"] != _KIND:
+            raise ValueError
+        content = hashlib.sha256(_beside(path).read_bytes()).hexdigest()
+        if content != about["tensors_sha256"]:
+            wrong = f"{_beside(path).name} is not the file it was written with."
+            raise InputError(Problem(name, "tensors_sha256", wrong, "Copy both files again, or train again."))
+        tensors = load_file(_beside(path))
+        n_reference = len(about["perturbation_genes"])
+        if tensors["perturbation_mean"].shape != (n_reference,):
+            raise ValueError
+        encoders = {
+            kind: _build(kind, layout, tensors, len(about["query_genes"][kind]), n_reference)
+            for kind, layout in about["encoders"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, SafetensorError):
+        raise InputError(Problem(name, "", "It does not describe an embedding.", _REMEDY)) from None
+    genes = about["query_genes"], about["perturbation_genes"]
+    return Checkpoint(encoders, *genes, tensors["perturbation_mean"], about["about"])
+
+
+def _beside(path: Path) -> Path:
+    """The tensors of a checkpoint."""
+    return path.with_name(path.name.removesuffix(".json") + ".safetensors")
+
+
+def _build(kind: str, layout: dict, tensors: dict, n_query: int, n_reference: int) -> LinearEncoder | DualEncoder:
+    """One encoder; a matrix that does not fit the genes is refused."""
+    mine = {key.removeprefix(f"{kind}/"): value for key, value in tensors.items() if key.startswith(f"{kind}/")}
+    if layout["form"] == "linear":
+        blocks = []
+        for name, weight in layout["blocks"]:
+            sides = mine[f"{name}/query"], mine[f"{name}/perturbation"]
+            for side, n in zip(sides, (n_query, n_reference), strict=True):
+                if (side.max(initial=-1) >= n or side.min(initial=0) < 0) if side.ndim == 1 else len(side) != n:
+                    raise ValueError
+            blocks.append(Block(name, *sides, weight))
+        return LinearEncoder(blocks)
+    options = {key: layout[key] for key in ("n_hidden", "n_dimensions", "shared")}
+    model = DualEncoder(n_query, n_reference, **options)
+    model.load_state_dict({key: torch.as_tensor(value) for key, value in mine.items()})
+    return model.eval()

@@ -1,0 +1,61 @@
+"""The tasks of make validate-real: what they count as a negative, and a planted truth they must find."""
+
+from types import SimpleNamespace
+
+import across_lines
+import numpy as np
+from metrics import average_precision, percentiles
+
+
+def instances():
+    """Four lines' worth of instances in the order of the scan: compounds 0..29 in line A, and again in line B."""
+    compound = np.tile([f"c{n}" for n in range(30)], 2)
+    return SimpleNamespace(compound=compound, line=np.repeat(["A", "B"], 30), number=np.arange(60))
+
+
+def test_negatives_lie_beside_the_positive_in_its_line_and_are_other_compounds():
+    query = instances()
+    found = across_lines.trials(query, {"c0", "c15"})
+    assert len(found) == 4
+    for one, other, negatives, beside in found:
+        assert query.compound[one] == query.compound[other] and query.line[one] != query.line[other]
+        assert (query.line[negatives] == query.line[other]).all() and other not in negatives
+        assert (abs(query.number[negatives] - query.number[other]) <= across_lines.NEAR).all()
+        assert (query.line[beside] == query.line[one]).all() and one not in beside
+        assert query.compound[other] not in query.compound[negatives]
+
+
+def test_a_substituted_query_is_at_chance_where_only_compounds_count_and_not_where_the_scan_does():
+    query, random = instances(), np.random.default_rng(0)
+    compound = random.normal(size=(30, 40))
+    by_compound = np.vstack([compound, compound]) + 0.1 * random.normal(size=(60, 40))
+    # what drifts along the scan, the same way in both lines
+    place = np.stack([np.sin(np.arange(30) / width) for width in (3, 5, 8)], axis=1)
+    by_scan = np.vstack([place, place])
+    out = {}
+    for name, space in (("compound", by_compound), ("scan", by_scan)):
+        scores = across_lines.unit(space) @ across_lines.unit(space).T
+        sub = []
+        for _, other, negatives, beside in across_lines.trials(query, set(query.compound)):
+            for neighbour in beside:
+                rest = negatives[query.compound[negatives] != query.compound[neighbour]]
+                sub.append(across_lines.auc(scores[neighbour, other], scores[neighbour, rest]))
+        out[name] = np.mean(sub)
+    # a space of nothing but the scan reaches no more than this, so a few hundredths are much
+    assert abs(out["compound"] - 0.5) < 0.02 and 0.55 < out["scan"] < 0.58
+
+
+def test_percentile_of_a_random_ranker_is_one_half():
+    random = np.random.default_rng(0)
+    scores = random.normal(size=(2000, 101))
+    positive = np.zeros(scores.shape, bool)
+    positive[:, 7] = True
+    assert abs(percentiles(scores, positive).mean() - 0.5) < 0.02
+    assert percentiles(np.ones((1, 5)), positive[:1, 5:10])[0] == 0.5
+
+
+def test_average_precision_by_hand():
+    scores = np.array([[9.0, 3, 2, 1]] * 4)
+    relevant = np.array([[False, True, False, True]] * 4)
+    np.fill_diagonal(relevant, False)
+    assert average_precision(scores, relevant)[0] == (1 + 2 / 3) / 2
