@@ -121,7 +121,7 @@ def test_mechanisms_are_tested_in_every_population_or_it_is_told_why(drugs, demo
     sizes = tested[tested["kind"] == "mechanism"].groupby("name")["n_drugs"].unique().map(list)
     counts = drugs[drugs["population"] == "B cells"]["mechanism"].value_counts()
     assert sizes.to_dict() == {name: [n] for name, n in counts.items() if n >= 3}
-    assert tested["p_value"].between(0, 1, inclusive="right").all() and (tested["null"] == "drugs permuted").all()
+    assert tested["p_value"].between(0, 1, inclusive="right").all() and (tested["null"] == "reference queries").all()
     lost = found[found["status"] != "ok"]
     assert lost["population"].tolist() == ["Plasma cells"] * 2 and lost["reason"].str.len().min() > 20
 

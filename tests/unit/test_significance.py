@@ -56,6 +56,8 @@ test_of.__test__ = False  # not a test
         {"rho": (0.0, 0.5)},
         {"rho": 0.5, "by_strength": True},
         {"rho": 0.25, "atom": 0.4},
+        {"rho": 0.0, "atom": 0.7},
+        {"rho": 0.5, "atom": 0.9},
     ],
     ids=str,
 )
@@ -86,7 +88,7 @@ def test_random_groups_of_single_signatures_would_not_do(rho, share):
     shares, agree = [], []
     for seed in range(5):
         (table, queries), rng = simulate(seed, rho), np.random.default_rng(seed)
-        x = normal_scores(table["score"].to_numpy()[None], match_signatures(table, ["cell_line"]))[0]
+        x = normal_scores(table["score"].to_numpy()[None], match_signatures(table, ["cell_line"])).x[0]
         found = test_of(table, queries)
         means = pd.Series(x).groupby(table["compound_id"].to_numpy()).mean()
         many = found.index[found["n_signatures"] >= 20]
@@ -169,10 +171,11 @@ def test_a_rank_by_hand():
     """Among 21 other drugs 3 are lower and 2 equal: (3 + 1 + 1) / 23."""
     score = np.concatenate([[0.0], [-3, -2, -1, 0, 0], np.arange(1, 17)])
     table = pd.DataFrame({"compound_id": [f"d{n:02d}" for n in range(22)], "cell_line": "A", "tas": np.nan})
-    x = normal_scores(score[None], match_signatures(table, ["cell_line"]))[0]
+    x, extended, _ = (one[0] for one in normal_scores(score[None], match_signatures(table, ["cell_line"])))
     assert stats.norm.cdf(x[0]) == pytest.approx(5 / 23)
-    others = np.delete(score, 1)
-    assert x[1] == pytest.approx(stats.norm.ppf(1 / 23) + (-3 - -2) / others.std())  # below them all
+    assert x[1] == pytest.approx(stats.norm.ppf(1 / 23))
+    # Below them all: as far beyond the nearest, -2, as that is from the middle.
+    assert extended[1] == pytest.approx(x[1] * (1 + (-3 - -2) / (-2 - np.sort(score)[11])))
     found = test_of(table.assign(score=score))
     np.testing.assert_allclose(found["p_two_sided"], 2 * np.minimum(found["p_value"], 1 - found["p_value"]))
     assert found["effective_n"].max() / found["effective_n"].min() < 1.001 and (found["n_matched"] == 1).all()
@@ -187,23 +190,26 @@ def test_ranks_are_those_of_a_plain_count():
     })  # fmt: skip
     score = np.where(rng.random(300) < 0.1, np.nan, rng.integers(-9, 9, 300).astype(float) ** 3)
     matched = match_signatures(table, ["cell_line"])
-    x = normal_scores(score[None], matched)[0]
+    x, extended, _ = (one[0] for one in normal_scores(score[None], matched))
     stratum = np.array(matched.levels)[matched.level, np.arange(300)]
     for row in range(300):
         others = (table["compound_id"] != table["compound_id"][row]).to_numpy() & ~np.isnan(score)
         others &= matched.levels[matched.level[row]] == stratum[row]
         place = ((score < score[row])[others].sum() + (score == score[row])[others].sum() / 2 + 1) / (others.sum() + 2)
         expected = np.nan if np.isnan(score[row]) else stats.norm.ppf(place)
-        low, high = score[others].min(), score[others].max()
-        expected += (min(score[row] - low, 0) + max(score[row] - high, 0)) / score[others].std()
         assert x[row] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+        mine = score[matched.levels[matched.level[row]] == stratum[row]]
+        centre, known = np.sort(mine[~np.isnan(mine)])[(~np.isnan(mine)).sum() // 2], score[others]
+        for nearest, far in ((known.min(), score[row] < known.min()), (known.max(), score[row] > known.max())):
+            expected *= 1 + (score[row] - nearest) / (nearest - centre) if far else 1
+        assert extended[row] == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 def test_queries_of_the_drug_itself_and_their_sign_do_not_count():
     table, queries = simulate(1, 0.2)
     reach, _ = drug_reach(table, [([""] * N_QUERIES, queries)], by=["cell_line"])
     turned, _ = drug_reach(table, [([""] * 50, -queries[:50]), ([""] * 30, queries[50:])], by=["cell_line"])
-    pd.testing.assert_frame_equal(turned, reach)
+    pd.testing.assert_frame_equal(turned, reach, rtol=1e-3)  # the middle of an even number is the upper one
     own = ["drug 003"] * 20 + [""] * 60
     queries[:20, (table["compound_id"] == "drug 003").to_numpy()] = 99
     without, calibrated = drug_reach(table, [(own, queries)], by=["cell_line"])

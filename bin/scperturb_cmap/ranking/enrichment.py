@@ -1,6 +1,6 @@
 """Mechanisms and targets whose drugs stand together at one end of a ranking."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -97,7 +97,7 @@ def enrichment(
 
 
 def enrich_ranking(
-    drugs: pd.DataFrame, annotation: pd.DataFrame | None, null: pd.DataFrame | None = None, seed: int = 0
+    drugs: pd.DataFrame, annotation: pd.DataFrame | None, null: Mapping[str, pd.DataFrame] | None = None, seed: int = 0
 ) -> pd.DataFrame:
     """Enrichment of mechanisms and targets over the ranking of one data set, by its headline score.
 
@@ -108,7 +108,7 @@ def enrich_ranking(
     annotation
         As :func:`~scperturb_cmap.ranking.harmonise_annotation` gives it; None: every row has the status "not_run".
     null, seed
-        As for :func:`enrichment`.
+        As for :func:`enrichment`, by population; populations without one are compared with permuted drugs.
 
     Returns
     -------
@@ -122,9 +122,13 @@ def enrich_ranking(
         found = _table([_nothing(name, kind, "not_run", lost[name]) for name in lost for kind in KINDS])
     else:
         scores = ranked.pivot(index="compound_id", columns="population", values="score").astype(float)
-        found = enrichment(
-            scores.reindex(columns=[p for p in populations.index if p in scores]), annotation, null, seed
-        )
+        nulls = {name: (null or {}).get(name) for name in populations.index if name in scores}
+        found = _table([])
+        for one in {id(table): table for table in nulls.values()}.values():
+            mine = [name for name in nulls if nulls[name] is one]
+            found = _table(
+                [*found.to_dict("records"), *enrichment(scores[mine], annotation, one, seed).to_dict("records")]
+            )
         names = ranked.drop_duplicates("compound_id").set_index("compound_id")["compound"]
         found["leading_drugs"] = [
             "|".join(names[drug] for drug in row.split("|") if drug) for row in found["leading_drugs"]

@@ -8,7 +8,7 @@ import pandas as pd
 from numba import njit, prange
 from scipy import special
 
-__all__ = ["FEWEST_DRUGS", "Matched", "match_signatures", "normal_scores"]
+__all__ = ["FEWEST_DRUGS", "Matched", "NormalScores", "match_signatures", "normal_scores"]
 
 #: Other drugs a signature must be compared with; below, one drug's chance decides the rank.
 FEWEST_DRUGS = 20
@@ -71,13 +71,30 @@ def match_signatures(table: pd.DataFrame, by: Sequence[str] = ("reference", "cel
     return Matched(drug, levels, level)
 
 
-def normal_scores(values: np.ndarray, matched: Matched) -> np.ndarray:
+class NormalScores(NamedTuple):
+    """Normal scores of signatures; all of shape (n_queries, n_signatures), missing where there is nothing to compare with.
+
+    Parameters
+    ----------
+    x
+        By rank alone.
+    extended
+        The same, but a score beyond those of all others goes on from there in proportion to its distance from the middle of
+        its stratum: with few others ranks alone would not tell a strong reverser from the next one.
+    ties
+        What equal scores hide: the variance of x within each tie, were its order drawn by lot; 0 without a tie. Scores of many
+        equal values, as WTCS of 0, have an x that scatters less than 1; the rest is this.
+    """
+
+    x: np.ndarray
+    extended: np.ndarray
+    ties: np.ndarray
+
+
+def normal_scores(values: np.ndarray, matched: Matched) -> NormalScores:
     r"""Normal score of each signature by its rank among matched signatures of other drugs.
 
     .. math:: x = \Phi^{-1}((lower + equal / 2 + 1) / (others + 2))
-
-    A score beyond those of all others goes on from there by its distance from the nearest of them, in their standard
-    deviations: with few others ranks alone would not tell a strong reverser from the next one.
 
     Parameters
     ----------
@@ -86,23 +103,34 @@ def normal_scores(values: np.ndarray, matched: Matched) -> np.ndarray:
     matched
         What each signature is compared with.
 
-    Returns
-    -------
-    float64, shape of ``values``; missing where the score is, where there is not enough to compare with, or where all of it is
-    equal.
-
     References
     ----------
     van der Waerden 1952 (normal scores).
 
     Examples
     --------
-    >>> table = pd.DataFrame({"compound_id": [f"d{n}" for n in range(22)], "cell_line": "A", "tas": np.nan})
-    >>> normal_scores(np.arange(22.0)[None], match_signatures(table, ["cell_line"]))[0, :2].round(3).tolist()
-    [-1.877, -1.36]
+    >>> table = pd.DataFrame({"compound_id": [f"d{n}" for n in range(40)], "cell_line": "A", "tas": np.nan})
+    >>> scores = np.r_[np.zeros(30), np.arange(-5.0, 0), np.arange(1.0, 6)][None]
+    >>> x, extended, ties = normal_scores(scores, match_signatures(table, ["cell_line"]))
+    >>> x[0, 30].round(2).item(), extended[0, 30].round(2).item()
+    (-1.97, -2.46)
+    >>> (x**2).mean().round(2).item(), (x**2 + ties).mean().round(2).item()
+    (0.59, 0.85)
     """
+    shares, widths, beyond = _places(values, matched)
+    x, ties, tied = special.ndtri(shares), np.where(np.isnan(shares), np.nan, 0.0), widths > 0
+    middle, half = shares[tied], widths[tied] / 2
+    low, high = special.ndtri(middle - half), special.ndtri(middle + half)
+    density = [np.exp(-(end**2) / 2) / np.sqrt(2 * np.pi) for end in (low, high)]
+    # The second moment of a normal variable between two ends, less the square of what stands for it.
+    ties[tied] = 1 - (high * density[1] - low * density[0]) / (2 * half) - x[tied] ** 2
+    return NormalScores(x, x * (1 + beyond), ties)
+
+
+def _places(values: np.ndarray, matched: Matched) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Place of each signature among those of other drugs (0 to 1), width of its tie (0: none), how far it is beyond all."""
     values = np.ascontiguousarray(values, dtype=np.float64)
-    shares, beyond = np.full(values.shape, np.nan), np.zeros(values.shape)
+    shares, widths, beyond = np.full(values.shape, np.nan), np.zeros(values.shape), np.zeros(values.shape)
     for level, stratum in enumerate(matched.levels):
         wanted = matched.level == level
         if not wanted.any():
@@ -111,13 +139,13 @@ def normal_scores(values: np.ndarray, matched: Matched) -> np.ndarray:
         # Signatures of a stratum side by side, in it those of a drug.
         rows = rows[np.lexsort((matched.drug[rows], stratum[rows]))]
         starts = np.flatnonzero(np.r_[True, np.diff(stratum[rows]) != 0, True])
-        _shares(values, rows, starts, matched.drug, wanted, shares, beyond)
-    return special.ndtri(shares) + beyond
+        _fill_places(values, rows, starts, matched.drug, wanted, shares, widths, beyond)
+    return shares, widths, beyond
 
 
 @njit(cache=True, parallel=True)
-def _shares(values, rows, starts, drug, wanted, shares, beyond):  # noqa: ANN001, ANN202
-    """Fill the place of each signature wanted among those of other drugs, between 0 and 1, and how far it is beyond them."""
+def _fill_places(values, rows, starts, drug, wanted, shares, widths, beyond):  # noqa: ANN001, ANN202
+    """As :func:`_places`, for the signatures wanted."""
     for query in prange(len(values)):
         mine = values[query]
         for stratum in range(len(starts) - 1):
@@ -126,7 +154,7 @@ def _shares(values, rows, starts, drug, wanted, shares, beyond):  # noqa: ANN001
             n = np.searchsorted(there, np.inf, side="right")
             if n == 0 or there[0] == there[n - 1]:
                 continue
-            all_total, all_square = there[:n].sum(), (there[:n] ** 2).sum()
+            centre = there[n // 2]
             first = 0
             while first < len(members):
                 stop = first + 1
@@ -138,21 +166,21 @@ def _shares(values, rows, starts, drug, wanted, shares, beyond):  # noqa: ANN001
                         continue
                     lower = np.searchsorted(there[:n], score, side="left")
                     equal = np.searchsorted(there[:n], score, side="right") - lower
-                    others, total, square = n, all_total, all_square
+                    others = n
                     for own in members[first:stop]:
                         if not np.isnan(mine[own]):
                             others -= 1
                             lower -= mine[own] < score
                             equal -= mine[own] == score
-                            total -= mine[own]
-                            square -= mine[own] ** 2
                     if others < FEWEST_DRUGS:  # a query that hardly any of them has a score for
                         continue
                     shares[query, row] = (lower + equal / 2 + 1) / (others + 2)
-                    variance = square / others - (total / others) ** 2
-                    if equal == 0 and (lower == 0 or lower == others) and variance > 1e-12 * square / others:
+                    if equal:
+                        widths[query, row] = (equal + 1) / (others + 2)
+                    elif lower == 0 or lower == others:
                         nearest = _nearest(there[:n], mine, members[first:stop], lower == 0)
-                        beyond[query, row] = (score - nearest) / np.sqrt(variance)
+                        if nearest != centre:
+                            beyond[query, row] = (score - nearest) / (nearest - centre)
                 first = stop
 
 

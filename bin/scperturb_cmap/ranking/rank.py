@@ -44,13 +44,13 @@ class Ranking(NamedTuple):
         Index = ranked population; columns n_genes_shared (most genes in common with a reference signature) and
         n_changed_shared (those of them with FDR below 5 %).
     null
-        Drugs x reference queries: the score each drug has under queries that have nothing to do with the disease; None where
-        scores are no z.
+        Population -> drugs x reference queries: the score each drug has under queries that have nothing to do with the
+        disease; populations whose scores are no z have none. One table serves all populations with the same signatures.
     """
 
     drugs: pd.DataFrame
     shared: pd.DataFrame
-    null: pd.DataFrame | None
+    null: dict[str, pd.DataFrame]
 
 
 def rank_drugs(
@@ -85,7 +85,7 @@ def rank_drugs(
     -------
     See :class:`Ranking` and docs/output.md.
     """
-    results, shared, null = [], {}, None
+    results, shared, null = [], {}, {}
     reach = _Reach(reference_queries)
     for obs in populations.itertuples():
         names = {"dataset": obs.dataset, "population": obs.population, "evidence": obs.evidence, "method": headline}
@@ -103,7 +103,8 @@ def rank_drugs(
             other = resampled_scores(resamples, mine, obs.dataset, obs.population) if resamples else ()
             ranked = ranked.join(_donor_intervals(mine, headline, ranked["scored_by"].iloc[0], table, other))
             ranked = ranked.rename_axis("compound_id").reset_index().sort_values(["rank", "compound_id"])
-            null = calibrated if ranked["scored_by"].iloc[0] == "z" else null
+            if ranked["scored_by"].iloc[0] == "z":
+                null[obs.population] = calibrated
             if obs.effect != "set":
                 _mark_few_genes(ranked, mine[mine[headline].notna()])
             if obs.evidence in _WEAK:

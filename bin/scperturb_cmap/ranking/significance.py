@@ -27,7 +27,7 @@ FEWEST_QUERIES = 50
 
 
 def matched_means(values: np.ndarray, matched: Matched) -> np.ndarray:
-    """Mean normal score of each drug (:func:`~scperturb_cmap.ranking.matching.normal_scores`).
+    """Mean extended normal score of each drug (:func:`~scperturb_cmap.ranking.matching.normal_scores`).
 
     Parameters
     ----------
@@ -40,12 +40,23 @@ def matched_means(values: np.ndarray, matched: Matched) -> np.ndarray:
     -------
     Shape (n_queries, n_drugs), drugs by their codes; missing where a drug has no signature that can be compared.
     """
-    normal = normal_scores(values, matched)
-    there = ~np.isnan(normal)
+    return _by_drug(normal_scores(values, matched).extended, matched)[0]
+
+
+def _means(values: np.ndarray, matched: Matched) -> list[np.ndarray]:
+    """Mean of each drug's x, extended and ties, and how many signatures it has (:class:`NormalScores`)."""
+    x, extended, ties = normal_scores(values, matched)
+    return _by_drug(x, matched, extended, ties)
+
+
+def _by_drug(values: np.ndarray, matched: Matched, *others: np.ndarray) -> list[np.ndarray]:
+    """Mean of each drug's values that are there, and of other values of these signatures; then their number."""
+    there = ~np.isnan(values)
     rows = np.arange(len(matched.drug))
     member = csr_array((np.ones(len(rows)), (rows, matched.drug)), shape=(len(rows), matched.drug.max(initial=-1) + 1))
+    n = there.astype(float) @ member
     with np.errstate(invalid="ignore"):
-        return (np.where(there, normal, 0) @ member) / (there.astype(float) @ member)
+        return [np.where(there, one, 0) @ member / n for one in (values, *others)] + [n]
 
 
 def drug_reach(
@@ -56,11 +67,11 @@ def drug_reach(
 
     Signatures of one drug are alike, and drugs such as inhibitors of HDAC or HSP90 change so much that they reach far under
     any query, in one direction or the other. Both widen a drug's distribution, and both are measured here rather than
-    modelled: V = mean over reference queries of the squared mean normal score. Squared, for a query and its opposite are
-    equally good, so the mean is 0. Queries of the drug itself are left out, and a square beyond 4 V counts as 4 V (made up for
-    by what that takes from a normal variable; Huber 1981, proposal 2), since some queries have to do with the drug after
-    all. V is an estimate; its logarithm is shrunken
-    towards a parabola in log n (n = signatures of the drug) by as much as differences from it are chance (Smyth 2004).
+    modelled: V = mean over reference queries of the squared mean normal score, with what ties hide. Squared, for a query and
+    its opposite are equally good, so the mean is 0. Queries of the drug itself are left out, and a square beyond 4 V counts as
+    4 V (made up for by what that takes from a normal variable; Huber 1981, proposal 2), since some queries have to do with the
+    drug after all. V is an estimate; its logarithm is shrunken towards a parabola in log n (n = signatures of the drug) by as
+    much as differences from it are chance (Smyth 2004).
 
     Parameters
     ----------
@@ -90,31 +101,33 @@ def drug_reach(
     >>> table = pd.DataFrame({"compound_id": np.repeat([f"drug {n}" for n in range(50)], 4), "cell_line": "A", "tas": np.nan})
     >>> queries = [([""] * 60, rng.normal(size=(60, 200)))]
     >>> drug_reach(table, queries, by=["cell_line"])[0]["variance"].mean().round(2).item()
-    0.26
+    0.25
     """
     matched = match_signatures(table, by)
     names = pd.Index(table["compound_id"].iloc[np.unique(matched.drug, return_index=True)[1]], name="compound_id")
-    means = []
+    parts = []
     for compounds, values in queries:
-        mean = matched_means(values, matched)
+        mean, extended, ties, size = _means(values, matched)
         own = names.get_indexer(list(compounds))
         mean[np.flatnonzero(own >= 0), own[own >= 0]] = np.nan
-        means.append(mean)
-    mean = np.concatenate(means) if means else np.empty((0, len(names)))
+        parts.append((mean, np.where(np.isnan(mean), np.nan, extended), ties / size))  # the variance of a mean
+    nothing = [np.empty((0, len(names)))] * 3
+    mean, extended, ties = map(np.concatenate, zip(*parts, strict=True)) if parts else nothing
     n = (~np.isnan(mean)).sum(axis=0)
     reach = pd.DataFrame({"variance": np.nan, "df": np.nan, "n_queries": n}, index=names)
     enough = n >= FEWEST_QUERIES
     if enough.any():
         reach.loc[enough, "variance"], reach.loc[enough, "df"] = _variances(
-            mean[:, enough], np.bincount(matched.drug)[enough]
+            mean[:, enough], ties[:, enough], np.bincount(matched.drug)[enough]
         )
-    return reach, pd.DataFrame(mean.T / np.sqrt(reach["variance"].to_numpy())[:, None], names)
+    return reach, pd.DataFrame(extended.T / np.sqrt(reach["variance"].to_numpy())[:, None], names)
 
 
-def _variances(mean: np.ndarray, n_signatures: np.ndarray) -> tuple[np.ndarray, float]:
+def _variances(mean: np.ndarray, ties: np.ndarray, n_signatures: np.ndarray) -> tuple[np.ndarray, float]:
     """Mean square of each drug over queries (n_queries, n_drugs), shrunken, and the degrees of freedom it is worth."""
-    mean = mean[~np.isnan(mean).all(axis=1)]  # a query without scores is worth nothing
-    variance, square = np.nanmean(mean**2, axis=0), mean**2
+    known = ~np.isnan(mean).all(axis=1)  # a query without scores is worth nothing
+    mean, square = mean[known], (mean**2 + ties)[known]
+    variance = np.nanmean(square, axis=0)
     for _ in range(_STEPS):  # each step leaves less than half of what is missing
         variance = np.nanmean(np.minimum(square, _BULK**2 * variance), axis=0) / _BULK_MEAN
     # Queries are alike, too: so many independent ones would be worth as much (participation ratio).
@@ -138,7 +151,8 @@ def drug_significance(
     .. math:: z = \bar x / \sqrt{V}, \quad p = T_d(z),
 
     where V is what the squared mean is for queries that have nothing to do with the drug (:func:`drug_reach`) and T_d is
-    Student's distribution with the degrees of freedom of that estimate.
+    Student's distribution with the degrees of freedom of that estimate. z itself is made of extended normal scores, p of ranks
+    alone: how far a score lies beyond all others says which drug comes first, but how likely that is, nothing tells.
 
     Parameters
     ----------
@@ -171,17 +185,19 @@ def drug_significance(
     >>> reach, _ = drug_reach(table, [([""] * 60, rng.normal(size=(60, 200)))], by=["cell_line"])
     >>> found = drug_significance(table, "wtcs", reach, by=["cell_line"])
     >>> found.index[found["fdr"] < 0.1].tolist(), found.loc["drug 7", "z"].round(1).item()
-    (['drug 7'], -6.7)
+    (['drug 7'], -6.6)
     """
     scored = table[table[score].notna()]
     result = pd.DataFrame(index=pd.Index(table["compound_id"].unique(), name="compound_id").sort_values())
     result = result.join(reach[["variance", "df", "n_queries"]])
     if scored.empty:
-        return _complete(result.assign(n_signatures=0, n_matched=0, mean=np.nan), 0)
+        return _complete(result.assign(n_signatures=0, n_matched=0, mean=np.nan, extended=np.nan), 0)
     matched = match_signatures(scored, by)
     names = scored["compound_id"].iloc[np.unique(matched.drug, return_index=True)[1]]
     values = scored[score].to_numpy(float)[None]
-    result["mean"] = pd.Series(matched_means(values, matched)[0], index=names.to_numpy())
+    mean, extended, *_ = _means(values, matched)
+    result["mean"] = pd.Series(mean[0], index=names.to_numpy())
+    result["extended"] = pd.Series(extended[0], index=names.to_numpy())
     drugs = pd.Series(scored["compound_id"].to_numpy())
     result["n_signatures"] = drugs.value_counts()
     result["n_matched"] = drugs[matched.level < 2].value_counts()
@@ -208,11 +224,12 @@ def _complete(result: pd.DataFrame, scored: int) -> pd.DataFrame:
     """Add z, p-values, FDR, and why they are missing."""
     counts = ["n_signatures", "n_matched", "n_queries"]
     result[counts] = result[counts].fillna(0).astype(int)
-    variance, df, mean = (result.pop(column) for column in ("variance", "df", "mean"))
+    variance, df, mean, extended = (result.pop(column) for column in ("variance", "df", "mean", "extended"))
     result["effective_n"] = (1 / variance).where(mean.notna())
-    result["z"] = mean / np.sqrt(variance)
-    result["p_value"] = stats.t.cdf(result["z"], df)
-    result["p_two_sided"] = 2 * stats.t.sf(result["z"].abs(), df)
+    result["z"] = extended / np.sqrt(variance)
+    by_rank = mean / np.sqrt(variance)
+    result["p_value"] = stats.t.cdf(by_rank, df)
+    result["p_two_sided"] = 2 * stats.t.sf(by_rank.abs(), df)
     tested = result["z"].notna()
     result["fdr"] = np.nan
     if tested.any():
