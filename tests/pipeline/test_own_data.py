@@ -96,7 +96,7 @@ def test_a_ready_made_signature_goes_the_same_way(own_run):
 
 
 def test_shards_do_not_change_the_result(own_run, demo_run):
-    assert len(list((own_run.outdir / "scores").glob("*.parquet"))) == 3
+    assert len(list((own_run.outdir / "scores").glob("*.scores.parquet"))) == 3
     mine, whole = (
         read(run, name).query("population == @population").set_index("compound")
         for run, name, population in ((own_run, "mine", "NA"), (demo_run, "demo", "NK cells"))
