@@ -272,17 +272,18 @@ def test_a_placeholder_is_no_structure_and_no_id(nothing):
 def test_a_library_is_what_it_was(tmp_path):
     (tmp_path / "lib.shard_0000.h5ad").write_bytes(b"shard")
     file = tmp_path / "lib.library.json"
-    shard = tmp_path / "lib.shard_0000.h5ad"
-    write_library({shard: file_sha256(shard)}, file, "lib", licence="CC BY 4.0")
+    shard, queries = tmp_path / "lib.shard_0000.h5ad", tmp_path / "lib.reference_queries.h5ad"
+    queries.write_bytes(b"queries")
+    write_library({path: file_sha256(path) for path in (shard, queries)}, file, "lib", licence="CC BY 4.0")
     row = {"path": "lib.library.json", "reference": "lib"}
     about = read_library(file, row)
     assert about["licence"] == "CC BY 4.0"
-    check_library_files(about, [tmp_path / "lib.shard_0000.h5ad"], "lib.library.json")
+    check_library_files(about, [shard, queries], "lib.library.json")
     with pytest.raises(InputError, match=r"lib.shard_0000.h5ad: It is not beside the library file"):
         check_library_files(about, [], "lib.library.json")
     (tmp_path / "lib.shard_0000.h5ad").write_bytes(b"shar!")
     with pytest.raises(InputError, match="It has changed since"):
-        check_library_files(about, [tmp_path / "lib.shard_0000.h5ad"], "lib.library.json")
+        check_library_files(about, [shard, queries], "lib.library.json")
     with pytest.raises(InputError, match="It is the library of 'lib', in the sheet it is called 'other'"):
         read_library(file, row | {"reference": "other"})
     for content in ("{}", "[]", "no", json.dumps({"kind": "another", "files": [], "reference": "lib"})):
