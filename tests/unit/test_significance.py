@@ -57,7 +57,10 @@ test_of.__test__ = False  # not a test
         {"rho": 0.5, "by_strength": True},
         {"rho": 0.25, "atom": 0.4},
         {"rho": 0.0, "atom": 0.7},
-        {"rho": 0.5, "atom": 0.9},
+        pytest.param(
+            {"rho": 0.5, "atom": 0.9},
+            marks=pytest.mark.xfail(reason="not met: means of mostly zeros are far from normal (docs/methods.md, 5)"),
+        ),
     ],
     ids=str,
 )
