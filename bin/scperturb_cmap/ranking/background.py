@@ -8,6 +8,7 @@ import pandas as pd
 from scperturb_cmap.io.wide_scores import WideScores
 from scperturb_cmap.ranking.normalisation import ncs, tau
 from scperturb_cmap.ranking.significance import drug_reach
+from scperturb_cmap.utils.names import VEHICLE
 
 __all__ = ["ReferenceQueries", "resampled_scores"]
 
@@ -32,7 +33,7 @@ class ReferenceQueries:
         self._order = _names(wide.keys()).get_indexer(names)  # -1: a signature without scores
         compound = pd.Series(self._table["compound_id"].to_numpy(), names)
         # A query of a reference that is not searched belongs to none of the compounds.
-        self.compounds = compound.reindex(wide.queries).fillna("").to_numpy(dtype=object)
+        self.compounds = compound.reindex(wide.queries).fillna("").astype(object)
         self._lines = (self._table["reference"].astype(str) + "|" + self._table["cell_line"].astype(str)).to_numpy()
         self._scales: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
@@ -50,10 +51,7 @@ class ReferenceQueries:
         calibrated
             Drugs x queries: the calibrated score each drug has under each query; missing for queries of its own.
         """
-        parts = (
-            (self.compounds[[self._wide.queries.index(query) for query in queries]], self._in_order(scores)[:, rows])
-            for queries, scores in self._wide.columns()
-        )
+        parts = ((self.compounds[queries], self._in_order(scores)[:, rows]) for queries, scores in self._wide.columns())
         return drug_reach(self._table[rows], parts)
 
     def ncs(self, scores: np.ndarray) -> np.ndarray:
@@ -77,13 +75,13 @@ class ReferenceQueries:
                 continue
             scores = block[:, here].astype(float)
             scores /= np.where(scores > 0, positive[:, group[rows]], -negative[:, group[rows]])
-            scores[self.compounds[:, None] == compound[rows]] = np.nan
+            scores[self.compounds.to_numpy()[:, None] == compound[rows]] = np.nan
             result[rows] = tau(normalised[rows], scores)
         return result
 
     @property
     def _treatments(self) -> np.ndarray:
-        return (self._table["pert_type"] != "ctl_vehicle").to_numpy()
+        return (self._table["pert_type"] != VEHICLE).to_numpy()
 
     def _in_order(self, scores: np.ndarray) -> np.ndarray:
         return np.where(self._order >= 0, scores[:, self._order], np.nan)
@@ -93,13 +91,10 @@ class ReferenceQueries:
         positive, negative = [], []
         for _, scores in self._wide.columns():
             for one in self._in_order(scores):
-                groups = ncs(one, self._lines, self._table["pert_type"], self._treatments).groups
+                _, groups, place = ncs(one, self._lines, self._table["pert_type"], self._treatments)
                 positive.append(groups["mean_positive"].to_numpy())
                 negative.append(groups["mean_negative"].to_numpy())
-        names = pd.MultiIndex.from_frame(groups[["cell_line", "pert_type"]])
-        types = self._table["pert_type"].replace({"trt_poscon": "trt_cp", "ctl_vehicle": "trt_cp"})
-        group = names.get_indexer(pd.MultiIndex.from_arrays([self._lines, types]))
-        self._scales = (group, np.array(positive), np.array(negative))
+        self._scales = (place, np.array(positive), np.array(negative))
         return self._scales
 
 

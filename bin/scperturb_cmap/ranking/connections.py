@@ -6,11 +6,9 @@ from scipy import stats
 
 from scperturb_cmap.ranking.background import ReferenceQueries
 from scperturb_cmap.ranking.normalisation import fdr_against_null
+from scperturb_cmap.utils.names import VEHICLE
 
-__all__ = ["VEHICLE", "describe_connections"]
-
-#: Type of perturbation of vehicles.
-VEHICLE = "ctl_vehicle"
+__all__ = ["describe_connections"]
 
 
 def describe_connections(table: pd.DataFrame, headline: str, queries: ReferenceQueries | None) -> pd.DataFrame:

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
+from scperturb_cmap.utils.names import VEHICLE
+
 __all__ = ["FEWEST_NULL", "FEWEST_QUERIES", "Normalised", "fdr_against_null", "ncs", "null_fdr", "tau"]
 
 #: Mean scores below this would blow noise up (cmapM).
@@ -21,7 +23,7 @@ FEWEST_QUERIES = 100
 FEWEST_NULL = 50
 
 #: Types that are treatments with a compound all the same (cmapM).
-_FOLDED = {"trt_poscon": "trt_cp", "ctl_vehicle": "trt_cp"}
+_FOLDED = {"trt_poscon": "trt_cp", VEHICLE: "trt_cp"}
 
 
 class Normalised(NamedTuple):
@@ -34,10 +36,13 @@ class Normalised(NamedTuple):
     groups
         One row per group of signatures: cell_line, pert_type, n_reference, mean_positive, mean_negative, and positive_from
         and negative_from: "group", "pert_type", "cell_line", "all" (borrowed from there) or "none" (no such score at all).
+    place
+        Row of ``groups`` that each signature belongs to.
     """
 
     values: np.ndarray
     groups: pd.DataFrame
+    place: np.ndarray
 
 
 def ncs(scores: np.ndarray, cell_line: np.ndarray, pert_type: np.ndarray, is_reference: np.ndarray) -> Normalised:
@@ -85,13 +90,11 @@ def ncs(scores: np.ndarray, cell_line: np.ndarray, pert_type: np.ndarray, is_ref
     groups["n_reference"] = size.reindex(pd.MultiIndex.from_frame(groups[keys])).fillna(0).astype(int).to_numpy()
     for name, sign in (("positive", 1), ("negative", -1)):
         groups[f"mean_{name}"], groups[f"{name}_from"] = _means(reference[reference["score"] * sign > 0], groups, sign)
-    place = pd.Series(groups.index, index=pd.MultiIndex.from_frame(groups[keys])).loc[
-        pd.MultiIndex.from_frame(rows[keys])
-    ]
+    place = pd.MultiIndex.from_frame(groups[keys]).get_indexer(pd.MultiIndex.from_frame(rows[keys]))
     positive, negative = (groups[f"mean_{name}"].to_numpy()[place] for name in ("positive", "negative"))
     score = rows["score"].to_numpy()
     divisor = np.select([score > 0, score < 0, score == 0], [positive, -negative, 1.0], np.nan)
-    return Normalised(score / divisor, groups)
+    return Normalised(score / divisor, groups, place)
 
 
 def _means(mine: pd.DataFrame, groups: pd.DataFrame, sign: int) -> tuple[np.ndarray, np.ndarray]:

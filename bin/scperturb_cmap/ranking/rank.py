@@ -10,12 +10,12 @@ import pandas as pd
 from scperturb_cmap.io.wide_scores import WideScores
 from scperturb_cmap.ranking.aggregation import aggregate, consensus, maxq
 from scperturb_cmap.ranking.background import ReferenceQueries, resampled_scores
-from scperturb_cmap.ranking.connections import VEHICLE, describe_connections
+from scperturb_cmap.ranking.connections import describe_connections
 from scperturb_cmap.ranking.intervals import rank_intervals
 from scperturb_cmap.ranking.matching import match_signatures
 from scperturb_cmap.ranking.selectivity import selectivity
 from scperturb_cmap.ranking.significance import drug_significance, matched_means
-from scperturb_cmap.utils.names import ALL_CELLS
+from scperturb_cmap.utils.names import ALL_CELLS, VEHICLE
 
 __all__ = ["FEW_CHANGED", "FEW_GENES", "Ranking", "describe_populations", "rank_drugs"]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.reference.quality import named_controls
+from scperturb_cmap.utils.names import VEHICLE
 
 __all__ = ["MOST_QUERIES", "MOST_VEHICLES", "choose_reference_queries", "find_vehicles"]
 
@@ -12,9 +13,6 @@ MOST_QUERIES = 250
 
 #: Vehicles kept of one reference.
 MOST_VEHICLES = 2000
-
-#: Type of perturbation of vehicles in LINCS.
-VEHICLE = "ctl_vehicle"
 
 
 def choose_reference_queries(metadata: pd.DataFrame, seed: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from scperturb_cmap.scoring.registry import SCORES
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import FDR
 
-__all__ = ["FEATURE_SPACES", "Scored", "score_blocks", "score_signatures"]
+__all__ = ["FEATURE_SPACES", "Scored", "in_feature_space", "score_blocks", "score_signatures"]
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def score_blocks(
     """
     place = choose_device(device)
     log.info("scoring on %s", torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu")
-    inside = _in_feature_space(reference, feature_space)
+    inside = in_feature_space(reference, feature_space)
     genes = reference.var_names[inside]
     side = _join([_as_side(one, genes) for one in ([queries] if isinstance(queries, ad.AnnData) else queries)])
     others = {name: _as_side(one, genes) for name, one in (background or {}).items()}
@@ -201,8 +201,14 @@ def _ordered(obs: pd.DataFrame) -> np.ndarray:
     return (obs["effect"] != "set").to_numpy() if "effect" in obs else np.ones(len(obs), bool)
 
 
-def _in_feature_space(reference: ad.AnnData, feature_space: str) -> np.ndarray:
-    """Which genes of the reference are compared, shape (n_genes,)."""
+def in_feature_space(reference: ad.AnnData, feature_space: str) -> np.ndarray:
+    """Which genes of the reference are compared, shape (n_genes,).
+
+    Raises
+    ------
+    InputError
+        The reference has no gene of the feature space.
+    """
     spaces = {"landmark": ["landmark"], "best_inferred": ["landmark", "best inferred"]}
     if feature_space == "all":
         return np.ones(reference.n_vars, bool)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scperturb_cmap.scoring.engine import _in_feature_space
+from scperturb_cmap.scoring.engine import in_feature_space
 from scperturb_cmap.scoring.profiles import make_query
 from scperturb_cmap.utils.ranks import descending_ranks
 from scperturb_cmap.utils.running_sum import leading_edge
@@ -66,7 +66,7 @@ def find_leading_edges(
     0      a    up        3.0    -2.0          4
     1      d  down       -3.0     1.0          2
     """
-    inside = _in_feature_space(shard, feature_space)
+    inside = in_feature_space(shard, feature_space)
     rows = {name: row for row, name in enumerate(shard.obs_names)}
     here = pairs[pairs["best_signature"].isin(rows)]
     # As in the engine, ready-made ranks hold among all genes measured, not in a part of them.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-__all__ = ["ALL_CELLS", "FDR", "compound_key", "matches"]
+__all__ = ["ALL_CELLS", "FDR", "VEHICLE", "compound_key", "matches"]
 
 #: Acids, bases and water that make a compound a salt or hydrate. Acetates, phosphates, sulfates, succinates and nitrates are
 #: not among them, nor amino acids: often they are esters, or compounds of their own.
@@ -24,6 +24,9 @@ _IONS = frozenset(
 
 #: Name of the population of every cell, the bulk-like control beside the others.
 ALL_CELLS = "all cells"
+
+#: Type of perturbation of vehicles, as LINCS names it.
+VEHICLE = "ctl_vehicle"
 
 #: A gene with a lower false discovery rate counts as changed.
 FDR = 0.05
