@@ -165,10 +165,10 @@ def _chip(drug: dict, methods: list[str]) -> Html:
     each = ", ".join(f"{name} {rank}" for name, rank in ranks.items())
     where = f"{decimal(drug['n_signatures'], 0)} signatures in {decimal(drug['n_cell_lines'], 0)} cell lines"
     return Html(
-        '<td><span class="chip" style="background:{}" title="{}"><b>{}</b><small>{}</small></span></td>'
+        '<td><span class="chip" style="background:{}" title="{}"><b>{}</b><small>{}</small> <small>{}</small></span></td>'
     ).format(
         tint(drug["score"], drug["scored_by"]), f"{drug['compound']}; ranks by score: {each}; {where}", drug["compound"],
-        " · ".join(filter(None, [decimal(drug["score"]), rate, span])),
+        " · ".join(filter(None, [decimal(drug["score"]), rate])), span,
     )  # fmt: skip
 
 
