@@ -276,5 +276,5 @@ def test_a_query_that_hardly_any_other_drug_has_a_score_for_gives_none():
     table = pd.DataFrame({"compound_id": [f"d{n}" for n in range(30)], "cell_line": "A", "tas": np.nan})
     values = np.random.default_rng(0).normal(size=(2, 30))
     values[1, 5:] = np.nan
-    x = normal_scores(values, match_signatures(table, ["cell_line"]))
+    x, _, _ = normal_scores(values, match_signatures(table, ["cell_line"]))
     assert not np.isnan(x[0]).any() and np.isnan(x[1]).all()
