@@ -4,6 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 ENGINE ?= $(or $(shell command -v docker),$(shell command -v podman))
+JOBS ?= 2
 IMAGES := core torch report
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
 
@@ -26,8 +27,8 @@ real: setup ## run it on the real data, in ../shared/data or REAL_DATA=FOLDER
 # The JVM options make many short runs of Nextflow faster; a long run is better off without them.
 test: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
 test: export NXF_ANSI_LOG = false
-test: setup ## all tests
-	pytest $(ARGS)
+test: setup ## all tests, two side by side (JOBS=0: one after the other, with what they print)
+	pytest --numprocesses $(JOBS) --dist loadgroup $(ARGS)
 
 bench: setup ## speed and memory beside the peers; writes docs/benchmarks.md (ARGS='gctx' for one of them)
 	tools/bench_env.sh

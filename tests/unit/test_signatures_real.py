@@ -4,24 +4,15 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from tests.unit.conftest import kang_contrast
 
-from scperturb_cmap.genes import GeneTable
 from scperturb_cmap.io.cells import Cells
-from scperturb_cmap.io.gene_tables import read_gene_table
 from scperturb_cmap.signatures.derive import Settings, derive_signatures
-from scperturb_cmap.signatures.design import choose_design
-from scperturb_cmap.signatures.differential import Fit, wald_contrast
 from scperturb_cmap.signatures.resample import weighted_wald
 from scperturb_cmap.signatures.samples import choose_populations, sample_codes
 
 pytestmark = pytest.mark.real
 ROW = {"cell_type_key": "cell_type", "condition_key": "condition", "donor_key": "donor"}
-
-
-@pytest.fixture(scope="module")
-def table(real_data) -> GeneTable:
-    names = ("lincs_gene_info_12328.tsv", "human_gene_map.tsv.gz")
-    return read_gene_table([real_data / "genes" / name for name in names])
 
 
 @pytest.fixture(scope="module")
@@ -41,22 +32,6 @@ def derive(real_data, table):
         ).signatures
 
     return run
-
-
-@pytest.fixture(scope="module")
-def kang_cd14(real_data):
-    """Labels and counts of Kang's CD14 monocytes, eight donors."""
-    cells = ad.read_h5ad(real_data / "singlecell" / "kang2018_ifnb_pbmc_8donors.h5ad")
-    cells = cells[cells.obs["cell_type"] == "CD14+ Monocytes"]
-    labels = cells.obs[["cell_type", "condition", "donor"]].astype(str)
-    return labels.set_axis(["population", "condition", "donor"], axis=1).reset_index(drop=True), cells.X.tocsr()
-
-
-def contrast(labels: pd.DataFrame, x) -> tuple[pd.DataFrame, Fit]:
-    codes, samples = sample_codes(labels, "stim", "ctrl")
-    counts = pd.DataFrame(np.stack([np.asarray(x[codes == n].sum(axis=0)).ravel() for n in range(len(samples))]))
-    design = choose_design(samples.assign(n_counts=counts.sum(axis=1)), 10, 2)
-    return wald_contrast(counts, design, 10, threads=2)
 
 
 def values(signatures: ad.AnnData, population: str, layer: str | None = None) -> pd.Series:
@@ -79,27 +54,18 @@ def test_two_donors_agree_with_eight_in_direction(derive):
 
 def test_resampling_with_every_donor_once_is_deseq2(kang_cd14):
     """In every gene, those off in the controls too, which are the ones that matter here (MX1, HES4, CXCL11)."""
-    labels, x = kang_cd14
-    table, fit = contrast(labels, x)
+    table, fit = kang_contrast(kang_cd14.obs, kang_cd14.X)
     difference = weighted_wald(fit, np.ones(len(fit.counts))) - table["value"].to_numpy()[fit.tested]
     print(f"\n{len(difference)} genes, z differs by {np.abs(difference).max():.5f} at most")
     assert len(difference) > 3000 and np.abs(difference).max() < 2e-3
 
 
 @pytest.mark.slow
-def test_shuffled_labels_give_nothing(kang_cd14):
+def test_shuffled_labels_give_nothing(kang_shuffled):
     """Conditions shuffled among the cells of each donor, 50 times: hardly a gene at FDR 0.05."""
-    labels, x = kang_cd14
-    rng = np.random.default_rng(0)
-    shares, any_gene = [], []
-    for _ in range(50):
-        shuffled = labels.assign(
-            condition=labels.groupby("donor")["condition"].transform(lambda c: rng.permutation(c.to_numpy()))
-        )
-        result, _ = contrast(shuffled, x)
-        tested = result.dropna(subset="p_value")
-        shares.append((tested["p_value"] < 0.05).mean())
-        any_gene.append((tested["fdr"] < 0.05).any())
+    tested = [result.dropna(subset="p_value") for result in kang_shuffled]
+    shares = [(one["p_value"] < 0.05).mean() for one in tested]
+    any_gene = [(one["fdr"] < 0.05).any() for one in tested]
     print(f"\np < 0.05: {np.mean(shares):.3f} of genes ({min(shares):.3f} to {max(shares):.3f})")
     print(f"{np.mean(any_gene):.0%} of repeats with a gene at FDR 0.05")
     assert 0.02 <= np.mean(shares) <= 0.07

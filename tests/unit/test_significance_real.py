@@ -4,9 +4,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from tests.unit.conftest import N_SHUFFLES
 
-from scperturb_cmap.genes import GeneTable
-from scperturb_cmap.io.gene_tables import read_gene_table
 from scperturb_cmap.io.signature_set import POPULATION_COLUMNS, signature_set
 from scperturb_cmap.ranking.significance import drug_reach, drug_significance
 from scperturb_cmap.reference.build import build_shards
@@ -14,39 +13,20 @@ from scperturb_cmap.reference.null_signatures import choose_reference_queries
 from scperturb_cmap.reference.opening import open_reference
 from scperturb_cmap.reference.quality import quality_funnel
 from scperturb_cmap.scoring import score_blocks
-from scperturb_cmap.signatures.design import choose_design
-from scperturb_cmap.signatures.differential import wald_contrast
-from scperturb_cmap.signatures.samples import sample_codes
 
 pytestmark = pytest.mark.real
-N_SHUFFLES = 50
 
 
 @pytest.fixture(scope="module")
-def table(real_data) -> GeneTable:
-    names = ("lincs_gene_info_12328.tsv", "human_gene_map.tsv.gz")
-    return read_gene_table([real_data / "genes" / name for name in names])
-
-
-@pytest.fixture(scope="module")
-def shuffled(real_data, table) -> ad.AnnData:
+def shuffled(kang_cd14, kang_shuffled, table) -> ad.AnnData:
     """Signatures of Kang's CD14 monocytes, conditions shuffled among the cells of each donor."""
-    cells = ad.read_h5ad(real_data / "singlecell" / "kang2018_ifnb_pbmc_8donors.h5ad")
-    cells = cells[cells.obs["cell_type"] == "CD14+ Monocytes"]
-    x, rng, z = cells.X.tocsr(), np.random.default_rng(0), []
-    labels = cells.obs[["cell_type", "condition", "donor"]].astype(str)
-    labels = labels.set_axis(["population", "condition", "donor"], axis=1).reset_index(drop=True)
-    for _ in range(N_SHUFFLES):
-        condition = labels.groupby("donor")["condition"].transform(lambda c: rng.permutation(c.to_numpy()))
-        codes, samples = sample_codes(labels.assign(condition=condition), "stim", "ctrl")
-        counts = pd.DataFrame(np.stack([np.asarray(x[codes == n].sum(axis=0)).ravel() for n in range(len(samples))]))
-        design = choose_design(samples.assign(n_counts=counts.sum(axis=1)), 10, 2)
-        z.append(wald_contrast(counts, design, 10, threads=2)[0]["value"].to_numpy())
-    keys = table.map(cells.var_names)["gene_key"].to_numpy()
+    keys = table.map(kang_cd14.var_names)["gene_key"].to_numpy()
     first = (keys != "") & ~pd.Index(keys).duplicated()
     obs = pd.DataFrame("ok", [f"shuffle {n}" for n in range(N_SHUFFLES)], list(POPULATION_COLUMNS))
     obs["population"] = obs.index
-    return signature_set(np.stack(z)[:, first], obs, table.genes.loc[keys[first]], "wald_z")
+    return signature_set(
+        np.stack([one["value"] for one in kang_shuffled])[:, first], obs, table.genes.loc[keys[first]], "wald_z"
+    )
 
 
 def test_shuffled_labels_find_no_drug(real_data, table, shuffled):
