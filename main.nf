@@ -4,13 +4,15 @@
 include { CHECK_INPUTS       } from './modules/check_inputs/main'
 include { DERIVE_SIGNATURES  } from './modules/derive_signatures/main'
 include { BUILD_REFERENCE    } from './modules/build_reference/main'
+include { TRAIN_EMBEDDING    } from './modules/train_embedding/main'
+include { EMBED_SIGNATURES   } from './modules/embed_signatures/main'
 include { SCORE_CONNECTIVITY } from './modules/score_connectivity/main'
 include { RANK_DRUGS         } from './modules/rank_drugs/main'
 include { FIND_LEADING_EDGES } from './modules/find_leading_edges/main'
 include { PAIR_DRUGS         } from './modules/pair_drugs/main'
 include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
-include { check_params ; digest ; json ; library_files ; notebook ; page ; param_files ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
+include { check_params ; checkpoint_files ; digest ; json ; library_files ; notebook ; page ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
 
 workflow {
     main:
@@ -27,6 +29,11 @@ workflow {
     named = sheet_files('input', input, rows.sample, ['path', 'path_down']) +
         sheet_files('references', references, rows.reference, ['path', 'path_down', 'siginfo', 'geneinfo', 'compoundinfo'])
     place = named.collectEntries { entry -> [entry.cell, entry.file] }
+    // A space is learned where a reference is both searched and learned from, unless one is given; else its score is left out.
+    searched = rows.reference.findAll { row -> row.role == 'both' }.collect { row -> row.reference }
+    given = params.embedding ? checkpoint_files(params.embedding) : []
+    methods = possible_methods(params.methods, params.headline, given || searched)
+    learns = 'embedding' in methods.tokenize(',') && !given
 
     CHECK_INPUTS(
         input,
@@ -73,12 +80,35 @@ workflow {
         .map { _meta, shard -> tuple([id: shard.baseName], shard) }
     // one emission, [demo.signatures.h5ad, kang.signatures.h5ad]: each shard is read once for all data sets
     ch_signatures = DERIVE_SIGNATURES.out.signatures.map { _meta, signatures -> signatures }.toSortedList { file -> file.name }
+
+    // one emission, [[id: 'run', searched: ['l1000']], shards, libraries, tables of all references], where there is something to learn
+    ch_training = BUILD_REFERENCE.out.shards
+        .join(BUILD_REFERENCE.out.library)
+        .join(BUILD_REFERENCE.out.tables)
+        .filter { meta, _shards, _library, _tables -> learns && meta.role != 'search' }
+        .toSortedList { one, other -> one[0].id <=> other[0].id }
+        .filter { references -> references }
+        .map { references ->
+            def parts = references.transpose()
+            def compounds = parts[3].flatten().findAll { table -> table.name.endsWith('.compounds.tsv') }
+            tuple([id: 'run', searched: searched], parts[1].flatten(), parts[2], compounds)
+        }
+    TRAIN_EMBEDDING(ch_training, params.subMap(['encoder', 'embedding_search', 'members', 'seed', 'device']) + [code: code])
+    // one emission, [run.embedding.json, run.embedding.safetensors]; [] without a space
+    ch_embedding = learns ? TRAIN_EMBEDDING.out.checkpoint.first() : channel.value(given)
     SCORE_CONNECTIVITY(
         ch_shards,
         ch_signatures,
         DERIVE_SIGNATURES.out.resamples.toSortedList { file -> file.name },
         BUILD_REFERENCE.out.reference_queries.filter { meta, _queries -> meta.role != 'train' }.map { _meta, queries -> queries }.toSortedList { file -> file.name },
-        params.subMap(['methods', 'headline', 'n_genes', 'min_tags', 'feature_space', 'random_queries', 'seed', 'device']),
+        ch_embedding,
+        params.subMap(['headline', 'n_genes', 'min_tags', 'feature_space', 'random_queries', 'seed', 'device']) + [methods: methods],
+    )
+    EMBED_SIGNATURES(
+        ch_embedding.filter { files -> files },
+        ch_signatures,
+        ch_shards.map { _meta, shard -> shard }.toSortedList { file -> file.name },
+        params.subMap(['min_tags', 'seed']),
     )
 
     RANK_DRUGS(
@@ -87,7 +117,7 @@ workflow {
         SCORE_CONNECTIVITY.out.reference_queries.toSortedList { file -> file.name },
         SCORE_CONNECTIVITY.out.resamples.toSortedList { file -> file.name },
         drugs,
-        params.subMap(['methods', 'headline', 'aggregation', 'seed']),
+        params.subMap(['headline', 'aggregation', 'seed']) + [methods: methods],
     )
 
     // For the drugs at the top, why: which genes of a signature each reverses, sought where the drug's signature lies ...
@@ -113,7 +143,7 @@ workflow {
     ch_run = version_table(ch_versions, null)
         .mix(channel.of(pretty_json(params)).collectFile(name: 'params.json'), CHECK_INPUTS.out.manifest)
     ch_metrics = DERIVE_SIGNATURES.out.metrics
-        .mix(BUILD_REFERENCE.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics, FIND_LEADING_EDGES.out.metrics, PAIR_DRUGS.out.metrics)
+        .mix(BUILD_REFERENCE.out.metrics, TRAIN_EMBEDDING.out.metrics, EMBED_SIGNATURES.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics, FIND_LEADING_EDGES.out.metrics, PAIR_DRUGS.out.metrics)
     ch_funnels = BUILD_REFERENCE.out.tables.map { _meta, tables -> tables }.flatten()
     // each emission is [[id: 'kang'], [kang.drugs.tsv, kang.populations.tsv, kang.design.tsv, kang.signatures.h5ad, ...]]
     ch_datasets = RANK_DRUGS.out.tables

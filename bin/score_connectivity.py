@@ -26,6 +26,7 @@ def build_parser():
         help="signatures that have nothing to do with the disease (h5ad)",
     )
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
+    parser.add_argument("--embedding", type=Path, help="checkpoint of a learned space, for the method embedding (json)")
     parser.add_argument("--headline", default="wtcs", help="the score of resamples, reference queries and p-values")
     parser.add_argument("--random-queries", type=int, default=1000, help="random queries each pair is compared with")
     parser.add_argument("--seed", type=int, default=1, help="of the random queries")
@@ -46,6 +47,7 @@ def score_connectivity(args: Namespace) -> None:
     import torch
 
     from scperturb_cmap import scoring
+    from scperturb_cmap.embedding import EmbeddingScore, read_checkpoint
     from scperturb_cmap.io.schemas import scores_writer
     from scperturb_cmap.io.signature_set import read_background, read_signature_set
     from scperturb_cmap.io.wide_scores import wide_scores_writer
@@ -53,9 +55,14 @@ def score_connectivity(args: Namespace) -> None:
     from scperturb_cmap.utils.provenance import write_json
 
     methods = list(dict.fromkeys(args.methods.split(",")))
-    if unknown := set(methods) - set(scoring.SCORES):
+    if unknown := set(methods) - set(scoring.SCORES) - {EmbeddingScore.name}:
         raise InputError(Problem(
-            "--methods", "", f"{', '.join(sorted(unknown))} is not known.", f"Choose among {', '.join(scoring.SCORES)}.",
+            "--methods", "", f"{', '.join(sorted(unknown))} is not known.",
+            f"Choose among {', '.join(scoring.SCORES)}, {EmbeddingScore.name}.",
+        ))  # fmt: skip
+    if EmbeddingScore.name in methods and not args.embedding:
+        raise InputError(Problem(
+            "--methods", "", "The method embedding needs a learned space.", "Give its checkpoint (--embedding), or leave the method out.",
         ))  # fmt: skip
     if args.headline not in methods:
         raise InputError(Problem(
@@ -69,12 +76,16 @@ def score_connectivity(args: Namespace) -> None:
         what: read_background(paths)
         for what, paths in (("reference_queries", args.reference_queries), ("resamples", args.resamples))
     }
+    learned = None
+    if EmbeddingScore.name in methods:
+        options = {"min_genes": args.min_tags, "n_random": args.random_queries, "seed": args.seed}
+        learned = EmbeddingScore(read_checkpoint(args.embedding), **options)
     counts = {"n_scores": 0, "n_incomplete": 0}
     scored = scoring.score_blocks(
         [read_signature_set(path) for path in args.signatures], shard, methods,
         {what: queries for what, queries in background.items() if queries is not None}, headline=args.headline,
         n_random=args.random_queries, seed=args.seed, n_genes=args.n_genes, min_tags=args.min_tags,
-        feature_space=args.feature_space, device=args.device,
+        feature_space=args.feature_space, device=args.device, learned=learned,
     )  # fmt: skip
     with ExitStack() as files:
         # Three tables of one pass: written side by side, block by block.

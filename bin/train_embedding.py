@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Learn a space of queries and perturbations from the references with role train or both."""
+"""Learn a space of cell states and perturbations from the references with role train or both."""
 
 import sys
 from argparse import Namespace
@@ -10,20 +10,23 @@ from scperturb_cmap.utils.cli import base_parser, run
 
 def build_parser():
     parser = base_parser(__doc__)
-    parser.add_argument(
-        "--target", type=Path, nargs="+", required=True, help="shards of the reference that is searched"
-    )
-    parser.add_argument("--sources", type=Path, nargs="*", default=[], help="shards of the other references")
+    parser.add_argument("--shards", type=Path, nargs="+", required=True, help="shards of the references (h5ad)")
+    parser.add_argument("--libraries", type=Path, nargs="+", required=True, help="<reference>.library.json of all")
     parser.add_argument("--compounds", type=Path, nargs="+", required=True, help="<reference>.compounds.tsv of all")
+    parser.add_argument(
+        "--searched", nargs="+", required=True, help="names of the references whose drugs are ranked (role both)"
+    )
     parser.add_argument("--name", default="run", help="name of the checkpoint")
     parser.add_argument(
-        "--method",
+        "--encoder",
         default="linear",
         choices=["linear", "infonce", "supcon", "multi_similarity"],
-        help="encoder or its loss",
+        help="a linear map, or a network trained with this loss",
     )
-    parser.add_argument("--epochs", type=int, default=50, help="most epochs of a contrastive training")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--search", action="store_true", help="let validation compounds choose among many settings")
+    parser.add_argument("--members", type=int, default=1, help="networks with other seeds, whose scores are averaged")
+    parser.add_argument("--epochs", type=int, default=50, help="most epochs of a network's training")
+    parser.add_argument("--seed", type=int, default=1, help="of everything random")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"], help="where to compute")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--code-digest", default="", help="digest of the library, recorded in the checkpoint")
@@ -32,55 +35,65 @@ def build_parser():
 
 
 def train_embedding(args: Namespace) -> None:
-    import anndata as ad
+    import json
+
     import torch
 
     from scperturb_cmap.embedding.checkpoint import write_checkpoint
     from scperturb_cmap.embedding.learn import learn
+    from scperturb_cmap.embedding.model_card import model_card
     from scperturb_cmap.embedding.training import TrainingSettings, read_state, write_state
-    from scperturb_cmap.io.signature_set import read_signature_set
+    from scperturb_cmap.embedding.training_set import choose_signatures, choose_target, is_gene_sets, joined, learned_genes
+    from scperturb_cmap.io.signature_set import read_about, read_rows
     from scperturb_cmap.io.tables import read_text_table
     from scperturb_cmap.reference.identity import unify_compounds
     from scperturb_cmap.scoring.profiles import choose_device
-    from scperturb_cmap.utils.provenance import file_sha256, write_json
+    from scperturb_cmap.utils.provenance import write_json
 
     torch.set_num_threads(args.threads)
     place = choose_device(args.device)
     if place.type == "cpu":
         torch.use_deterministic_algorithms(True)
+    libraries = {about["reference"]: about for about in (json.loads(path.read_text()) for path in args.libraries)}
     tables = {path.name.removesuffix(".compounds.tsv"): read_text_table(path) for path in args.compounds}
-    unified = unify_compounds(tables)
+    identity = unify_compounds(tables)
+    shards = {name: [] for name in sorted(libraries)}
+    for path in sorted(args.shards, key=lambda path: path.name):
+        shards[path.name.split(".shard_")[0]].append(path)
 
-    def opened(paths: list[Path]) -> list[ad.AnnData]:
-        """One set per reference, its shards put together in order, with one identity per compound."""
-        shards = [read_signature_set(path) for path in sorted(paths, key=lambda path: path.name)]
-        groups: dict[str, list[ad.AnnData]] = {}
-        for shard in shards:
-            groups.setdefault(str(shard.obs["reference"].iloc[0]), []).append(shard[shard.obs["status"] == "ok"])
-        out = []
-        for name, parts in groups.items():
-            whole = ad.concat(parts, merge="same", uns_merge="same")
-            ids = [unified.get((name, compound), compound) for compound in whole.obs["compound_id"].astype(str)]
-            out.append(
-                ad.AnnData(whole.X, whole.obs.assign(compound_id=ids), whole.var, {"effect": parts[0].uns["effect"]})
-            )
-        return out
+    def chosen(name):
+        """Signatures of a reference to learn from; one shard is in memory at a time."""
+        about = [read_about(path) for path in shards[name]]
+        parts = []
+        for path, names in zip(shards[name], choose_signatures([obs for obs, *_ in about], seed=args.seed), strict=True):
+            part = read_rows(path, names, layers=())
+            # of gene sets every gene tells something
+            parts.append(part if is_gene_sets(about[0][2]) else part[:, learned_genes(part.var)].copy())
+        return joined(parts, identity)
 
-    kept = args.out / f"{args.name}.training_state"
+    target = choose_target({name: (libraries[name]["effect"], libraries[name]["n_signatures"]) for name in args.searched})
+    sources = {name: chosen(name) for name in shards if name != target}
+
+    def kept(number):
+        return args.out / f"{args.name}.training_state_{number}"
+
     checkpoint, table = learn(
-        opened(args.target)[0], opened(args.sources), method=args.method,
+        chosen(target), list(sources.values()), encoder=args.encoder, search=args.search, members=args.members,
         training=TrainingSettings(epochs=args.epochs, seed=args.seed), device=str(place),
-        state=read_state(kept), after_epoch=lambda state: write_state(state, kept),
+        state=lambda number: read_state(kept(number)), after_epoch=lambda number, state: write_state(state, kept(number)),
     )  # fmt: skip
-    data = {path.name: file_sha256(path) for path in [*args.target, *args.sources]}
-    checkpoint.about.update(data=data, code_digest=args.code_digest, device=str(place), torch=torch.__version__)
+    origin = {
+        name: {key: about.get(key, "") for key in ("effect", "licence", "n_signatures", "n_compounds", "sources", "files")}
+        for name, about in libraries.items()
+    }
+    checkpoint.about.update(
+        target=target, references=origin, code_digest=args.code_digest, device=str(place), torch=torch.__version__
+    )
     digest = write_checkpoint(checkpoint, args.out / f"{args.name}.embedding.json")
     table.to_csv(args.out / f"{args.name}.embedding_search.tsv", sep="\t", index=False)
-    without = (
-        [] if "sets" in checkpoint.encoders else ["Gene sets and target share too few compounds: no map was learned."]
-    )
+    (args.out / f"{args.name}.model_card.md").write_text(model_card(checkpoint, table))
     write_json(
-        {"stage": "train_embedding", "id": args.name, "warnings": without, "tensors_sha256": digest, **{
+        {"stage": "train_embedding", "id": args.name, "warnings": checkpoint.about["warnings"], "tensors_sha256": digest, **{
             key: value for key, value in checkpoint.about.items() if key.startswith(("n_", "validation_mean"))
         }},
         args.out / f"{args.name}.train_embedding.metrics.json",

@@ -50,6 +50,30 @@ def check_params(given, schema_file, command_line) {
     }
 }
 
+// The methods that can be computed: without a space there is no score by the embedding, and the run goes on with the others.
+def possible_methods(methods, headline, space) {
+    def wanted = methods.toString().tokenize(',')
+    if (space || !('embedding' in wanted)) {
+        return wanted.join(',')
+    }
+    def why = "no reference has the role both, and no checkpoint is given (--embedding)"
+    if (headline == 'embedding' || wanted == ['embedding']) {
+        error("There is no score by the embedding: ${why}.")
+    }
+    log.warn("There is no score by the embedding: ${why}. The run goes on with ${(wanted - 'embedding').join(', ')}.")
+    return (wanted - 'embedding').join(',')
+}
+
+// A checkpoint of an earlier run and the tensors beside it.
+def checkpoint_files(description) {
+    def about = file(description, glob: false)
+    def tensors = about.resolveSibling(about.name.replaceAll(/\.json$/, '') + '.safetensors')
+    if (!tensors.exists()) {
+        error("--embedding is ${description}, but ${tensors.name} is not beside it: copy both files.")
+    }
+    return [about, tensors]
+}
+
 // Makes -resume see edits where a task's hash does not: in the shared package (it holds only the script a command names)
 // and inside folders (it holds only their own date).
 def digest(pattern) {

@@ -13,7 +13,7 @@ process BUILD_REFERENCE {
     tuple val(meta), path("${meta.id}.shard_*.h5ad", arity: '1..*'), emit: shards
     tuple val(meta), path("${meta.id}.reference_queries.h5ad"), emit: reference_queries
     tuple val(meta), path("${meta.id}.{funnel,genes,compounds,left_out}.tsv"), emit: tables
-    path "${meta.id}.library.json", emit: library
+    tuple val(meta), path("${meta.id}.library.json"), emit: library
     path "${meta.id}.build_reference.metrics.json", emit: metrics
     tuple val("${task.process}"), val('h5py'), eval('pkg_version.py h5py'), topic: versions
     tuple val("${task.process}"), val('anndata'), eval('pkg_version.py anndata'), topic: versions

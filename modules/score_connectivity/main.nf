@@ -9,6 +9,7 @@ process SCORE_CONNECTIVITY {
     path signatures
     path resamples
     path reference_queries
+    path embedding, stageAs: 'embedding/*'
     val opts
 
     output:
@@ -21,7 +22,7 @@ process SCORE_CONNECTIVITY {
     script:
     """
     score_connectivity.py --signatures ${signatures} --resamples ${resamples} --reference-queries ${reference_queries} --shard ${shard} \\
-        --threads ${task.cpus} --methods ${opts.methods} --headline ${opts.headline} --random-queries ${opts.random_queries} --seed ${opts.seed} \\
+        --threads ${task.cpus} --methods ${opts.methods} --headline ${opts.headline} ${embedding ? '--embedding embedding/*.json' : ''} --random-queries ${opts.random_queries} --seed ${opts.seed} \\
         --n-genes ${opts.n_genes} --min-tags ${opts.min_tags} --feature-space ${opts.feature_space} --device ${opts.device} ${task.ext.args ?: ''}
     """
 

@@ -8,6 +8,8 @@ import pytest
 
 from scperturb_cmap.embedding import read_checkpoint
 from scperturb_cmap.embedding.inputs import signed_scores
+from scperturb_cmap.embedding.learn import WIDE_SEARCH
+from scperturb_cmap.embedding.training_set import choose_signatures
 from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS, signature_set, write_signature_set
 
 N = 120
@@ -35,6 +37,9 @@ def references(tmp_path):
         keys = ["".join(chr(65 + int(d)) for d in f"{n:014d}") + "-X-N" for n in range(N)]
         table = pd.DataFrame({"compound_id": list(dict.fromkeys(names)), "inchi_keys": keys, "pert_ids": ""})
         table.assign(compound=table["compound_id"]).to_csv(tmp_path / f"{name}.compounds.tsv", sep="\t", index=False)
+        about = {"reference": name, "effect": effect, "n_signatures": len(values), "n_compounds": N, "licence": "CC BY 4.0"}
+        about["sources"] = [{"column": "path", "file": f"{name}.gctx", "sha256": "0" * 64}]
+        (tmp_path / f"{name}.library.json").write_text(json.dumps(about))
     return tmp_path
 
 
@@ -42,8 +47,10 @@ def references(tmp_path):
 def call(stage, references):
     def run(out, *options):
         (references / out).mkdir(exist_ok=True)
-        files = ["--target", references / "target.shard_0000.h5ad", "--sources", references / "source.shard_0000.h5ad"]
-        files += ["--compounds", references / "target.compounds.tsv", references / "source.compounds.tsv"]
+        files = ["--shards", *(references / f"{name}.shard_0000.h5ad" for name in ("target", "source"))]
+        files += ["--libraries", *(references / f"{name}.library.json" for name in ("target", "source"))]
+        files += ["--compounds", *(references / f"{name}.compounds.tsv" for name in ("target", "source"))]
+        files += ["--searched", "target"]
         status, said = stage("train_embedding", *files, "--device", "cpu", "--out", references / out, *options)
         assert status == 0, said
         return references / out
@@ -51,24 +58,26 @@ def call(stage, references):
     return run
 
 
-@pytest.mark.parametrize("method", ["linear", "infonce"])
-def test_learns_by_structure_and_repeats_itself(call, method):
-    one, two = (call(out, "--method", method, "--epochs", 10) for out in ("one", "two"))
+@pytest.mark.parametrize("encoder", ["linear", "infonce"])
+def test_learns_by_structure_and_repeats_itself(call, encoder):
+    one, two = (call(out, "--encoder", encoder, "--epochs", 10) for out in ("one", "two"))
     about = json.loads((one / "run.embedding.json").read_text())
     assert about["tensors_sha256"] == json.loads((two / "run.embedding.json").read_text())["tensors_sha256"]
     assert about["about"]["n_paired_compounds"] == N
     assert about["about"]["validation_mean_percentile"] < 0.25
     assert max(v for sides in about["sign_test"].values() for v in sides.values()) < 1e-5
-    assert set(about["about"]["data"]) == {"target.shard_0000.h5ad", "source.shard_0000.h5ad"}
+    assert about["about"]["target"] == "target" and set(about["about"]["references"]) == {"target", "source"}
+    card = (one / "run.model_card.md").read_text()
+    assert "| source | rank | 240 | 120 | CC BY 4.0 | source.gctx (000000000000...) |" in card and f"from {N} compounds" in card
     checkpoint = read_checkpoint(one / "run.embedding.json")
     assert set(checkpoint.encoders) == {"profile", "sets"}
     assert np.isfinite(checkpoint.encoders["sets"].encode_query(signed_scores(np.ones((1, 80))))).all()
 
 
 def test_goes_on_where_it_was_cut_off(call):
-    whole = call("whole", "--method", "supcon", "--epochs", 6)
-    call("parts", "--method", "supcon", "--epochs", 3)
-    parts = call("parts", "--method", "supcon", "--epochs", 6)
+    whole = call("whole", "--encoder", "supcon", "--epochs", 6)
+    call("parts", "--encoder", "supcon", "--epochs", 3)
+    parts = call("parts", "--encoder", "supcon", "--epochs", 6)
     first, second = (json.loads((out / "run.embedding.json").read_text())["tensors_sha256"] for out in (whole, parts))
     assert first == second
 
@@ -77,9 +86,31 @@ def test_too_small_a_target_is_refused(stage, references):
     import anndata as ad
 
     small = ad.read_h5ad(references / "target.shard_0000.h5ad")[:10].copy()
-    small.write_h5ad(references / "small.h5ad")
+    small.write_h5ad(references / "target.shard_0000.h5ad")
     status, said = stage(
-        "train_embedding", "--target", references / "small.h5ad", "--compounds", references / "target.compounds.tsv",
-        "--out", references,
+        "train_embedding", "--shards", references / "target.shard_0000.h5ad", "--libraries", references / "target.library.json",
+        "--compounds", references / "target.compounds.tsv", "--searched", "target", "--out", references,
     )  # fmt: skip
-    assert status == 1 and "10 signatures are too few" in said
+    assert status == 1 and "10 signatures are too few" in said and "role search" in said
+
+
+def test_networks_side_by_side_and_a_search(call):
+    """Members have seeds of their own; a search publishes what it tried."""
+    out = call("two", "--encoder", "infonce", "--members", 2, "--epochs", 2)
+    both = read_checkpoint(out / "run.embedding.json").encoders["sets"]
+    x = np.random.default_rng(0).normal(size=(3, 80)).astype(np.float32)
+    places = [member.encode_query(x) for member in both.members]
+    assert abs(places[0] - places[1]).max() > 0.01
+    assert np.allclose((both.encode_query(x) ** 2).sum(axis=1), 1, atol=1e-5)
+    table = pd.read_csv(call("wide", "--search") / "run.embedding_search.tsv", sep="\t")
+    assert len(table) == len(WIDE_SEARCH) and table["mean_percentile"].between(0, 1).all()
+
+
+def test_vehicles_and_most_signatures_of_a_compound_are_not_learned_from():
+    obs = pd.DataFrame({"compound_id": ["a"] * 30 + ["dmso"] * 5 + [""] * 30, "pert_type": "trt_cp", "status": "ok"})
+    obs.loc[30:34, "pert_type"] = "ctl_vehicle"
+    obs.index = [f"s{n}" for n in range(len(obs))]
+    one, two = choose_signatures([obs[:40], obs[40:]], per_compound=20, seed=3)
+    assert len([n for n in one if int(n[1:]) < 30]) == 20 and not {f"s{n}" for n in range(30, 35)} & set(one)
+    assert len(one) + len(two) == 50 and (one, two) == tuple(choose_signatures([obs[:40], obs[40:]], seed=3))
+    assert sum(map(len, choose_signatures([obs], most=7))) == 7

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.nextflow
-METHODS = ("cosine", "spearman", "wtcs")
+METHODS = ("cosine", "spearman", "wtcs", "embedding")
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,19 @@ def test_the_funnel_counts_what_was_dropped(demo_run):
     assert funnel.is_monotonic_decreasing
 
 
+def test_the_space_is_published_with_its_neighbours(demo_run, truth):
+    folder = demo_run.outdir / "embedding"
+    assert "| demo_l1000 | modz |" in (folder / "run.model_card.md").read_text()
+    found = pd.read_csv(folder / "run.neighbours.tsv", sep="\t")
+    for population, planted in truth.loc[["reverser", "mimic"]].groupby("population"):
+        mine = found[(found["population"] == population) & (found["neighbour"] == 1)].set_index("direction")
+        assert mine.loc["reverses", "compound"] == planted.loc["reverser", "compound"]
+        assert mine.loc["mimics", "compound"] == planted.loc["mimic", "compound"]
+        assert mine.loc["reverses", "score"] < 0 < mine.loc["mimics", "score"] and (mine["share"] > 0.2).all()
+    embedded = ad.read_h5ad(folder / "run.profile.embedded.h5ad")
+    assert embedded.obsm["X_umap"].shape == (embedded.n_obs, 2) and set(found["population"]) < set(embedded.obs["population"])
+
+
 def test_versions_of_every_process(demo_run):
     versions = pd.read_csv(demo_run.outdir / "pipeline_info" / "software_versions.tsv", sep="\t")
     assert list(versions) == ["process", "tool", "version"]
@@ -194,7 +207,7 @@ def test_a_finished_library_is_not_built_again(demo_run, demo, make_project, run
     project = make_project()
     folder = project / "assets" / "demo"
     shutil.copytree(demo_run.outdir / "reference", folder / "lib")
-    sheet = "reference,path,format,role\ndemo_l1000,lib/demo_l1000.library.json,library,search\n"
+    sheet = "reference,path,format,role\ndemo_l1000,lib/demo_l1000.library.json,library,both\n"
     (folder / "references.csv").write_text(sheet)
     run = run_pipeline(project, "-profile", "test")
     assert run.status == 0, run.said

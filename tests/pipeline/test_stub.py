@@ -10,11 +10,13 @@ PROCESSES = [
     "BUILD_REPORT",
     "CHECK_INPUTS",
     "DERIVE_SIGNATURES",
+    "EMBED_SIGNATURES",
     "FIND_LEADING_EDGES",
     "PAIR_DRUGS",
     "RANK_DRUGS",
     "RUN_NOTEBOOK",
     "SCORE_CONNECTIVITY",
+    "TRAIN_EMBEDDING",
 ]
 
 
@@ -73,13 +75,36 @@ def test_a_reference_for_training_is_not_searched(make_project, run_pipeline):
         project,
         "references.csv",
         lambda header, row: "\n".join(
-            [header, *(row.replace("demo_l1000", name).replace("search", role) for name, role in rows.items())]
+            [header, *(row.replace("demo_l1000", name).replace("both", role) for name, role in rows.items())]
         ),
     )
     run = run_pipeline(project, "-profile", "test", "-stub-run")
     assert run.status == 0, run.said
     assert set(status(run, "BUILD_REFERENCE")) == {f"BUILD_REFERENCE ({name})" for name in rows}
     assert set(status(run, "SCORE")) == {f"SCORE_CONNECTIVITY ({name}.shard_0000)" for name in ("first", "second")}
+    assert list(status(run, "TRAIN")) == ["TRAIN_EMBEDDING (run)"]
+
+
+def test_without_a_space_the_other_scores_go_on_and_it_is_said(make_project, run_pipeline):
+    project = make_project()
+    edit_sheet(project, "references.csv", lambda header, row: "\n".join([header, row.replace("both", "search")]))
+    run = run_pipeline(project, "-profile", "test", "-stub-run")
+    assert run.status == 0 and "no reference has the role both" in run.said and "goes on with cosine, spearman, wtcs" in run.said
+    assert not status(run, "TRAIN", "EMBED") and status(run, "SCORE")
+    asked = run_pipeline(project, "-profile", "test", "-stub-run", "--headline", "embedding")
+    assert asked.status != 0 and "There is no score by the embedding" in asked.said
+
+
+def test_a_space_of_an_earlier_run_is_used_in_place_of_training(make_project, run_pipeline):
+    project = make_project()
+    edit_sheet(project, "references.csv", lambda header, row: "\n".join([header, row.replace("both", "search")]))
+    (project / "old.embedding.json").write_text("{}")
+    alone = run_pipeline(project, "-profile", "test", "-stub-run", "--embedding", "old.embedding.json")
+    assert alone.status != 0 and "old.embedding.safetensors is not beside it" in alone.said
+    (project / "old.embedding.safetensors").write_text("")
+    run = run_pipeline(project, "-profile", "test", "-stub-run", "--embedding", "old.embedding.json")
+    assert run.status == 0, run.said
+    assert not status(run, "TRAIN") and status(run, "EMBED") and status(run, "SCORE")
 
 
 def test_one_more_data_set_recomputes_only_what_depends_on_it(make_project, run_pipeline):

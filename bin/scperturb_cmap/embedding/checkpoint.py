@@ -11,13 +11,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from scperturb_cmap.embedding.encoder import DualEncoder
+from scperturb_cmap.embedding.encoder import DualEncoder, Ensemble
 from scperturb_cmap.embedding.linear import Block, LinearEncoder
 from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.provenance import write_json
 
 __all__ = ["Checkpoint", "read_checkpoint", "sign_test", "write_checkpoint"]
+
+Encoder = LinearEncoder | DualEncoder | Ensemble
 
 _KIND = "scPerturb-CMap embedding 1"
 _REMEDY = "Give the <name>.embedding.json that TRAIN_EMBEDDING wrote, with the .safetensors beside it."
@@ -41,7 +43,7 @@ class Checkpoint:
         What a reader must know: hashes of the training data, code digest, settings, splits, sign test, licence.
     """
 
-    encoders: dict[str, LinearEncoder | DualEncoder]
+    encoders: dict[str, Encoder]
     query_genes: dict[str, list[str]]
     perturbation_genes: list[str]
     perturbation_mean: np.ndarray
@@ -62,7 +64,7 @@ class Checkpoint:
 
 
 def sign_test(
-    encoders: dict[str, LinearEncoder | DualEncoder], n_genes: dict[str, tuple[int, int]], seed: int = 0
+    encoders: dict[str, Encoder], n_genes: dict[str, tuple[int, int]], seed: int = 0
 ) -> dict:
     """Largest abs(f(-x) + f(x)) of random signatures, by encoder and side; 0 where an encoder is odd.
 
@@ -107,10 +109,15 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
                     matrix = getattr(block, side)
                     tensors[f"{kind}/{block.name}/{side}"] = matrix.astype(np.int64 if matrix.ndim == 1 else np.float32)
         else:
-            hidden, dimensions = encoder.query.inner[0].out_features, encoder.query.inner[1][1].out_features
-            shared = encoder.query.inner[1] is encoder.perturbation.inner[1]
+            networks = encoder.members if isinstance(encoder, Ensemble) else [encoder]
+            one = networks[0]
+            hidden, dimensions = one.query.inner[0].out_features, one.query.inner[1][1].out_features
+            shared = one.query.inner[1] is one.perturbation.inner[1]
             layout[kind] = {"form": "torch", "n_hidden": hidden, "n_dimensions": dimensions, "shared": shared}
-            tensors |= {f"{kind}/{name}": value.cpu().numpy() for name, value in encoder.state_dict().items()}
+            layout[kind]["members"] = len(networks)
+            for number, network in enumerate(networks):
+                state = network.state_dict()
+                tensors |= {f"{kind}/{number}/{name}": value.cpu().numpy() for name, value in state.items()}
     content = save({name: np.ascontiguousarray(value) for name, value in tensors.items()})
     _beside(path).write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
@@ -165,7 +172,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".json") + ".safetensors")
 
 
-def _build(kind: str, layout: dict, tensors: dict, n_query: int, n_reference: int) -> LinearEncoder | DualEncoder:
+def _build(kind: str, layout: dict, tensors: dict, n_query: int, n_reference: int) -> Encoder:
     """One encoder; a matrix that does not fit the genes is refused."""
     mine = {key.removeprefix(f"{kind}/"): value for key, value in tensors.items() if key.startswith(f"{kind}/")}
     if layout["form"] == "linear":
@@ -178,6 +185,10 @@ def _build(kind: str, layout: dict, tensors: dict, n_query: int, n_reference: in
             blocks.append(Block(name, *sides, weight))
         return LinearEncoder(blocks)
     options = {key: layout[key] for key in ("n_hidden", "n_dimensions", "shared")}
-    model = DualEncoder(n_query, n_reference, **options)
-    model.load_state_dict({key: torch.as_tensor(value) for key, value in mine.items()})
-    return model.eval()
+    networks = []
+    for number in range(layout["members"]):
+        state = {name.split("/", 1)[1]: value for name, value in mine.items() if name.startswith(f"{number}/")}
+        network = DualEncoder(n_query, n_reference, **options)
+        network.load_state_dict({name: torch.as_tensor(value) for name, value in state.items()})
+        networks.append(network.eval())
+    return networks[0] if len(networks) == 1 else Ensemble(networks)

@@ -1,10 +1,13 @@
 """Dual encoder in torch, odd by construction: a signature and its reversal lie opposite each other."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["DualEncoder", "OddEncoder"]
+__all__ = ["DualEncoder", "Ensemble", "OddEncoder"]
 
 
 class OddEncoder(nn.Module):
@@ -91,3 +94,30 @@ class DualEncoder(nn.Module):
         place = next(self.parameters()).device
         blocks = torch.as_tensor(np.ascontiguousarray(scores, np.float32)).split(4096)
         return torch.cat([side(block.to(place)).float().cpu() for block in blocks]).numpy()
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several encoders side by side: the cosine of the whole is the mean of theirs.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(0)
+    >>> both = Ensemble([DualEncoder(6, 4, n_hidden=8, n_dimensions=3).eval() for _ in range(2)])
+    >>> place = both.encode_query(np.ones((1, 6), np.float32))
+    >>> place.shape, round(float((place**2).sum()), 3)
+    ((1, 6), 1.0)
+    """
+
+    members: Sequence[DualEncoder]
+
+    def encode_query(self, scores: np.ndarray) -> np.ndarray:
+        """Places of queries, length 1."""
+        return self._encode([member.encode_query(scores) for member in self.members])
+
+    def encode_perturbation(self, scores: np.ndarray) -> np.ndarray:
+        """Places of perturbations, length 1."""
+        return self._encode([member.encode_perturbation(scores) for member in self.members])
+
+    def _encode(self, parts: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(parts, axis=1) / np.float32(np.sqrt(len(parts)))

@@ -3,28 +3,42 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from itertools import product
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
+from scperturb_cmap.embedding.encoder import DualEncoder, Ensemble
 from scperturb_cmap.embedding.inputs import SHAPES, Centring, on_genes, signed_scores
 from scperturb_cmap.embedding.linear import Basis, Block, LinearEncoder, LinearSettings, fit_dual, whitening
 from scperturb_cmap.embedding.pairs import mine_pairs
 from scperturb_cmap.embedding.splits import compound_folds
 from scperturb_cmap.embedding.training import TrainingSettings, TrainingState, mean_percentile, train
+from scperturb_cmap.embedding.training_set import is_gene_sets
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["FEWEST_PAIRED", "SEARCH", "learn"]
+__all__ = ["FEWEST_PAIRED", "SEARCH", "WIDE_SEARCH", "WIDE_SEARCH_OF_NETWORKS", "learn"]
 
 log = logging.getLogger(__name__)
 
 #: With fewer compounds on both platforms there is nothing to learn a map from.
 FEWEST_PAIRED = 50
 
-#: Settings of the linear encoder that validation compounds choose from.
+#: Settings of the linear encoder that validation compounds choose from, ...
 SEARCH = tuple(LinearSettings(200, n, penalty) for n in (80, 120) for penalty in (1.0, 3.0))
+
+#: ... with ``search`` ...
+WIDE_SEARCH = tuple(
+    LinearSettings(*one) for one in product((100, 200, 300), (80, 120, 160), (0.3, 1.0, 3.0, 10.0), (0.25, 0.5, 1.0))
+)
+
+#: ... and what is changed of a network's settings then.
+WIDE_SEARCH_OF_NETWORKS = tuple(
+    {"temperature": temperature, "gene_dropout": dropout, "n_dimensions": dimensions}
+    for temperature, dropout, dimensions in product((0.05, 0.1, 0.2), (0.2, 0.5), (64, 128))
+)
 
 _TRAINING = TrainingSettings()
 
@@ -33,9 +47,9 @@ _SHRINKAGE = 1.0
 
 
 def learn(
-    target: ad.AnnData, sources: Sequence[ad.AnnData], *, method: str = "linear",
-    training: TrainingSettings = _TRAINING, device: str = "cpu", state: TrainingState | None = None,
-    after_epoch: Callable[[TrainingState], None] = lambda _: None,
+    target: ad.AnnData, sources: Sequence[ad.AnnData], *, encoder: str = "linear", search: bool = False, members: int = 1,
+    training: TrainingSettings = _TRAINING, device: str = "cpu", state: Callable[[int], TrainingState | None] = lambda _: None,
+    after_epoch: Callable[[int, TrainingState], None] = lambda _, __: None,
 ) -> tuple[Checkpoint, pd.DataFrame]:  # fmt: skip
     """Fit the input layers of a space.
 
@@ -48,15 +62,22 @@ def learn(
         Signature set of the perturbations that will be searched; obs["compound_id"] of one identity over all sets.
     sources
         Signature sets of other platforms; those of gene sets (effect "rank" or "set") are learned from.
-    method
-        "linear", or one of :data:`~scperturb_cmap.embedding.training.LOSSES`.
-    training, device, state, after_epoch
+    encoder
+        "linear", or one of :data:`~scperturb_cmap.embedding.training.LOSSES`: a network trained with it.
+    search
+        Whether validation compounds choose among :data:`WIDE_SEARCH` or :data:`WIDE_SEARCH_OF_NETWORKS`.
+    members
+        Networks with seeds that follow each other, whose cosines are averaged.
+    training, device
         Of :func:`~scperturb_cmap.embedding.training.train`.
+    state, after_epoch
+        By the number of a network: the state of its training that was cut off, and what takes the state after every epoch.
+        With ``search`` only the chosen settings are kept so.
 
     Returns
     -------
     checkpoint
-        Its ``about`` holds settings, splits and the validation.
+        Its ``about`` holds settings, splits, the validation, and warnings.
     table
         Settings tried, and the mean percentile of validation compounds by each (0 best, 0.5 chance).
 
@@ -67,19 +88,25 @@ def learn(
     """
     if target.n_obs < FEWEST_PAIRED:
         wrong = f"{target.n_obs} signatures are too few to learn a space from; {FEWEST_PAIRED} are needed."
-        raise InputError(Problem("references", "role both", wrong, "Give a larger reference."))
+        raise InputError(Problem("references", "role both", wrong, "Give a larger reference, or give it the role search."))
     reference = signed_scores(np.asarray(target.X))
     mean = reference.mean(axis=0)
     reference = reference - mean
     genes = target.var_names.astype(str).tolist()
     axes = whitening(reference, shrinkage=_SHRINKAGE).astype(np.float32)
     encoders = {"profile": LinearEncoder([Block("whitened", axes, axes)])}
-    query_genes, table, about = {"profile": genes}, pd.DataFrame(), {"seed": training.seed, "method": method}
-    sets = [one for one in sources if str(one.uns["effect"]) in ("rank", "set")]
+    query_genes, table, warnings = {"profile": genes}, pd.DataFrame(), []
+    about = {"seed": training.seed, "encoder": encoder, "n_signatures_learned_from": target.n_obs, "warnings": warnings}
+    sets = [one for one in sources if is_gene_sets(str(one.uns["effect"]))]
+    if is_gene_sets(str(target.uns["effect"])):
+        warnings.append("The reference is of gene sets: a space of full profiles was not measured on such.")
+    if len(sets) < len(sources):
+        warnings.append("Full profiles of other references were not learned from: the layer of profiles needs no pairs.")
     if sets:
         names = sorted(set().union(*(one.var_names.astype(str) for one in sets)))
         values = np.vstack([on_genes(np.asarray(one.X), one.var_names, names) for one in sets])
         query = signed_scores(values, SHAPES["sets"])
+        del values
         obs = pd.concat([one.obs for one in sets], ignore_index=True)
         lines = obs["cell_line"].astype(str).to_numpy()
         query = Centring.fit(query, lines).apply(query, lines)
@@ -90,29 +117,63 @@ def learn(
         about["n_paired_compounds"] = len(paired)
         if len(paired) >= FEWEST_PAIRED:
             folds = compound_folds(paired, 5, training.seed)
-            held = pairs["compound_id"].map(folds) == 0
+            held = (pairs["compound_id"].map(folds) == 0).to_numpy()
             about["validation_compounds"] = sorted(pairs.loc[held, "compound_id"].unique())
-            if method == "linear":
-                encoders["sets"], table = _linear(query, reference, pairs, held.to_numpy(), (names, genes))
+            if encoder == "linear":
+                choices = WIDE_SEARCH if search else SEARCH
+                encoders["sets"], table = _linear(query, reference, pairs, held, (names, genes), choices)
             else:
-                settings = replace(training, loss=method)
-                rows, others = pairs[~held].reset_index(drop=True), pairs[held].reset_index(drop=True)
-                options = {"device": device, "state": state, "after_epoch": after_epoch}
-                encoders["sets"], last = train(query, reference, rows, others, settings, **options)
-                history = range(1, len(last.history) + 1)
-                table = pd.DataFrame({**asdict(settings), "epoch": history, "mean_percentile": last.history})
+                fold = query, reference, pairs[~held].reset_index(drop=True), pairs[held].reset_index(drop=True)
+                settings, table = replace(training, loss=encoder), pd.DataFrame()
+                if search:
+                    settings, table = _search_networks(fold, settings, device)
+                encoders["sets"], last = _networks(fold, settings, members, device, state, after_epoch)
+                table = pd.concat([table, last], ignore_index=True)
             query_genes["sets"] = names
             about["validation_mean_percentile"] = float(table["mean_percentile"].min())
+        else:
+            shared = f"Gene sets and target share {len(paired)} compounds, {FEWEST_PAIRED} are needed"
+            warnings.append(f"{shared}: no map of gene sets was learned.")
     return Checkpoint(encoders, query_genes, genes, mean, about), table
 
 
+def _networks(
+    fold: tuple, settings: TrainingSettings, members: int, device: str, state: Callable, after_epoch: Callable
+) -> tuple[DualEncoder | Ensemble, pd.DataFrame]:
+    """One network, or several with other seeds; and their validation after every epoch."""
+    networks, tables = [], []
+    for number in range(members):
+        mine = replace(settings, seed=settings.seed + number)
+        network, last = train(
+            *fold, mine, device=device, state=state(number), after_epoch=lambda now, n=number: after_epoch(n, now)
+        )
+        networks.append(network)
+        epochs = range(1, len(last.history) + 1)
+        tables.append(pd.DataFrame({**asdict(mine), "epoch": epochs, "mean_percentile": last.history}))
+    return networks[0] if members == 1 else Ensemble(networks), pd.concat(tables, ignore_index=True)
+
+
+def _search_networks(fold: tuple, settings: TrainingSettings, device: str) -> tuple[TrainingSettings, pd.DataFrame]:
+    """The settings with the best validation, and all that were tried."""
+    tried = []
+    for changes in WIDE_SEARCH_OF_NETWORKS:
+        mine = replace(settings, **changes)
+        _, last = train(*fold, mine, device=device)
+        tried.append(asdict(mine) | {"epoch": len(last.history), "mean_percentile": min(last.history)})
+    table = pd.DataFrame(tried)
+    best = WIDE_SEARCH_OF_NETWORKS[int(table["mean_percentile"].argmin())]
+    log.info("validation compounds chose %s: %.3f", best, table["mean_percentile"].min())
+    return replace(settings, **best), table
+
+
 def _linear(
-    query: np.ndarray, reference: np.ndarray, pairs: pd.DataFrame, held: np.ndarray, genes: tuple[list[str], list[str]]
-) -> tuple[LinearEncoder, pd.DataFrame]:
+    query: np.ndarray, reference: np.ndarray, pairs: pd.DataFrame, held: np.ndarray, genes: tuple[list[str], list[str]],
+    choices: Sequence[LinearSettings],
+) -> tuple[LinearEncoder, pd.DataFrame]:  # fmt: skip
     """The encoder with the best settings on validation compounds, fitted again on all pairs."""
     common = np.intersect1d(*genes)
     shared = tuple(pd.Index(side).get_indexer(common) for side in genes)
-    basis = Basis.fit(query, reference, max(s.n_query for s in SEARCH), max(s.n_reference for s in SEARCH))
+    basis = Basis.fit(query, reference, max(s.n_query for s in choices), max(s.n_reference for s in choices))
 
     def fit(rows: pd.DataFrame, settings: LinearSettings) -> LinearEncoder:
         given = tuple(rows[column].to_numpy() for column in ("query", "reference", "weight"))
@@ -123,9 +184,9 @@ def _linear(
             **asdict(settings),
             "mean_percentile": mean_percentile(fit(pairs[~held], settings), query, reference, pairs[held]),
         }
-        for settings in SEARCH
+        for settings in choices
     ]
     table = pd.DataFrame(tried)
-    best = SEARCH[int(table["mean_percentile"].argmin())]
+    best = choices[int(table["mean_percentile"].argmin())]
     log.info("validation compounds chose %s: %.3f", best, table["mean_percentile"].min())
     return fit(pairs, best), table

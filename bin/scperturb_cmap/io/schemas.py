@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 __all__ = [
-    "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "ENRICHMENT", "FUNNEL", "GENES", "LEADING_EDGES", "LEFT_OUT", "PAIRS",
-    "POPULATIONS", "QUERY_GENES", "SCORES", "connections_writer", "parquet_writer", "read_scores", "read_tables",
+    "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "ENRICHMENT", "FUNNEL", "GENES", "LEADING_EDGES", "LEFT_OUT", "NEIGHBOURS",
+    "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES", "connections_writer", "parquet_writer", "read_scores", "read_tables",
     "scores_writer", "write_table",
 ]  # fmt: skip
 
@@ -125,6 +125,13 @@ ENRICHMENT = pa.DataFrameSchema({
     pa.Check(lambda table: table["nes"].notna() | (table["reason"] != ""), error="no NES and no reason"),
 ], strict=True)  # fmt: skip
 
+
+#: embedding/<name>.neighbours.tsv
+NEIGHBOURS = pa.DataFrameSchema({
+    "dataset": _TEXT, "population": _TEXT, "direction": _is("reverses", "mimics"), "neighbour": _COUNT, "compound": _TEXT,
+    "compound_id": _TEXT, "score": pa.Column(float, pa.Check.in_range(-1.001, 1.001), coerce=True), "n_signatures": _COUNT,
+    "genes": _TEXT, "share": pa.Column(float, pa.Check.in_range(0, 1.001), coerce=True),
+}, strict=True)  # fmt: skip
 
 #: ranking/<dataset>.connections.parquet
 CONNECTIONS = {

@@ -17,7 +17,7 @@ from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = [
-    "POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_background", "read_rows", "read_signature_set", "signature_set",
+    "POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_about", "read_background", "read_rows", "read_signature_set", "signature_set",
     "write_signature_set",
 ]  # fmt: skip
 
@@ -142,6 +142,23 @@ def read_background(paths: Sequence[Path]) -> ad.AnnData | None:
     return ad.concat(parts, join="outer", fill_value=np.nan) if parts else None
 
 
+def read_about(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Read what is known of the signatures and genes of a set, and its effect, but no value.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, or no signature set.
+    """
+    path = Path(path)
+    require_data(path, path.name)
+    with open_hdf5(path, path.name, "Make the signature set again.") as file:
+        if not {"X", "obs", "var", "uns"} <= set(file) or "effect" not in file["uns"]:
+            raise _no_signature_set(path.name)
+        obs, var = (ad.io.read_elem(file[part]) for part in ("obs", "var"))
+        return obs, var, str(ad.io.read_elem(file["uns"]["effect"]))
+
+
 def read_rows(path: Path, names: Collection[str], layers: Collection[str] = ("rank",)) -> ad.AnnData:
     """Read some signatures of an uncompressed set, such as a shard, and nothing of the others but what they are called.
 
@@ -162,14 +179,10 @@ def read_rows(path: Path, names: Collection[str], layers: Collection[str] = ("ra
         The file is missing, damaged, or no signature set.
     """
     path = Path(path)
-    require_data(path, path.name)
+    obs, var, effect = read_about(path)
+    rows = np.flatnonzero(obs.index.isin(list(names)))
     with open_hdf5(path, path.name, "Make the signature set again.") as file:
-        if not {"X", "obs", "var", "uns"} <= set(file) or "effect" not in file["uns"]:
-            raise _no_signature_set(path.name)
-        obs, var = (ad.io.read_elem(file[part]) for part in ("obs", "var"))
-        rows = np.flatnonzero(obs.index.isin(list(names)))
         found = {layer: file["layers"][layer][rows] for layer in layers if layer in file.get("layers", {})}
-        effect = ad.io.read_elem(file["uns"]["effect"])
         return ad.AnnData(file["X"][rows], obs=obs.iloc[rows], var=var, layers=found, uns={"effect": effect})
 
 

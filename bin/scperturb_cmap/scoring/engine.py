@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import anndata as ad
 import numpy as np
@@ -15,7 +15,7 @@ from scperturb_cmap.scoring.registry import SCORES
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import FDR
 
-__all__ = ["FEATURE_SPACES", "Scored", "in_feature_space", "score_blocks", "score_signatures"]
+__all__ = ["FEATURE_SPACES", "LearnedScore", "Scored", "in_feature_space", "score_blocks", "score_signatures"]
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +46,28 @@ class Scored(NamedTuple):
     background: dict[str, pd.DataFrame]
 
 
+class LearnedScore(Protocol):
+    """A score that looks at whole signature sets: it has been learned on genes of its own."""
+
+    name: str
+
+    def scores(self, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> tuple[np.ndarray, list[str]]:
+        """Scores, shape (n_queries of all sets, n_signatures), and for each query why it has none ("" if it has)."""
+
+    def p_values(self, scores: np.ndarray, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> np.ndarray:
+        """How often random queries reverse as much as these scores say, shape of ``scores``."""
+
+
 class _Side(NamedTuple):
-    """Queries in the reference's order of genes: what is known of them, values (NaN = not measured), which genes changed."""
+    """Queries in the reference's order of genes: what is known of them, values (NaN = not measured), which genes changed.
+
+    ``sets`` are the same queries on all their genes.
+    """
 
     obs: pd.DataFrame
     values: np.ndarray
     changed: np.ndarray
+    sets: list[ad.AnnData]
 
 
 def score_signatures(
@@ -115,7 +131,7 @@ def score_signatures(
 def score_blocks(
     queries: ad.AnnData | Sequence[ad.AnnData], reference: ad.AnnData, methods: Sequence[str],
     background: Mapping[str, ad.AnnData] | None = None, *, headline: str = "wtcs", n_random: int = 0, seed: int = 0,
-    n_genes: int = 150, min_tags: int = 10, feature_space: str = "all", device: str = "auto",
+    n_genes: int = 150, min_tags: int = 10, feature_space: str = "all", device: str = "auto", learned: LearnedScore | None = None,
 ) -> Iterator[Scored]:  # fmt: skip
     """As :func:`score_signatures`, with further queries by one method and a p-value of every pair.
 
@@ -132,6 +148,8 @@ def score_blocks(
         there is no p_value.
     seed
         Of the random queries.
+    learned
+        A learned score, which ``methods`` call by its name.
 
     Yields
     ------
@@ -152,22 +170,34 @@ def score_blocks(
         ranked = "rank" in block.layers and inside.all()  # ranks hold among all genes measured
         tables = []
         wide = {name: np.full((block.n_obs, len(other.obs)), np.nan, np.float32) for name, other in others.items()}
+        by_learned, p_learned = {}, None
+        if learned and learned.name in methods:
+            by_learned[""] = learned.scores(side.sets, block)
+            if headline == learned.name:
+                by_learned |= {name: learned.scores(other.sets, block) for name, other in others.items()}
+                p_learned = learned.p_values(by_learned[""][0], side.sets, block) if n_random else None
         for rows, shared in _by_measured_genes(measured):
             ranks = np.asarray(block.layers["rank"])[np.ix_(rows, shared)] if ranked else None
             profiles = Profiles(torch.as_tensor(measured[np.ix_(rows, shared)], device=place), ranks)
             known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
             mine = ready.queries("", side, shared)
-            for number, scores in enumerate(_score(mine, side, profiles, methods, min_tags)):
+            given = {learned.name: (scores[:, rows], why) for scores, why in [by_learned[""]]} if by_learned else {}
+            for number, scores in enumerate(_score(mine, side, profiles, methods, min_tags, given)):
                 obs = side.obs.iloc[number]
                 names = {"dataset": obs["dataset"], "population": obs["population"], "signature": block.obs_names[rows]}
                 names["n_changed"] = int(side.changed[number, shared].sum())
-                if n_random:
+                if p_learned is not None:
+                    names["p_value"] = p_learned[number, rows]
+                elif n_random:
                     names["p_value"] = random.p_values(
                         scores[headline], mine[number], profiles, shared, SCORES[headline]
                     )
                 tables.append(pd.DataFrame(names | known | scores))
             for name, other in others.items():
-                theirs = _score(ready.queries(name, other, shared), other, profiles, [headline], min_tags)
+                if name in by_learned:
+                    wide[name][rows] = by_learned[name][0][:, rows].T
+                    continue
+                theirs = _score(ready.queries(name, other, shared), other, profiles, [headline], min_tags, {})
                 for number, scores in enumerate(theirs):
                     wide[name][rows, number] = scores[headline]
         log.info("scored %d of %d reference signatures", min(start + _BLOCK, reference.n_obs), reference.n_obs)
@@ -226,22 +256,27 @@ def _as_side(queries: ad.AnnData, genes: pd.Index) -> _Side:
     found = usable.var_names.get_indexer(genes)
     values = np.where(found >= 0, np.asarray(usable.X)[:, found], np.nan)
     fdr = usable.layers["fdr"] if "fdr" in usable.layers else np.full(usable.shape, np.nan)
-    return _Side(usable.obs, values, (found >= 0) & (np.asarray(fdr)[:, found] < FDR))
+    return _Side(usable.obs, values, (found >= 0) & (np.asarray(fdr)[:, found] < FDR), [usable])
 
 
 def _join(sides: Sequence[_Side]) -> _Side:
     """The queries of several data sets as one side."""
-    obs = pd.concat([side.obs for side in sides])
-    return _Side(obs, *(np.concatenate(parts) for parts in list(zip(*sides, strict=True))[1:]))
+    obs, values, changed, sets = zip(*sides, strict=True)
+    return _Side(pd.concat(obs), np.concatenate(values), np.concatenate(changed), sum(sets, []))
 
 
 def _score(
-    queries: Sequence[Query], side: _Side, profiles: Profiles, methods: Sequence[str], min_tags: int
+    queries: Sequence[Query], side: _Side, profiles: Profiles, methods: Sequence[str], min_tags: int, given: dict[str, tuple]
 ) -> Iterator[dict]:
-    """Scores of each query, and why one is missing."""
+    """Scores of each query, and why one is missing; ``given`` holds both for methods that are scored already."""
     ordered, scores = _ordered(side.obs), {}
     reasons: list[list[str]] = [[] for _ in queries]
     for method in methods:
+        if method in given:
+            scores[method], why = given[method]
+            for number, reason in enumerate(why):
+                reasons[number] += [f"{method}: {reason}"] if reason else []
+            continue
         score, able = SCORES[method], []
         for number, query in enumerate(queries):
             profile = score.needs == "profile"

@@ -1,0 +1,83 @@
+"""What a reader must know of a learned space before trusting it, as Markdown."""
+
+import pandas as pd
+
+from scperturb_cmap.embedding.checkpoint import Checkpoint
+
+__all__ = ["model_card"]
+
+
+def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
+    """Data, splits, validation, limits and licences of a checkpoint.
+
+    Parameters
+    ----------
+    checkpoint
+        With ``about`` as TRAIN_EMBEDDING fills it: target, references (effect, licence, counts, sources with checksums).
+    table
+        Settings tried (:func:`~scperturb_cmap.embedding.learn.learn`).
+
+    References
+    ----------
+    Mitchell 2019, doi:10.1145/3287560.3287596 (model cards).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scperturb_cmap.embedding.linear import Block, LinearEncoder
+    >>> axes = np.eye(2, dtype=np.float32)
+    >>> encoder = LinearEncoder([Block("whitened", axes, axes)])
+    >>> about = {"seed": 1, "encoder": "linear", "target": "l1000", "warnings": [], "references": {"l1000": {"licence": ""}}}
+    >>> print(model_card(Checkpoint({"profile": encoder}, {"profile": list("ab")}, list("ab"), np.zeros(2), about), pd.DataFrame()))
+    # The learned space of this run
+    ...
+    """
+    about = checkpoint.about
+    lines = ["# The learned space of this run", ""]
+    lines += [
+        f"Perturbations are those of {about['target']}, on {len(checkpoint.perturbation_genes):,} genes. "
+        "The score is a cosine: positive mimics, negative reverses. It is for ranking drugs by hypothesis, not for treatment.",
+        "",
+        "## Data",
+        "",
+        "| Reference | Values | Signatures | Compounds | Licence | Source (SHA-256) |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, one in sorted(about["references"].items()):
+        sources = "; ".join(f"{source['file']} ({source['sha256'][:12]}...)" for source in one.get("sources") or [])
+        cells = [name, *(one.get(key, "") for key in ("effect", "n_signatures", "n_compounds"))]
+        cells += [one.get("licence") or "not given: ask whoever gave you the data", sources]
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    lines += [
+        "",
+        f"Of each reference at most 30,000 signatures are learned from, at most 20 of a compound, drawn with seed {about['seed']}; "
+        "vehicles are not.",
+        "",
+        "## Input layers",
+        "",
+        "- Profiles: shrunken whitening of the reference, without labels: no compound's name was used.",
+    ]
+    if "sets" in checkpoint.encoders:
+        lines += [
+            f"- Gene sets: {_named(about['encoder'])}, from {about['n_paired_compounds']:,} compounds on both platforms.",
+            "",
+            "## Validation",
+            "",
+            f"{len(about['validation_compounds']):,} compounds (a fifth, listed in the checkpoint) chose the settings. The mean place of the "
+            f"true compound among all of the reference is {about['validation_mean_percentile']:.3f} for them by the best of "
+            f"{len(table):,} rows of the search table (0 = first, 0.5 = chance). They chose, so for unseen compounds it is worse.",
+        ]
+    else:
+        lines.append("- Gene sets: none. Populations given as gene sets have no score by the embedding.")
+    lines += ["", "## Limits", ""]
+    lines += [f"- {warning}" for warning in about["warnings"]]
+    lines += [
+        "- Single cells were not trained on: how well a population's profile is placed has to be seen in validation.",
+        "- Compounds unlike those of the reference were never seen. Cell lines are not the client's cells.",
+        "- A gene that is not measured counts as one without an effect.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _named(encoder: str) -> str:
+    return "a linear map in closed form" if encoder == "linear" else f"a network trained with the loss {encoder}"

@@ -1,0 +1,112 @@
+"""Which signatures of the references a space is learned from: a bounded, seeded choice, never a whole reference."""
+
+from collections.abc import Sequence
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from scperturb_cmap.utils.names import VEHICLE
+
+__all__ = [
+    "FEWEST_LANDMARKS", "MOST_PER_COMPOUND", "MOST_SIGNATURES", "choose_signatures", "choose_target", "is_gene_sets", "joined", "learned_genes",
+]  # fmt: skip
+
+#: Signatures of one reference that are learned from: 0.12 GB at 978 genes.
+MOST_SIGNATURES = 30_000
+
+#: Of one compound; a much-used control would decide otherwise.
+MOST_PER_COMPOUND = 20
+
+#: With so many landmark genes a reference is learned from on these alone: they are measured, the others follow from them.
+FEWEST_LANDMARKS = 500
+
+
+def is_gene_sets(effect: str) -> bool:
+    """Whether signatures are gene sets, or ranks of few genes, rather than full profiles."""
+    return effect in ("rank", "set")
+
+
+def choose_target(searched: dict[str, tuple[str, int]]) -> str:
+    """The reference whose perturbations span the space: full profiles rather than gene sets, then the largest.
+
+    Parameters
+    ----------
+    searched
+        Reference with role both -> its effect, and its number of signatures.
+
+    Examples
+    --------
+    >>> choose_target({"sets": ("rank", 9000), "l1000": ("modz", 700)})
+    'l1000'
+    """
+    return min(searched, key=lambda name: (is_gene_sets(searched[name][0]), -searched[name][1], name))
+
+
+def choose_signatures(
+    obs: Sequence[pd.DataFrame], *, most: int = MOST_SIGNATURES, per_compound: int = MOST_PER_COMPOUND, seed: int = 0
+) -> list[list[str]]:
+    """Signatures to learn from, at random; vehicles and empty signatures teach nothing.
+
+    Parameters
+    ----------
+    obs
+        ``obs`` of each shard of one reference: compound_id, pert_type, status.
+    most
+        Most signatures.
+    per_compound
+        Most signatures of a compound.
+    seed
+        Of the choice.
+
+    Returns
+    -------
+    For each shard the names chosen, in its order.
+
+    Examples
+    --------
+    >>> obs = pd.DataFrame({"compound_id": list("aaab"), "pert_type": "trt_cp", "status": "ok"}, index=list("wxyz"))
+    >>> [len(names) for names in choose_signatures([obs], per_compound=2)], "z" in choose_signatures([obs], per_compound=2)[0]
+    ([3], True)
+    """
+    together = pd.concat(
+        [one[["compound_id", "pert_type", "status"]].astype(str).assign(shard=n) for n, one in enumerate(obs)]
+    )
+    usable = together[(together["status"] == "ok") & (together["pert_type"] != VEHICLE)]
+    drawn = usable.sample(frac=1, random_state=seed)
+    named = drawn["compound_id"] != ""
+    within = drawn.groupby("compound_id").cumcount() < per_compound
+    chosen = drawn[within | ~named].head(most)
+    return [
+        [name for name in one.index if name in mine]
+        for one, mine in ((one, set(chosen.index[chosen["shard"] == n])) for n, one in enumerate(obs))
+    ]
+
+
+def learned_genes(var: pd.DataFrame) -> np.ndarray:
+    """Which genes of a reference of profiles are learned from, shape (n_genes,).
+
+    Examples
+    --------
+    >>> learned_genes(pd.DataFrame({"feature_space": ["landmark", "other"]})).tolist()
+    [True, True]
+    """
+    landmark = (var["feature_space"] == "landmark").to_numpy()
+    return landmark if landmark.sum() >= FEWEST_LANDMARKS else np.ones(len(var), bool)
+
+
+def joined(parts: Sequence[ad.AnnData], identity: dict[tuple[str, str], str]) -> ad.AnnData:
+    """Signatures of one reference as one set.
+
+    Parameters
+    ----------
+    parts
+        Chosen signatures of each shard, on the same genes.
+    identity
+        (reference, compound_id) -> identity over all references (:func:`~scperturb_cmap.reference.identity.unify_compounds`).
+    """
+    obs = pd.concat([part.obs.astype({"compound_id": str, "reference": str, "cell_line": str}) for part in parts])
+    pairs = zip(obs["reference"], obs["compound_id"], strict=True)
+    obs["compound_id"] = [identity.get(pair, pair[1]) for pair in pairs]
+    values = np.concatenate([np.asarray(part.X) for part in parts])
+    return ad.AnnData(values, obs, parts[0].var[[]], uns={"effect": str(parts[0].uns["effect"])})
