@@ -6,12 +6,14 @@ Each size is scored by the stage's own script in a process of its own, WTCS of 2
 """
 
 import argparse
+import gc
+import multiprocessing
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from scperturb_cmap.io.signature_set import (  # noqa: E402
 from scperturb_cmap.utils.ranks import descending_ranks  # noqa: E402
 
 SHARD = 12_500
+REPEATS = 3
 
 
 def write_shard(folder: Path, number: int, n: int, var: pd.DataFrame) -> Path:
@@ -40,19 +43,44 @@ def write_shard(folder: Path, number: int, n: int, var: pd.DataFrame) -> Path:
     return path
 
 
-def score(shards: list[Path], queries: Path, side_by_side: int = 1) -> tuple[float, float]:
-    """Seconds for all shards, ``side_by_side`` at a time with one thread each (else all threads); peak GB of one task."""
-    threads = os.cpu_count() if side_by_side == 1 else 1
+def score(shards: list[Path], queries: Path, side_by_side: int = 1, threads: int | None = None) -> tuple[float, float]:
+    """Seconds for all shards, ``side_by_side`` at a time with so many threads each (all by default); peak GB of one task."""
+    threads = threads or os.cpu_count()
     command = [sys.executable, ROOT / "bin/score_connectivity.py", "--signatures", queries, "--methods", "wtcs"]
     command += ["--random-queries", "0", "--device", "cpu", "--log-level", "warning", "--threads", str(threads)]
-    start, waiting, running = time.perf_counter(), list(shards), []
+    start, waiting, running, peak = time.perf_counter(), list(shards), 0, 0
     while waiting or running:
-        while waiting and len(running) < side_by_side:
-            running.append(subprocess.Popen([*map(str, command), "--shard", waiting.pop(), "--out", queries.parent]))
-        done = running.pop(0)
-        if done.wait():
+        while waiting and running < side_by_side:
+            subprocess.Popen([*map(str, command), "--shard", waiting.pop(), "--out", queries.parent])
+            running += 1
+        _, status, used = os.wait3(0)
+        if status:
             raise SystemExit("The stage failed.")
-    return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+        running, peak = running - 1, max(peak, used.ru_maxrss)
+    return time.perf_counter() - start, peak / 1e6
+
+
+def within(shards: list[Path], queries: Path) -> float:
+    """Seconds of the stage's work in this process, shard by shard: reading, scoring, writing."""
+    import score_connectivity
+
+    start = time.perf_counter()
+    options = ["--methods", "wtcs", "--random-queries", "0", "--device", "cpu", "--log-level", "warning"]
+    options += ["--signatures", str(queries), "--threads", str(os.cpu_count()), "--out", str(queries.parent)]
+    parser = score_connectivity.build_parser()
+    for shard in shards:
+        gc.collect()  # anndata's views refer to each other
+        score_connectivity.score_connectivity(parser.parse_args([*options, "--shard", str(shard)]))
+    return time.perf_counter() - start
+
+
+def loops(n: int) -> float:
+    """Seconds that so many processes of plain arithmetic take side by side: what the machine's cores are worth together."""
+    start = time.perf_counter()
+    running = [subprocess.Popen([sys.executable, "-c", "sum(i * i for i in range(30_000_000))"]) for _ in range(n)]
+    for one in running:
+        one.wait()
+    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -70,27 +98,29 @@ def main() -> None:
         x = np.random.default_rng(99).standard_normal((args.queries, args.genes))
         queries = folder / "d.signatures.h5ad"
         write_signature_set(signature_set(x, obs, var, "wald_z"), queries)
-        sizes = [SHARD // 4, SHARD // 2, SHARD]
-        parts = [write_shard(folder, 100 + k, n, var) for k, n in enumerate(sizes)]
-        score(parts[:1], queries)  # compiles
-        took = [score([part], queries)[0] for part in parts]
-        # What does not depend on the number of signatures: starting Python, reading the queries.
-        slope, fixed = np.polyfit(sizes, took, 1)
-        left = np.array(took) - fixed
-        exponent = np.polyfit(np.log(sizes), np.log(np.maximum(left, 1e-3)), 1)[0]
-        for n, seconds in zip(sizes, took, strict=True):
-            print(f"{n:7,} signatures x {args.genes:,} genes, {args.queries} queries: {seconds:6.1f} s")
-        print(f"{fixed:.1f} s to start, then {1e6 * slope:.0f} us a signature; log-log slope {exponent:.2f}")
-        shards = [write_shard(folder, k, SHARD, var) for k in range(args.most // SHARD)]
-        total, peak = score(shards, queries)
+        # Every piece of work in a process of its own: what this one holds would count as its children's memory.
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, spawn) as pool:
+            shards = [pool.submit(write_shard, folder, k, SHARD, var).result() for k in range(args.most // SHARD)]
+        with ProcessPoolExecutor(1, spawn) as pool:
+            pool.submit(within, shards[:1], queries).result()  # compiles
+            numbers = [n for n in (1, 2, 4, 8) if n <= len(shards)]
+            took = [min(pool.submit(within, shards[:n], queries).result() for _ in range(REPEATS)) for n in numbers]
+        for n, seconds in zip(numbers, took, strict=True):
+            print(f"{n * SHARD:7,} signatures x {args.genes:,} genes, {args.queries} queries: {seconds:6.2f} s")
+        exponent = np.polyfit(np.log(numbers), np.log(took), 1)[0]
         print(
-            f"{args.most:,} signatures in {len(shards)} shards one after the other: {total:.1f} s, peak {peak:.2f} GB"
+            f"{1e6 * took[-1] / numbers[-1] / SHARD:.0f} us a signature, without starting Python; log-log slope {exponent:.2f}"
         )
-        beside, _ = score(shards, queries, side_by_side=os.cpu_count())
-        ideal = len(shards) * took[-1]
+        total, peak = score(shards, queries)
+        print(f"{args.most:,} signatures, {len(shards)} tasks one after the other: {total:.1f} s, peak {peak:.2f} GB")
+        cores = os.cpu_count()
+        alone = min(score(shards[:1], queries, threads=1)[0] for _ in range(REPEATS))
+        beside = min(score(shards, queries, side_by_side=cores, threads=1)[0] for _ in range(2))
+        ideal = len(shards) * alone / cores
         print(
-            f"the same {os.cpu_count()} at a time with one thread each: {beside:.1f} s;"
-            f" efficiency beside {len(shards)} times one shard with all threads: {ideal / beside:.0%}"
+            f"the same {cores} at a time, one thread each: {beside:.1f} s; one shard alone, one thread: {alone:.1f} s;"
+            f" efficiency {ideal / beside:.0%} (plain arithmetic, {cores} processes: {loops(1) / loops(cores):.0%})"
         )
         assert peak < 2, f"{peak:.2f} GB are more than 2 GB"
 

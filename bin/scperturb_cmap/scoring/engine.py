@@ -166,7 +166,8 @@ def score_blocks(
 
     for start in range(0, reference.n_obs, _BLOCK):
         block = reference[start : start + _BLOCK]
-        measured = np.asarray(block.X)[:, inside]
+        measured = np.asarray(block.X)
+        measured = measured if inside.all() else measured[:, inside]
         ranked = "rank" in block.layers and inside.all()  # ranks hold among all genes measured
         tables = []
         wide = {name: np.full((block.n_obs, len(other.obs)), np.nan, np.float32) for name, other in others.items()}
@@ -177,8 +178,11 @@ def score_blocks(
                 by_learned |= {name: learned.scores(other.sets, block) for name, other in others.items()}
                 p_learned = learned.p_values(by_learned[""][0], side.sets, block) if n_random else None
         for rows, shared in _by_measured_genes(measured):
-            ranks = np.asarray(block.layers["rank"])[np.ix_(rows, shared)] if ranked else None
-            profiles = Profiles(torch.as_tensor(measured[np.ix_(rows, shared)], device=place), ranks)
+            part = (
+                np.ix_(rows, shared) if len(rows) * len(shared) < measured.size else ...
+            )  # a block is not copied for nothing
+            ranks = np.asarray(block.layers["rank"])[part] if ranked else None
+            profiles = Profiles(torch.as_tensor(measured[part], device=place), ranks)
             known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
             mine = ready.queries("", side, shared)
             given = {learned.name: (scores[:, rows], why) for scores, why in [by_learned[""]]} if by_learned else {}
@@ -301,6 +305,11 @@ def _score(
 
 def _by_measured_genes(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Rows that measure the same genes, and these genes; a platform gives one group."""
-    patterns, group = np.unique(np.packbits(~np.isnan(values), axis=1), axis=0, return_inverse=True)
-    for number, pattern in enumerate(patterns):
-        yield np.flatnonzero(group == number), np.flatnonzero(np.unpackbits(pattern, count=values.shape[1]))
+    known = ~np.isnan(values)
+    if (known == known[:1]).all():
+        yield np.arange(len(values)), np.flatnonzero(known[0])
+        return
+    group, _ = pd.factorize(np.array([row.tobytes() for row in np.packbits(known, axis=1)], dtype=object))
+    for number in range(group.max() + 1):
+        rows = np.flatnonzero(group == number)
+        yield rows, np.flatnonzero(known[rows[0]])

@@ -62,12 +62,18 @@ def by_genes(
     groups: dict[bytes, list[int]] = {}
     for number, query in enumerate(queries):
         groups.setdefault(query.genes.cpu().numpy().tobytes(), []).append(number)
-    scores = torch.empty((len(queries), len(profiles.values)), dtype=torch.float64, device=profiles.values.device)
-    for numbers in groups.values():
+
+    def of(numbers: list[int]) -> torch.Tensor:
         mine = [queries[number] for number in numbers]
         genes = mine[0].genes
         complete = len(genes) == profiles.values.shape[1]
-        scores[numbers] = score(mine, profiles if complete else Profiles(profiles.values[:, genes])).to(scores.dtype)
+        return score(mine, profiles if complete else Profiles(profiles.values[:, genes])).double()
+
+    if len(groups) == 1:
+        return of(list(range(len(queries))))
+    scores = torch.empty((len(queries), len(profiles.values)), dtype=torch.float64, device=profiles.values.device)
+    for numbers in groups.values():
+        scores[numbers] = of(numbers)
     return scores
 
 
