@@ -14,7 +14,9 @@ def build_parser():
     parser.add_argument(
         "--signatures", type=Path, nargs="+", required=True, help="signature sets of populations (h5ad)"
     )
-    parser.add_argument("--shards", type=Path, nargs="+", required=True, help="shards of the references searched (h5ad)")
+    parser.add_argument(
+        "--shards", type=Path, nargs="+", required=True, help="shards of the references searched (h5ad)"
+    )
     parser.add_argument("--min-tags", type=int, default=10, help="fewest genes of the space that a population measures")
     parser.add_argument("--seed", type=int, default=1, help="of the map")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")

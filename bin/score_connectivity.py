@@ -61,9 +61,8 @@ def score_connectivity(args: Namespace) -> None:
             f"Choose among {', '.join(scoring.SCORES)}, {EmbeddingScore.name}.",
         ))  # fmt: skip
     if EmbeddingScore.name in methods and not args.embedding:
-        raise InputError(Problem(
-            "--methods", "", "The method embedding needs a learned space.", "Give its checkpoint (--embedding), or leave the method out.",
-        ))  # fmt: skip
+        remedy = "Give its checkpoint (--embedding), or leave the method out."
+        raise InputError(Problem("--methods", "", "The method embedding needs a learned space.", remedy))
     if args.headline not in methods:
         raise InputError(Problem(
             "--headline", "", f"{args.headline!r} is not among --methods {args.methods}.", "Add it there or choose another.",

@@ -43,7 +43,13 @@ def train_embedding(args: Namespace) -> None:
     from scperturb_cmap.embedding.learn import learn
     from scperturb_cmap.embedding.model_card import model_card
     from scperturb_cmap.embedding.training import TrainingSettings, read_state, write_state
-    from scperturb_cmap.embedding.training_set import choose_signatures, choose_target, is_gene_sets, joined, learned_genes
+    from scperturb_cmap.embedding.training_set import (
+        choose_signatures,
+        choose_target,
+        is_gene_sets,
+        joined,
+        learned_genes,
+    )
     from scperturb_cmap.io.signature_set import read_about, read_rows
     from scperturb_cmap.io.tables import read_text_table
     from scperturb_cmap.reference.identity import unify_compounds
@@ -65,13 +71,17 @@ def train_embedding(args: Namespace) -> None:
         """Signatures of a reference to learn from; one shard is in memory at a time."""
         about = [read_about(path) for path in shards[name]]
         parts = []
-        for path, names in zip(shards[name], choose_signatures([obs for obs, *_ in about], seed=args.seed), strict=True):
+        for path, names in zip(
+            shards[name], choose_signatures([obs for obs, *_ in about], seed=args.seed), strict=True
+        ):
             part = read_rows(path, names, layers=())
             # of gene sets every gene tells something
             parts.append(part if is_gene_sets(about[0][2]) else part[:, learned_genes(part.var)].copy())
         return joined(parts, identity)
 
-    target = choose_target({name: (libraries[name]["effect"], libraries[name]["n_signatures"]) for name in args.searched})
+    target = choose_target(
+        {name: (libraries[name]["effect"], libraries[name]["n_signatures"]) for name in args.searched}
+    )
     sources = {name: chosen(name) for name in shards if name != target}
 
     def kept(number):
@@ -83,7 +93,9 @@ def train_embedding(args: Namespace) -> None:
         state=lambda number: read_state(kept(number)), after_epoch=lambda number, state: write_state(state, kept(number)),
     )  # fmt: skip
     origin = {
-        name: {key: about.get(key, "") for key in ("effect", "licence", "n_signatures", "n_compounds", "sources", "files")}
+        name: {
+            key: about.get(key, "") for key in ("effect", "licence", "n_signatures", "n_compounds", "sources", "files")
+        }
         for name, about in libraries.items()
     }
     checkpoint.about.update(

@@ -38,12 +38,17 @@ def main() -> None:
         assert same > 0.999 and np.allclose(mine[0], theirs[0], atol=1e-4), same
         took: dict[str, list[float]] = {"ours": [], "faiss": []}
         for _ in range(args.repeats):
-            for name, run in (("ours", lambda: top_matches(queries, references, K)), ("faiss", lambda: index.search(queries, K))):
+            for name, run in (
+                ("ours", lambda q=queries: top_matches(q, references, K)),
+                ("faiss", lambda q=queries: index.search(q, K)),
+            ):
                 start = time.perf_counter()
                 run()
                 took[name].append(time.perf_counter() - start)
         ours, peer = (1e3 * np.median(took[name]) for name in took)
-        print(f"{n:4} queries: ours {ours:7.1f} ms, faiss {peer:7.1f} ms: {peer / ours:.1f} times as fast, {same:.2%} equal ids")
+        print(
+            f"{n:4} queries: ours {ours:7.1f} ms, faiss {peer:7.1f} ms: {peer / ours:.1f} times as fast, {same:.2%} equal ids"
+        )
 
 
 if __name__ == "__main__":

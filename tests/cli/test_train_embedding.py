@@ -37,7 +37,13 @@ def references(tmp_path):
         keys = ["".join(chr(65 + int(d)) for d in f"{n:014d}") + "-X-N" for n in range(N)]
         table = pd.DataFrame({"compound_id": list(dict.fromkeys(names)), "inchi_keys": keys, "pert_ids": ""})
         table.assign(compound=table["compound_id"]).to_csv(tmp_path / f"{name}.compounds.tsv", sep="\t", index=False)
-        about = {"reference": name, "effect": effect, "n_signatures": len(values), "n_compounds": N, "licence": "CC BY 4.0"}
+        about = {
+            "reference": name,
+            "effect": effect,
+            "n_signatures": len(values),
+            "n_compounds": N,
+            "licence": "CC BY 4.0",
+        }
         about["sources"] = [{"column": "path", "file": f"{name}.gctx", "sha256": "0" * 64}]
         (tmp_path / f"{name}.library.json").write_text(json.dumps(about))
     return tmp_path
@@ -68,7 +74,10 @@ def test_learns_by_structure_and_repeats_itself(call, encoder):
     assert max(v for sides in about["sign_test"].values() for v in sides.values()) < 1e-5
     assert about["about"]["target"] == "target" and set(about["about"]["references"]) == {"target", "source"}
     card = (one / "run.model_card.md").read_text()
-    assert "| source | rank | 240 | 120 | CC BY 4.0 | source.gctx (000000000000...) |" in card and f"from {N} compounds" in card
+    assert (
+        "| source | rank | 240 | 120 | CC BY 4.0 | source.gctx (000000000000...) |" in card
+        and f"from {N} compounds" in card
+    )
     checkpoint = read_checkpoint(one / "run.embedding.json")
     assert set(checkpoint.encoders) == {"profile", "sets"}
     assert np.isfinite(checkpoint.encoders["sets"].encode_query(signed_scores(np.ones((1, 80))))).all()

@@ -87,8 +87,7 @@ MECHANISMS = {
 SHEETS = {
     "samples.csv": "dataset,path,cell_type_key,condition_key,case,control,donor_key\n"
     "demo,cells.h5ad,cell_type,condition,disease,healthy,donor\n",
-    "references.csv": "reference,path,format,role,siginfo,geneinfo\n"
-    "demo_l1000,reference.gctx,gctx,both,siginfo.txt,\n",
+    "references.csv": "reference,path,format,role,siginfo,geneinfo\ndemo_l1000,reference.gctx,gctx,both,siginfo.txt,\n",
 }
 PHASES = ("Preclinical", "Phase 1", "Phase 2", "Phase 3", "Launched")
 ALL_CELLS = "all cells"

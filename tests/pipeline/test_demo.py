@@ -162,7 +162,9 @@ def test_the_space_is_published_with_its_neighbours(demo_run, truth):
         assert mine.loc["mimics", "compound"] == planted.loc["mimic", "compound"]
         assert mine.loc["reverses", "score"] < 0 < mine.loc["mimics", "score"] and (mine["share"] > 0.2).all()
     embedded = ad.read_h5ad(folder / "run.profile.embedded.h5ad")
-    assert embedded.obsm["X_umap"].shape == (embedded.n_obs, 2) and set(found["population"]) < set(embedded.obs["population"])
+    assert embedded.obsm["X_umap"].shape == (embedded.n_obs, 2) and set(found["population"]) < set(
+        embedded.obs["population"]
+    )
 
 
 def test_versions_of_every_process(demo_run):

@@ -89,7 +89,11 @@ def test_without_a_space_the_other_scores_go_on_and_it_is_said(make_project, run
     project = make_project()
     edit_sheet(project, "references.csv", lambda header, row: "\n".join([header, row.replace("both", "search")]))
     run = run_pipeline(project, "-profile", "test", "-stub-run")
-    assert run.status == 0 and "no reference has the role both" in run.said and "goes on with cosine, spearman, wtcs" in run.said
+    assert (
+        run.status == 0
+        and "no reference has the role both" in run.said
+        and "goes on with cosine, spearman, wtcs" in run.said
+    )
     assert not status(run, "TRAIN", "EMBED") and status(run, "SCORE")
     asked = run_pipeline(project, "-profile", "test", "-stub-run", "--headline", "embedding")
     assert asked.status != 0 and "There is no score by the embedding" in asked.said

@@ -39,9 +39,13 @@ def case():
 def test_scores_stand_beside_the_classic_ones_and_find_what_is_planted(case):
     checkpoint, drugs, ill = case
     learned = EmbeddingScore(checkpoint, n_random=400)
-    (block,) = score_blocks(ill, drugs, ["cosine", "embedding"], headline="embedding", n_random=400, learned=learned, device="cpu")
+    (block,) = score_blocks(
+        ill, drugs, ["cosine", "embedding"], headline="embedding", n_random=400, learned=learned, device="cpu"
+    )
     table = block.table
-    for population, (name, place) in zip(ill.obs["population"], (("drug 07", "idxmin"), ("drug 03", "idxmax")), strict=True):
+    for population, (name, place) in zip(
+        ill.obs["population"], (("drug 07", "idxmin"), ("drug 03", "idxmax")), strict=True
+    ):
         mine = table[table["population"] == population].set_index("compound_id")
         assert getattr(mine["embedding"], place)() == getattr(mine["cosine"], place)() == name
     assert (table["status"] == "ok").all() and table["embedding"].between(-1, 1).all()
@@ -54,7 +58,9 @@ def test_a_score_that_cannot_be_has_a_reason(case):
     ill.obs["effect"] = ["set", "wald_z"]
     ill.X[1, 5:] = np.nan
     learned = EmbeddingScore(checkpoint, min_genes=10)
-    table = next(score_blocks(ill, drugs, ["embedding"], headline="embedding", learned=learned, min_tags=3, device="cpu")).table
+    table = next(
+        score_blocks(ill, drugs, ["embedding"], headline="embedding", learned=learned, min_tags=3, device="cpu")
+    ).table
     reasons = table.groupby("population", sort=False)["reason"].unique().map(list).tolist()
     assert reasons == [
         ["embedding: the space has no input layer for gene sets"],

@@ -12,7 +12,9 @@ __all__ = ["attribute_match"]
 _STEPS = 128
 
 
-def attribute_match(encoder: LinearEncoder | DualEncoder | Ensemble, query: np.ndarray, place: np.ndarray) -> np.ndarray:
+def attribute_match(
+    encoder: LinearEncoder | DualEncoder | Ensemble, query: np.ndarray, place: np.ndarray
+) -> np.ndarray:
     r"""Part of each gene in the score of a query with a place in the space, such as the mean of a compound's signatures.
 
     A linear encoder is a sum over genes once the query's length is given, so its parts are exact:

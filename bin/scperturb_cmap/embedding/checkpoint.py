@@ -63,9 +63,7 @@ class Checkpoint:
             raise InputError(Problem(name, "genes", wrong, "Train the embedding on references with the same genes."))
 
 
-def sign_test(
-    encoders: dict[str, Encoder], n_genes: dict[str, tuple[int, int]], seed: int = 0
-) -> dict:
+def sign_test(encoders: dict[str, Encoder], n_genes: dict[str, tuple[int, int]], seed: int = 0) -> dict:
     """Largest abs(f(-x) + f(x)) of random signatures, by encoder and side; 0 where an encoder is odd.
 
     Examples

@@ -88,7 +88,9 @@ def learn(
     """
     if target.n_obs < FEWEST_PAIRED:
         wrong = f"{target.n_obs} signatures are too few to learn a space from; {FEWEST_PAIRED} are needed."
-        raise InputError(Problem("references", "role both", wrong, "Give a larger reference, or give it the role search."))
+        raise InputError(
+            Problem("references", "role both", wrong, "Give a larger reference, or give it the role search.")
+        )
     reference = signed_scores(np.asarray(target.X))
     mean = reference.mean(axis=0)
     reference = reference - mean
@@ -101,7 +103,9 @@ def learn(
     if is_gene_sets(str(target.uns["effect"])):
         warnings.append("The reference is of gene sets: a space of full profiles was not measured on such.")
     if len(sets) < len(sources):
-        warnings.append("Full profiles of other references were not learned from: the layer of profiles needs no pairs.")
+        warnings.append(
+            "Full profiles of other references were not learned from: the layer of profiles needs no pairs."
+        )
     if sets:
         names = sorted(set().union(*(one.var_names.astype(str) for one in sets)))
         values = np.vstack([on_genes(np.asarray(one.X), one.var_names, names) for one in sets])

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
+from scperturb_cmap.embedding.training_set import MOST_PER_COMPOUND, MOST_SIGNATURES
 
 __all__ = ["model_card"]
 
@@ -28,7 +29,8 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
     >>> axes = np.eye(2, dtype=np.float32)
     >>> encoder = LinearEncoder([Block("whitened", axes, axes)])
     >>> about = {"seed": 1, "encoder": "linear", "target": "l1000", "warnings": [], "references": {"l1000": {"licence": ""}}}
-    >>> print(model_card(Checkpoint({"profile": encoder}, {"profile": list("ab")}, list("ab"), np.zeros(2), about), pd.DataFrame()))
+    >>> checkpoint = Checkpoint({"profile": encoder}, {"profile": list("ab")}, list("ab"), np.zeros(2), about)
+    >>> print(model_card(checkpoint, pd.DataFrame()))
     # The learned space of this run
     ...
     """
@@ -50,8 +52,8 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     lines += [
         "",
-        f"Of each reference at most 30,000 signatures are learned from, at most 20 of a compound, drawn with seed {about['seed']}; "
-        "vehicles are not.",
+        f"Of each reference at most {MOST_SIGNATURES:,} signatures are learned from, at most {MOST_PER_COMPOUND} of a compound, "
+        f"drawn with seed {about['seed']}; vehicles are not.",
         "",
         "## Input layers",
         "",
@@ -63,9 +65,10 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
             "",
             "## Validation",
             "",
-            f"{len(about['validation_compounds']):,} compounds (a fifth, listed in the checkpoint) chose the settings. The mean place of the "
-            f"true compound among all of the reference is {about['validation_mean_percentile']:.3f} for them by the best of "
-            f"{len(table):,} rows of the search table (0 = first, 0.5 = chance). They chose, so for unseen compounds it is worse.",
+            f"{len(about['validation_compounds']):,} compounds (a fifth, listed in the checkpoint) chose the settings. "
+            f"The mean place of the true compound among all of the reference is {about['validation_mean_percentile']:.3f} "
+            f"for them by the best of {len(table):,} rows of the search table (0 = first, 0.5 = chance). "
+            "They chose, so for unseen compounds it is worse.",
         ]
     else:
         lines.append("- Gene sets: none. Populations given as gene sets have no score by the embedding.")

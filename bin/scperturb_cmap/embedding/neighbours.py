@@ -9,7 +9,7 @@ import pandas as pd
 from scperturb_cmap.embedding.attribution import attribute_match
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import SHAPES, on_genes, signed_scores
-from scperturb_cmap.embedding.retrieval import embed_reference, query_kinds, top_matches
+from scperturb_cmap.embedding.retrieval import embed_reference, top_matches
 from scperturb_cmap.utils.names import VEHICLE
 
 __all__ = ["compound_places", "embedding_map", "nearest_compounds"]

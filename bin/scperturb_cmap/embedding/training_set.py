@@ -9,7 +9,8 @@ import pandas as pd
 from scperturb_cmap.utils.names import VEHICLE
 
 __all__ = [
-    "FEWEST_LANDMARKS", "MOST_PER_COMPOUND", "MOST_SIGNATURES", "choose_signatures", "choose_target", "is_gene_sets", "joined", "learned_genes",
+    "FEWEST_LANDMARKS", "MOST_PER_COMPOUND", "MOST_SIGNATURES", "choose_signatures", "choose_target", "is_gene_sets", "joined",
+    "learned_genes",
 ]  # fmt: skip
 
 #: Signatures of one reference that are learned from: 0.12 GB at 978 genes.

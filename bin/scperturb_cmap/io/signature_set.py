@@ -17,8 +17,8 @@ from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = [
-    "POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_about", "read_background", "read_rows", "read_signature_set", "signature_set",
-    "write_signature_set",
+    "POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_about", "read_background", "read_rows", "read_signature_set",
+    "signature_set", "write_signature_set",
 ]  # fmt: skip
 
 #: What ``obs`` of a set of disease populations holds.

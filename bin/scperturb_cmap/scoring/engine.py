@@ -185,7 +185,9 @@ def score_blocks(
             profiles = Profiles(torch.as_tensor(measured[part], device=place), ranks)
             known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
             mine = ready.queries("", side, shared)
-            given = {learned.name: (scores[:, rows], why) for scores, why in [by_learned[""]]} if by_learned else {}
+            given = {}
+            if by_learned:
+                given[learned.name] = (by_learned[""][0][:, rows], by_learned[""][1])
             for number, scores in enumerate(_score(mine, side, profiles, methods, min_tags, given)):
                 obs = side.obs.iloc[number]
                 names = {"dataset": obs["dataset"], "population": obs["population"], "signature": block.obs_names[rows]}
@@ -270,7 +272,12 @@ def _join(sides: Sequence[_Side]) -> _Side:
 
 
 def _score(
-    queries: Sequence[Query], side: _Side, profiles: Profiles, methods: Sequence[str], min_tags: int, given: dict[str, tuple]
+    queries: Sequence[Query],
+    side: _Side,
+    profiles: Profiles,
+    methods: Sequence[str],
+    min_tags: int,
+    given: dict[str, tuple],
 ) -> Iterator[dict]:
     """Scores of each query, and why one is missing; ``given`` holds both for methods that are scored already."""
     ordered, scores = _ordered(side.obs), {}
