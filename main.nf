@@ -87,15 +87,15 @@ workflow {
         .join(BUILD_REFERENCE.out.tables)
         .filter { meta, _shards, _library, _tables -> learns && meta.role != 'search' }
         .toSortedList { one, other -> one[0].id <=> other[0].id }
-        .filter { references -> references }
-        .map { references ->
-            def parts = references.transpose()
+        .filter { training -> training }
+        .map { training ->
+            def parts = training.transpose()
             def compounds = parts[3].flatten().findAll { table -> table.name.endsWith('.compounds.tsv') }
             tuple([id: 'run', searched: searched], parts[1].flatten(), parts[2], compounds)
         }
     TRAIN_EMBEDDING(ch_training, params.subMap(['encoder', 'embedding_search', 'members', 'seed', 'device']) + [code: code])
     // one emission, [run.embedding.json, run.embedding.safetensors]; [] without a space
-    ch_embedding = learns ? TRAIN_EMBEDDING.out.checkpoint.first() : channel.value(given)
+    ch_embedding = learns ? TRAIN_EMBEDDING.out.checkpoint : channel.value(given)
     SCORE_CONNECTIVITY(
         ch_shards,
         ch_signatures,

@@ -17,6 +17,8 @@ STAGES = [
     "check_inputs",
     "derive_signatures",
     "build_reference",
+    "train_embedding",
+    "embed_signatures",
     "score_connectivity",
     "rank_drugs",
     "find_leading_edges",
@@ -49,7 +51,8 @@ def test_defaults_and_choices_equal_the_schema(root):
             if not about or "default" not in about or about.get("format"):
                 continue
             seen.add(flag)
-            assert default == str(about["default"]), f"{name} --{flag}"
+            # a stage alone has no space, so no score by it either
+            assert default == str(about["default"]).removesuffix(",embedding"), f"{name} --{flag}"
             assert not choices or choices.split(",") == about["enum"], f"{name} --{flag}"
     assert {"min-cells", "min-donors", "shard-size", "n-genes", "device", "headline"} <= seen
 
@@ -72,6 +75,11 @@ def test_unknown_methods_are_named(stage, tmp_path):
         "rank_drugs", "--signatures", "a", "--scores", "b", "--methods", "cosine", "--headline", "wtcs"
     )
     assert status == 1 and "'wtcs' is not among" in said
+
+
+def test_the_embedding_needs_a_space(stage, tmp_path):
+    status, said = stage("score_connectivity", "--signatures", "a", "--shard", "b", "--methods", "cosine,embedding")
+    assert status == 1 and "needs a learned space" in said and "--embedding" in said
 
 
 def test_without_random_queries_pairs_have_no_p_value(stage, tmp_path):

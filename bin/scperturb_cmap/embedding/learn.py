@@ -97,7 +97,7 @@ def learn(
     genes = target.var_names.astype(str).tolist()
     axes = whitening(reference, shrinkage=_SHRINKAGE).astype(np.float32)
     encoders = {"profile": LinearEncoder([Block("whitened", axes, axes)])}
-    query_genes, table, warnings = {"profile": genes}, pd.DataFrame(), []
+    query_genes, table, warnings = {"profile": genes}, pd.DataFrame(columns=["mean_percentile"]), []
     about = {"seed": training.seed, "encoder": encoder, "n_signatures_learned_from": target.n_obs, "warnings": warnings}
     sets = [one for one in sources if is_gene_sets(str(one.uns["effect"]))]
     if is_gene_sets(str(target.uns["effect"])):

@@ -2,20 +2,21 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
 
+from scperturb_cmap.scoring.learned import LearnedScore
 from scperturb_cmap.scoring.profiles import Profiles, Query, choose_device, make_query
 from scperturb_cmap.scoring.random_queries import RandomQueries
 from scperturb_cmap.scoring.registry import SCORES
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import FDR
 
-__all__ = ["FEATURE_SPACES", "LearnedScore", "Scored", "in_feature_space", "score_blocks", "score_signatures"]
+__all__ = ["FEATURE_SPACES", "Scored", "in_feature_space", "score_blocks", "score_signatures"]
 
 log = logging.getLogger(__name__)
 
@@ -44,18 +45,6 @@ class Scored(NamedTuple):
 
     table: pd.DataFrame
     background: dict[str, pd.DataFrame]
-
-
-class LearnedScore(Protocol):
-    """A score that looks at whole signature sets: it has been learned on genes of its own."""
-
-    name: str
-
-    def scores(self, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> tuple[np.ndarray, list[str]]:
-        """Scores, shape (n_queries of all sets, n_signatures), and for each query why it has none ("" if it has)."""
-
-    def p_values(self, scores: np.ndarray, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> np.ndarray:
-        """How often random queries reverse as much as these scores say, shape of ``scores``."""
 
 
 class _Side(NamedTuple):
@@ -185,9 +174,7 @@ def score_blocks(
             profiles = Profiles(torch.as_tensor(measured[part], device=place), ranks)
             known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
             mine = ready.queries("", side, shared)
-            given = {}
-            if by_learned:
-                given[learned.name] = (by_learned[""][0][:, rows], by_learned[""][1])
+            given = {learned.name: (by_learned[""][0][:, rows], by_learned[""][1])} if by_learned else {}
             for number, scores in enumerate(_score(mine, side, profiles, methods, min_tags, given)):
                 obs = side.obs.iloc[number]
                 names = {"dataset": obs["dataset"], "population": obs["population"], "signature": block.obs_names[rows]}
