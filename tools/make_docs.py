@@ -26,7 +26,7 @@ def parameter_page(schema: dict) -> str:
                 if key in about
             )
             default = (
-                f"`{about['default']}`"
+                f"`{json.dumps(about['default']).strip(chr(34))}`"
                 if "default" in about
                 else ("needed" if name in group.get("required", []) else "none")
             )

@@ -23,7 +23,8 @@ def test_schema_and_config_name_the_same_parameters(root):
     assert list(schema) == list(config)
     for name, about in schema.items():
         default = None if config[name] == "null" else config[name].strip("'")
-        assert default == (str(about["default"]) if "default" in about else None), name
+        written = json.dumps(about.get("default")).strip('"')
+        assert default == (written if "default" in about else None), name
 
 
 def test_the_example_of_a_parameter_file_names_real_parameters(root):
