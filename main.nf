@@ -31,7 +31,7 @@ workflow {
     place = named.collectEntries { entry -> [entry.cell, entry.file] }
     // A space is learned where a reference is both searched and learned from, unless one is given; else its score is left out.
     searched = rows.reference.findAll { row -> row.role == 'both' }.collect { row -> row.reference }
-    given = params.embedding ? checkpoint_files(params.embedding) : []
+    given = params.embedding && 'embedding' in params.methods.tokenize(',') ? checkpoint_files(params.embedding) : []
     methods = possible_methods(params.methods, params.headline, given || searched)
     learns = 'embedding' in methods.tokenize(',') && !given
 

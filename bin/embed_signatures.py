@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, run
+from scperturb_cmap.utils.cli import base_parser, limit_threads, run
 
 
 def build_parser():
@@ -27,26 +27,30 @@ def build_parser():
 def embed_signatures(args: Namespace) -> None:
     import anndata as ad
     import pandas as pd
-    import torch
 
     from scperturb_cmap.embedding import EmbeddingScore, read_checkpoint
     from scperturb_cmap.embedding.neighbours import compound_places, embedding_map, nearest_compounds
     from scperturb_cmap.embedding.retrieval import query_kinds
     from scperturb_cmap.io import schemas
-    from scperturb_cmap.io.signature_set import read_signature_set, write_signature_set
+    from scperturb_cmap.io.signature_set import read_about, read_signature_set, write_signature_set
     from scperturb_cmap.utils.provenance import write_json
 
-    torch.set_num_threads(args.threads)
+    limit_threads(args.threads)
     checkpoint = read_checkpoint(args.embedding)
     name = args.embedding.name.removesuffix(".embedding.json")
-    paths = sorted(args.shards, key=lambda path: path.name)
-    placed, left_out, symbols = {}, [], {}
+    placed, left_out, symbols, paths = {}, [], {}, []
+    for path in sorted(args.shards, key=lambda path: path.name):
+        few = checkpoint.lacking(read_about(path)[1].index)
+        left_out += [f"{path.name}: {few}."] if few else []
+        paths += [] if few else [path]
     for path in sorted(args.signatures, key=lambda path: path.name):
         one = read_signature_set(path)
         one = one[one.obs["status"] != "skipped"]
         symbols |= one.var["symbol"].astype(str).to_dict()
         why = EmbeddingScore(checkpoint, min_genes=args.min_tags).reasons(one)
-        left_out += [f"{name}: {reason}." for name, reason in zip(one.obs_names, why, strict=True) if reason]
+        left_out += [
+            f"{population}: {reason}." for population, reason in zip(one.obs_names, why, strict=True) if reason
+        ]
         for kind in checkpoint.encoders:
             mine = [not reason and found == kind for reason, found in zip(why, query_kinds(one), strict=True)]
             if any(mine):
@@ -56,7 +60,10 @@ def embed_signatures(args: Namespace) -> None:
     tables = []
     for kind, parts in sorted(placed.items()):
         queries = ad.concat(parts, join="outer", fill_value=float("nan"))
-        compounds = compound_places((read_signature_set(path) for path in paths), checkpoint, kind)
+        compounds = compound_places((read_signature_set(path) for path in paths), checkpoint, kind, args.min_tags)
+        if compounds is None:
+            left_out.append("No drug signature has a place in the space.")
+            break
         tables.append(nearest_compounds(queries, compounds, checkpoint, kind, pd.Series(symbols)))
         found = embedding_map(queries, compounds, checkpoint, kind, args.seed)
         write_signature_set(found, args.out / f"{name}.{kind}.embedded.h5ad")

@@ -6,7 +6,7 @@ from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, run
+from scperturb_cmap.utils.cli import base_parser, limit_threads, run
 
 
 def build_parser():
@@ -42,9 +42,7 @@ def build_parser():
 
 
 def score_connectivity(args: Namespace) -> None:
-    import numba
     import numpy as np
-    import torch
 
     from scperturb_cmap import scoring
     from scperturb_cmap.embedding import EmbeddingScore, read_checkpoint
@@ -67,8 +65,7 @@ def score_connectivity(args: Namespace) -> None:
         raise InputError(Problem(
             "--headline", "", f"{args.headline!r} is not among --methods {args.methods}.", "Add it there or choose another.",
         ))  # fmt: skip
-    torch.set_num_threads(args.threads)
-    numba.set_num_threads(min(args.threads, numba.config.NUMBA_NUM_THREADS))
+    limit_threads(args.threads)
     shard = read_signature_set(args.shard)
     name, reference = args.shard.name.removesuffix(".h5ad"), str(shard.obs["reference"].iloc[0])
     background = {

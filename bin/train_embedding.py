@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, run
+from scperturb_cmap.utils.cli import base_parser, limit_threads, run
 
 
 def build_parser():
@@ -35,6 +35,7 @@ def build_parser():
 
 
 def train_embedding(args: Namespace) -> None:
+    import hashlib
     import json
 
     import torch
@@ -44,6 +45,8 @@ def train_embedding(args: Namespace) -> None:
     from scperturb_cmap.embedding.model_card import model_card
     from scperturb_cmap.embedding.training import TrainingSettings, read_state, write_state
     from scperturb_cmap.embedding.training_set import (
+        MOST_SIGNATURES,
+        MOST_VALUES,
         choose_signatures,
         choose_target,
         is_gene_sets,
@@ -56,7 +59,7 @@ def train_embedding(args: Namespace) -> None:
     from scperturb_cmap.scoring.profiles import choose_device
     from scperturb_cmap.utils.provenance import write_json
 
-    torch.set_num_threads(args.threads)
+    limit_threads(args.threads)
     place = choose_device(args.device)
     if place.type == "cpu":
         torch.use_deterministic_algorithms(True)
@@ -65,30 +68,36 @@ def train_embedding(args: Namespace) -> None:
     identity = unify_compounds(tables)
     shards = {name: [] for name in sorted(libraries)}
     for path in sorted(args.shards, key=lambda path: path.name):
-        shards[path.name.split(".shard_")[0]].append(path)
+        shards[path.name.rsplit(".shard_", 1)[0]].append(path)
 
-    def chosen(name):
+    def chosen(name, most=MOST_VALUES):
         """Signatures of a reference to learn from; one shard is in memory at a time."""
         about = [read_about(path) for path in shards[name]]
-        parts = []
-        for path, names in zip(
-            shards[name], choose_signatures([obs for obs, *_ in about], seed=args.seed), strict=True
-        ):
-            part = read_rows(path, names, layers=())
-            # of gene sets every gene tells something
-            parts.append(part if is_gene_sets(about[0][2]) else part[:, learned_genes(part.var)].copy())
+        sets, parts, genes = is_gene_sets(about[0][2]), [], None
+        # of gene sets every gene tells something, so there are fewer of them
+        most = min(MOST_SIGNATURES, most // len(about[0][1])) if sets else MOST_SIGNATURES
+        names = choose_signatures([obs for obs, *_ in about], most=most, seed=args.seed)
+        for path, mine in zip(shards[name], names, strict=True):
+            part = read_rows(path, mine, layers=())
+            genes = part.var_names if sets else learned_genes(part) if genes is None else genes
+            parts.append(part[:, genes].copy())
         return joined(parts, identity)
 
     target = choose_target(
         {name: (libraries[name]["effect"], libraries[name]["n_signatures"]) for name in args.searched}
     )
-    sources = {name: chosen(name) for name in shards if name != target}
+    others = [name for name in shards if name != target]
+    sources = [chosen(name, MOST_VALUES // len(others)) for name in others]
+
+    # What was cut off goes on only with the same data and settings.
+    settings = [args.encoder, args.search, args.seed, args.code_digest, *(path.read_text() for path in args.libraries)]
+    key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
     def kept(number):
-        return args.out / f"{args.name}.training_state_{number}"
+        return args.out / f"{args.name}.training_state_{key}_{number}"
 
     checkpoint, table = learn(
-        chosen(target), list(sources.values()), encoder=args.encoder, search=args.search, members=args.members,
+        chosen(target), sources, encoder=args.encoder, search=args.search, members=args.members,
         training=TrainingSettings(epochs=args.epochs, seed=args.seed), device=str(place),
         state=lambda number: read_state(kept(number)), after_epoch=lambda number, state: write_state(state, kept(number)),
     )  # fmt: skip

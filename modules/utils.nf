@@ -57,7 +57,7 @@ def possible_methods(methods, headline, space) {
         return wanted.join(',')
     }
     def why = "no reference has the role both, and no checkpoint is given (--embedding)"
-    if (headline == 'embedding' || wanted == ['embedding']) {
+    if (headline == 'embedding') {
         error("There is no score by the embedding: ${why}.")
     }
     log.warn("There is no score by the embedding: ${why}. The run goes on with ${(wanted - 'embedding').join(', ')}.")

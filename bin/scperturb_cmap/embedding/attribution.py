@@ -8,7 +8,7 @@ from scperturb_cmap.embedding.linear import LinearEncoder
 
 __all__ = ["attribute_match"]
 
-#: Steps of the path of integrated gradients: halves the largest error seen with 64.
+#: Steps of the path of integrated gradients.
 _STEPS = 128
 
 
@@ -22,7 +22,8 @@ def attribute_match(
     .. math:: s = \sum_b \frac{w_b}{w} \frac{x A_b}{\lvert x A_b \rvert} p_b, \qquad
        s_g = x_g \sum_b \frac{w_b}{w} \frac{A_{bg} p_b}{\lvert x A_b \rvert}
 
-    For a network: integrated gradients from 1/128 of the query (at nothing at all its direction is not defined) to the query.
+    For a network: integrated gradients, from nothing to the query, of the map before it is brought to length 1, over its length
+    at the query. (Those of the score itself add up to nothing: a query half as strong has the same direction.)
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def attribute_match(
 
     Returns
     -------
-    Shape (n_genes,). The parts of a linear encoder add up to the score; a gene with 0 has none.
+    Shape (n_genes,). The parts add up to the score; a gene with 0 has none.
 
     References
     ----------
@@ -75,9 +76,13 @@ def _exactly(encoder: LinearEncoder, query: np.ndarray, place: np.ndarray) -> np
 
 
 def _integrated(network: DualEncoder, query: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Of the map before it is brought to length 1, which at 0 is 0; over its length at the query."""
     x, target = torch.as_tensor(query, dtype=torch.float32), torch.as_tensor(place, dtype=torch.float32)
-    steps = (torch.arange(_STEPS) + 0.5)[:, None] / _STEPS
-    path = (steps * (1 - 1 / _STEPS) + 1 / _STEPS) * x
-    path.requires_grad_(True)
-    (gradients,) = torch.autograd.grad((network.query(path) @ target).sum(), path)
-    return (x * gradients.mean(dim=0)).double().numpy()
+    inner = network.query.inner
+
+    def odd(values: torch.Tensor) -> torch.Tensor:
+        return (inner(values) - inner(-values)) / 2
+
+    path = (((torch.arange(_STEPS) + 0.5) / _STEPS)[:, None] * x).requires_grad_(True)
+    (gradients,) = torch.autograd.grad((odd(path) @ target).sum(), path)
+    return (x * gradients.mean(dim=0) / odd(x).norm().clamp_min(1e-12)).detach().double().numpy()

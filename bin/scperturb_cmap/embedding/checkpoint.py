@@ -49,18 +49,10 @@ class Checkpoint:
     perturbation_mean: np.ndarray
     about: dict = field(default_factory=dict)
 
-    def check_genes(self, genes: Iterable[str], name: str, fewest: float = 0.5) -> None:
-        """Refuse data on other genes than the perturbation side was trained on.
-
-        Raises
-        ------
-        InputError
-            Less than ``fewest`` of the checkpoint's genes are there.
-        """
-        there = len(set(self.perturbation_genes) & set(genes))
-        if there < fewest * len(self.perturbation_genes):
-            wrong = f"Only {there} of the {len(self.perturbation_genes)} genes of the embedding are in it."
-            raise InputError(Problem(name, "genes", wrong, "Train the embedding on references with the same genes."))
+    def lacking(self, genes: Iterable[str], fewest: float = 0.5) -> str:
+        """Why signatures on these genes have no place in the space: they lack too many of its genes; "" if they have one."""
+        there, n = len(set(self.perturbation_genes) & set(genes)), len(self.perturbation_genes)
+        return f"the reference measures {there} of the space's {n} genes, half are needed" if there < fewest * n else ""
 
 
 def sign_test(encoders: dict[str, Encoder], n_genes: dict[str, tuple[int, int]], seed: int = 0) -> dict:
@@ -119,8 +111,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
     content = save({name: np.ascontiguousarray(value) for name, value in tensors.items()})
     _beside(path).write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    about = {"kind": _KIND, "tensors_sha256": digest, "encoders": layout, "query_genes": checkpoint.query_genes}
-    about |= {"perturbation_genes": checkpoint.perturbation_genes, "sign_test": odd, "about": checkpoint.about}
+    genes = {"query_genes": checkpoint.query_genes, "perturbation_genes": checkpoint.perturbation_genes}
+    about = {"kind": _KIND, "tensors_sha256": digest, "genes_sha256": _digest(genes), "encoders": layout}
+    about |= genes | {"sign_test": odd, "about": checkpoint.about}
     write_json(about, path)
     return digest
 
@@ -151,7 +144,10 @@ def read_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
         if content != about["tensors_sha256"]:
             wrong = f"{_beside(path).name} is not the file it was written with."
             raise InputError(Problem(name, "tensors_sha256", wrong, "Copy both files again, or train again."))
-        tensors = load_file(_beside(path))
+        if _digest({key: about[key] for key in ("query_genes", "perturbation_genes")}) != about["genes_sha256"]:
+            wrong = "Its genes are not those it was written with."
+            raise InputError(Problem(name, "genes_sha256", wrong, "Copy both files again, or train again."))
+        tensors, further = load_file(_beside(path)), about["about"]
         n_reference = len(about["perturbation_genes"])
         if tensors["perturbation_mean"].shape != (n_reference,):
             raise ValueError
@@ -162,7 +158,11 @@ def read_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, SafetensorError):
         raise InputError(Problem(name, "", "It does not describe an embedding.", _REMEDY)) from None
     genes = about["query_genes"], about["perturbation_genes"]
-    return Checkpoint(encoders, *genes, tensors["perturbation_mean"], about["about"])
+    return Checkpoint(encoders, *genes, tensors["perturbation_mean"], further)
+
+
+def _digest(genes: dict) -> str:
+    return hashlib.sha256(json.dumps(genes, sort_keys=True).encode()).hexdigest()
 
 
 def _beside(path: Path) -> Path:

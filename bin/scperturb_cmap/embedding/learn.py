@@ -87,13 +87,15 @@ def learn(
         The target is too small.
     """
     if target.n_obs < FEWEST_PAIRED:
-        wrong = f"{target.n_obs} signatures are too few to learn a space from; {FEWEST_PAIRED} are needed."
-        raise InputError(
-            Problem("references", "role both", wrong, "Give a larger reference, or give it the role search.")
-        )
-    reference = signed_scores(np.asarray(target.X))
+        name = str(target.obs["reference"].iloc[0]) if target.n_obs else "the reference"
+        wrong = f"{target.n_obs} signatures of {name} are too few to learn a space from; {FEWEST_PAIRED} are needed."
+        remedy = "Give it the role search, or leave embedding out of --methods."
+        raise InputError(Problem("references", "role both", wrong, remedy))
+    values = np.asarray(target.X)
+    reference = signed_scores(values)
     mean = reference.mean(axis=0)
-    reference = reference - mean
+    # as in retrieval.centred_scores
+    reference = (reference - mean) * (reference != 0 if is_gene_sets(str(target.uns["effect"])) else ~np.isnan(values))
     genes = target.var_names.astype(str).tolist()
     axes = whitening(reference, shrinkage=_SHRINKAGE).astype(np.float32)
     encoders = {"profile": LinearEncoder([Block("whitened", axes, axes)])}

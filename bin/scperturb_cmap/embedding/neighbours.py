@@ -9,7 +9,7 @@ import pandas as pd
 from scperturb_cmap.embedding.attribution import attribute_match
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import SHAPES, on_genes, signed_scores
-from scperturb_cmap.embedding.retrieval import embed_reference, top_matches
+from scperturb_cmap.embedding.retrieval import centred_scores, top_matches
 from scperturb_cmap.utils.names import VEHICLE
 
 __all__ = ["compound_places", "embedding_map", "nearest_compounds"]
@@ -24,7 +24,9 @@ _NEIGHBOURS = 15
 _GENES_NAMED = 20
 
 
-def compound_places(shards: Iterable[ad.AnnData], checkpoint: Checkpoint, kind: str) -> ad.AnnData:
+def compound_places(
+    shards: Iterable[ad.AnnData], checkpoint: Checkpoint, kind: str, min_genes: int = 1
+) -> ad.AnnData | None:
     """Mean place and mean signed scores of each compound's signatures; shards are read one after the other.
 
     Parameters
@@ -35,11 +37,14 @@ def compound_places(shards: Iterable[ad.AnnData], checkpoint: Checkpoint, kind: 
         The space.
     kind
         Kind of query whose space it is, "profile" or "sets".
+    min_genes
+        A signature that tells of fewer of the space's genes has no place.
 
     Returns
     -------
     ``X``: mean centred signed scores on the space's genes; ``obs``: compound_id (index, too), compound, n_signatures;
     ``obsm["embedding"]``: mean place, no longer than 1: the shorter, the less a compound's signatures agree.
+    None where no signature has a place.
     """
     sums: dict[str, list] = {}
     for shard in shards:
@@ -47,16 +52,19 @@ def compound_places(shards: Iterable[ad.AnnData], checkpoint: Checkpoint, kind: 
         rows = np.flatnonzero(known.to_numpy())
         for start in range(0, len(rows), _BLOCK):
             block = shard[rows[start : start + _BLOCK]]
-            places = embed_reference(block, checkpoint, kind)
-            values = on_genes(np.asarray(block.X), block.var_names, checkpoint.perturbation_genes)
-            scores = (signed_scores(values) - checkpoint.perturbation_mean) * ~np.isnan(values)
+            scores, n_genes = centred_scores(block, checkpoint)
+            placed = n_genes >= max(min_genes, 1)
+            block, scores = block[placed], scores[placed]
+            places = checkpoint.encoders[kind].encode_perturbation(scores)
             ids = block.obs["compound_id"].astype(str).to_numpy()
             for name in np.unique(ids):
                 mine = ids == name
                 total = sums.setdefault(name, [block.obs["compound"].astype(str).iloc[mine.argmax()], 0, 0.0, 0.0])
                 total[1] += int(mine.sum())
-                total[2] = total[2] + places[mine].sum(axis=0, dtype=np.float64)
-                total[3] = total[3] + scores[mine].sum(axis=0, dtype=np.float64)
+                total[2] = total[2] + places[mine].sum(axis=0)
+                total[3] = total[3] + scores[mine].sum(axis=0)
+    if not sums:
+        return None
     names = sorted(sums)
     obs = pd.DataFrame({
         "compound_id": names, "compound": [sums[n][0] for n in names], "n_signatures": [sums[n][1] for n in names],
@@ -158,7 +166,10 @@ def embedding_map(
     obs = obs[[*text, "n_signatures"]].fillna(dict.fromkeys(text, "") | {"n_signatures": 1})
     whole = np.concatenate([places, -places, compounds.obsm["embedding"]])
     n_neighbours = min(_NEIGHBOURS, len(whole) - 1)
-    flat = umap.UMAP(metric="cosine", n_neighbors=n_neighbours, random_state=seed, n_jobs=1).fit_transform(whole)
+    # the spectral start needs more points than it has dimensions
+    start = "spectral" if len(whole) > _NEIGHBOURS else "random"
+    options = {"metric": "cosine", "n_neighbors": n_neighbours, "init": start, "random_state": seed, "n_jobs": 1}
+    flat = umap.UMAP(**options).fit_transform(whole)
     values = np.concatenate([shown, -shown, compounds.X]).astype(np.float32)
     out = ad.AnnData(values, obs, compounds.var, obsm={"embedding": whole, "X_umap": flat.astype(np.float32)})
     out.uns["kind"] = kind

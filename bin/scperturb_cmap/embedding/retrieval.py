@@ -1,6 +1,6 @@
 """Scores of queries against references in the space, and the nearest of many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import anndata as ad
@@ -10,16 +10,26 @@ from numba import njit, prange
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import SHAPES, on_genes, signed_scores
+from scperturb_cmap.embedding.training_set import is_gene_sets
 
-__all__ = ["EmbeddingScore", "embed_reference", "embedding_scores", "query_kinds", "top_matches"]
+__all__ = ["EmbeddingScore", "centred_scores", "embedding_scores", "query_kinds", "top_matches"]
 
 
-def embed_reference(reference: ad.AnnData, checkpoint: Checkpoint, kind: str) -> np.ndarray:
-    """Places of drug signatures; the mean of the training reference is taken off, whatever the shard holds besides."""
-    checkpoint.check_genes(reference.var_names, "the reference")
+def centred_scores(reference: ad.AnnData, checkpoint: Checkpoint) -> tuple[np.ndarray, np.ndarray]:
+    """Signed scores of drug signatures on the space's genes, and of how many genes each says anything.
+
+    The mean of the training reference is taken off, whatever the shard holds besides; of gene sets only at the genes of a set,
+    or the mean would be all that a small set consists of.
+
+    Returns
+    -------
+    scores, n_genes
+        Shapes (n_signatures, n_genes of the space) and (n_signatures,).
+    """
     values = on_genes(np.asarray(reference.X), reference.var_names, checkpoint.perturbation_genes)
-    centred = (signed_scores(values) - checkpoint.perturbation_mean) * ~np.isnan(values)
-    return checkpoint.encoders[kind].encode_perturbation(centred)
+    telling = np.nan_to_num(values) != 0
+    known = telling if is_gene_sets(str(reference.uns["effect"])) else ~np.isnan(values)
+    return (signed_scores(values) - checkpoint.perturbation_mean) * known, telling.sum(axis=1)
 
 
 class EmbeddingScore:
@@ -45,10 +55,9 @@ class EmbeddingScore:
     def __init__(self, checkpoint: Checkpoint, *, min_genes: int = 1, n_random: int = 1000, seed: int = 1):
         self._checkpoint, self._min_genes, self._n_random, self._seed = checkpoint, min_genes, n_random, seed
         self._queries: dict[int, tuple[ad.AnnData, list[_Placed]]] = {}
-        self._random: dict[tuple, np.ndarray] = {}
-        self._block: tuple[ad.AnnData | None, dict[str, np.ndarray]] = (None, {})
+        self._block: tuple[ad.AnnData | None, dict[str, np.ndarray], np.ndarray] = (None, {}, np.empty(0))
 
-    def scores(self, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> tuple[np.ndarray, list[str]]:
+    def scores(self, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> tuple[np.ndarray, list[str], np.ndarray]:
         """Scores of populations against drug signatures.
 
         Parameters
@@ -61,21 +70,20 @@ class EmbeddingScore:
         Returns
         -------
         scores
-            float32, shape (n_queries of all sets, n_signatures).
+            float32, shape (n_queries of all sets, n_signatures); missing where either side has a reason.
         reasons
-            Of each query, why it has none; "" if it has. A signature without any of the space's genes has none either.
-
-        Raises
-        ------
-        InputError
-            The reference has other genes than the checkpoint was trained on.
+            Of each query, why it has none; "" if it has.
+        signature_reasons
+            The same of each signature.
         """
         placed = self._place(queries)
+        why = self._signature_reasons(reference)
         out = np.full((len(placed), reference.n_obs), np.nan, np.float32)
+        there = why == ""
         for number, one in enumerate(placed):
-            if not one.reason:
-                out[number] = self._reference(one.kind, reference) @ one.place
-        return out, [one.reason for one in placed]
+            if not one.reason and there.any():
+                out[number, there] = self._reference(one.kind, reference)[there] @ one.place
+        return out, [one.reason for one in placed], why
 
     def reasons(self, queries: ad.AnnData) -> list[str]:
         """Why a query has no score, "" if it has."""
@@ -84,7 +92,8 @@ class EmbeddingScore:
     def p_values(self, scores: np.ndarray, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> np.ndarray:
         """How often a random query reverses as much: (1 + number with a score as low or lower) / (1 + number).
 
-        A random query has the query's own signed scores at other ones of the genes it measures.
+        A random query has the query's own signed scores at other ones of the genes it measures; a pair of gene sets measures
+        all genes of its layer.
 
         Parameters
         ----------
@@ -95,7 +104,7 @@ class EmbeddingScore:
         """
         out = np.full(scores.shape, np.nan)
         for number, one in enumerate(self._place(queries)):
-            if one.reason:
+            if one.reason or np.isnan(scores[number]).all():
                 continue
             null = self._reference(one.kind, reference) @ self._random_places(one).T
             null.sort(axis=1)
@@ -108,23 +117,33 @@ class EmbeddingScore:
         found = []
         for one in queries:
             if id(one) not in self._queries:  # the set is kept too, so that its id is not given to another
-                self._queries[id(one)] = (one, list(_placed(one, self._checkpoint, self._min_genes)))
+                self._queries[id(one)] = (one, _placed(one, self._checkpoint, self._min_genes))
             found += self._queries[id(one)][1]
         return found
 
-    def _reference(self, kind: str, block: ad.AnnData) -> np.ndarray:
-        """Places of a block's signatures; of the last block only."""
+    def _signature_reasons(self, block: ad.AnnData) -> np.ndarray:
+        """Why a signature has no score; also makes the block's scores ready, of the last block only."""
+        if few := self._checkpoint.lacking(block.var_names):
+            return np.full(block.n_obs, few, dtype=object)
         if self._block[0] is not block:
-            self._block = (block, {})
-        if kind not in self._block[1]:
-            places = embed_reference(block, self._checkpoint, kind)
-            places[~places.any(axis=1)] = np.nan
-            self._block[1][kind] = places
-        return self._block[1][kind]
+            scores, n_genes = centred_scores(block, self._checkpoint)
+            self._block = (block, {"": scores}, n_genes)
+        n_genes = self._block[2]
+        least = max(self._min_genes, 1)
+        few = [f"the signature tells of {n} of the space's genes, {least} are needed" for n in n_genes]
+        return np.where(n_genes < least, np.array(few, dtype=object), "")
+
+    def _reference(self, kind: str, block: ad.AnnData) -> np.ndarray:
+        """Places of the signatures of the block at hand."""
+        ready = self._block[1]
+        if kind not in ready:
+            ready[kind] = self._checkpoint.encoders[kind].encode_perturbation(ready[""])
+        return ready[kind]
 
     def _random_places(self, query: "_Placed") -> np.ndarray:
         """Random queries in the space, shape (n_random, n_dimensions)."""
-        rng, known = np.random.default_rng(self._seed), np.flatnonzero(query.known)
+        rng = np.random.default_rng(self._seed)
+        known = np.arange(len(query.scores)) if query.kind == "sets" else np.flatnonzero(query.known)
         shuffled = np.zeros((self._n_random, len(query.known)), np.float32)
         for row in shuffled:
             row[known] = rng.permutation(query.scores[known])
@@ -141,20 +160,25 @@ class _Placed(NamedTuple):
     reason: str
 
 
-def _placed(queries: ad.AnnData, checkpoint: Checkpoint, min_genes: int) -> Iterator[_Placed]:
-    nothing = np.empty(0)
-    for number, kind in enumerate(query_kinds(queries)):
+def _placed(queries: ad.AnnData, checkpoint: Checkpoint, min_genes: int) -> list[_Placed]:
+    nothing, kinds = np.empty(0), np.array(query_kinds(queries), dtype=object)
+    found: list[_Placed | None] = [None] * len(kinds)
+    values = np.asarray(queries.X)
+    for kind in set(kinds):
+        rows = np.flatnonzero(kinds == kind)
         if kind not in checkpoint.encoders:
             name = {"sets": "gene sets", "profile": "profiles"}[kind]
-            yield _Placed(kind, nothing, nothing, nothing, f"the space has no input layer for {name}")
+            for row in rows:
+                found[row] = _Placed(kind, nothing, nothing, nothing, f"the space has no input layer for {name}")
             continue
-        values = on_genes(np.asarray(queries.X[[number]]), queries.var_names, checkpoint.query_genes[kind])
-        scores, known = signed_scores(values, SHAPES[kind])[0], ~np.isnan(values[0])
-        place = checkpoint.encoders[kind].encode_query(scores[None])[0]
-        few = f"only {known.sum()} of the space's genes are measured, {min_genes} are needed"
-        empty = "no gene of the space differs from 0"
-        reason = few if known.sum() < min_genes else "" if place.any() else empty
-        yield _Placed(kind, scores, known, place, reason)
+        mine = on_genes(values[rows], queries.var_names, checkpoint.query_genes[kind])
+        scores, known = signed_scores(mine, SHAPES[kind]), ~np.isnan(mine)
+        places = checkpoint.encoders[kind].encode_query(scores)
+        for row, score, there, place in zip(rows, scores, known, places, strict=True):
+            few = f"only {there.sum()} of the space's genes are measured, {min_genes} are needed"
+            reason = "" if place.any() else "no gene of the space differs from 0"
+            found[row] = _Placed(kind, score, there, place, few if there.sum() < min_genes else reason)
+    return found
 
 
 def query_kinds(queries: ad.AnnData) -> list[str]:
@@ -190,7 +214,7 @@ def top_matches(
     Returns
     -------
     scores, positions
-        Shapes (n, min(k, m)), best first; of equal scores the first.
+        Shapes (n, min(k, m)), best first; equal scores in no particular order.
 
     Examples
     --------

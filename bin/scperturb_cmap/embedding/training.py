@@ -93,9 +93,12 @@ class TrainingState:
 
 def mean_percentile(model: DualEncoder, query: np.ndarray, reference: np.ndarray, pairs: pd.DataFrame) -> float:
     """Mean place of the true partner among all reference signatures, over compounds; 0 best, 0.5 chance."""
-    scores = model.encode_query(query[pairs["query"]]) @ model.encode_perturbation(reference).T
-    true = scores[np.arange(len(pairs)), pairs["reference"]]
-    place = pd.Series((scores > true[:, None]).mean(axis=1))
+    theirs, place = model.encode_perturbation(reference), []
+    for start in range(0, len(pairs), 512):  # against a large reference all pairs at once would be gigabytes
+        part = pairs.iloc[start : start + 512]
+        scores = model.encode_query(query[part["query"]]) @ theirs.T
+        place.append((scores > scores[np.arange(len(part)), part["reference"]][:, None]).mean(axis=1))
+    place = pd.Series(np.concatenate(place))
     return float(place.groupby(pairs["compound_id"].to_numpy()).mean().mean())
 
 

@@ -9,12 +9,18 @@ import pandas as pd
 from scperturb_cmap.utils.names import VEHICLE
 
 __all__ = [
-    "FEWEST_LANDMARKS", "MOST_PER_COMPOUND", "MOST_SIGNATURES", "choose_signatures", "choose_target", "is_gene_sets", "joined",
-    "learned_genes",
+    "FEWEST_LANDMARKS", "MOST_GENES", "MOST_PER_COMPOUND", "MOST_SIGNATURES", "MOST_VALUES", "choose_signatures",
+    "choose_target", "is_gene_sets", "joined", "learned_genes",
 ]  # fmt: skip
 
 #: Signatures of one reference that are learned from: 0.12 GB at 978 genes.
 MOST_SIGNATURES = 30_000
+
+#: Values of one reference that are learned from (0.4 GB, of which training holds a few copies): gene sets are over many genes.
+MOST_VALUES = 100_000_000
+
+#: Genes of a reference of profiles that are learned from where no landmarks are known: those that vary most.
+MOST_GENES = 2000
 
 #: Of one compound; a much-used control would decide otherwise.
 MOST_PER_COMPOUND = 20
@@ -84,16 +90,31 @@ def choose_signatures(
     ]
 
 
-def learned_genes(var: pd.DataFrame) -> np.ndarray:
-    """Which genes of a reference of profiles are learned from, shape (n_genes,).
+def learned_genes(part: ad.AnnData) -> np.ndarray:
+    """Which genes of a reference of profiles are learned from: landmarks, or those that vary most.
+
+    Parameters
+    ----------
+    part
+        Signatures of its first shard.
+
+    Returns
+    -------
+    Gene keys, in the order of the reference.
 
     Examples
     --------
-    >>> learned_genes(pd.DataFrame({"feature_space": ["landmark", "other"]})).tolist()
-    [True, True]
+    >>> var = pd.DataFrame({"feature_space": ["landmark", "other"]}, index=["7", "9"])
+    >>> learned_genes(ad.AnnData(np.eye(2, dtype=np.float32), var=var)).tolist()
+    ['7', '9']
     """
-    landmark = (var["feature_space"] == "landmark").to_numpy()
-    return landmark if landmark.sum() >= FEWEST_LANDMARKS else np.ones(len(var), bool)
+    landmark = (part.var["feature_space"] == "landmark").to_numpy()
+    if landmark.sum() >= FEWEST_LANDMARKS:
+        return part.var_names[landmark].to_numpy()
+    if part.n_vars <= MOST_GENES:
+        return part.var_names.to_numpy()
+    spread = np.nan_to_num(np.asarray(part.X)).var(axis=0, dtype=np.float64)
+    return part.var_names[np.sort(np.argsort(-spread, kind="stable")[:MOST_GENES])].to_numpy()
 
 
 def joined(parts: Sequence[ad.AnnData], identity: dict[tuple[str, str], str]) -> ad.AnnData:

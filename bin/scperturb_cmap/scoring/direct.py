@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS
-from scperturb_cmap.scoring.engine import FEATURE_SPACES, score_signatures
+from scperturb_cmap.scoring.engine import score_signatures
+from scperturb_cmap.scoring.feature_space import FEATURE_SPACES
 from scperturb_cmap.scoring.registry import SCORES
 from scperturb_cmap.utils.errors import InputError, Problem
 

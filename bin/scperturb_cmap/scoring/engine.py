@@ -9,22 +9,19 @@ import numpy as np
 import pandas as pd
 import torch
 
+from scperturb_cmap.scoring.feature_space import in_feature_space
 from scperturb_cmap.scoring.learned import LearnedScore
 from scperturb_cmap.scoring.profiles import Profiles, Query, choose_device, make_query
 from scperturb_cmap.scoring.random_queries import RandomQueries
 from scperturb_cmap.scoring.registry import SCORES
-from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import FDR
 
-__all__ = ["FEATURE_SPACES", "Scored", "in_feature_space", "score_blocks", "score_signatures"]
+__all__ = ["Scored", "score_blocks", "score_signatures"]
 
 log = logging.getLogger(__name__)
 
 #: Reference signatures compared at once: 50 MB of float32 at 12,328 genes, and as much for each form a score needs.
 _BLOCK = 1024
-
-#: Which genes of a reference are compared.
-FEATURE_SPACES = ("all", "best_inferred", "landmark")
 
 #: Why a score that had enough genes is missing all the same.
 _UNDEFINED = "undefined: one of the two signatures is constant among the genes compared"
@@ -174,7 +171,10 @@ def score_blocks(
             profiles = Profiles(torch.as_tensor(measured[part], device=place), ranks)
             known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
             mine = ready.queries("", side, shared)
-            given = {learned.name: (by_learned[""][0][:, rows], by_learned[""][1])} if by_learned else {}
+            given = {}
+            if by_learned:
+                mine_learned, why, why_signature = by_learned[""]
+                given[learned.name] = (mine_learned[:, rows], why, why_signature[rows])
             for number, scores in enumerate(_score(mine, side, profiles, methods, min_tags, given)):
                 obs = side.obs.iloc[number]
                 names = {"dataset": obs["dataset"], "population": obs["population"], "signature": block.obs_names[rows]}
@@ -224,25 +224,6 @@ def _ordered(obs: pd.DataFrame) -> np.ndarray:
     return (obs["effect"] != "set").to_numpy() if "effect" in obs else np.ones(len(obs), bool)
 
 
-def in_feature_space(reference: ad.AnnData, feature_space: str) -> np.ndarray:
-    """Which genes of the reference are compared, shape (n_genes,).
-
-    Raises
-    ------
-    InputError
-        The reference has no gene of the feature space.
-    """
-    spaces = {"landmark": ["landmark"], "best_inferred": ["landmark", "best inferred"]}
-    if feature_space == "all":
-        return np.ones(reference.n_vars, bool)
-    inside = reference.var["feature_space"].isin(spaces[feature_space]).to_numpy()
-    if not inside.any():
-        wrong = f"The gene table calls no gene of this reference {' or '.join(spaces[feature_space])}"
-        remedy = "Give LINCS' geneinfo as the first gene table (--genes), or --feature_space all."
-        raise InputError(Problem("--feature_space", feature_space, f"{wrong}.", remedy))
-    return inside
-
-
 def _as_side(queries: ad.AnnData, genes: pd.Index) -> _Side:
     """Populations that can be used, their values in the reference's order of genes, and what changed."""
     usable = queries[queries.obs["status"] != "skipped"]
@@ -267,11 +248,12 @@ def _score(
     given: dict[str, tuple],
 ) -> Iterator[dict]:
     """Scores of each query, and why one is missing; ``given`` holds both for methods that are scored already."""
-    ordered, scores = _ordered(side.obs), {}
+    ordered, scores, undefined = _ordered(side.obs), {}, _UNDEFINED
     reasons: list[list[str]] = [[] for _ in queries]
     for method in methods:
         if method in given:
-            scores[method], why = given[method]
+            scores[method], why, of_signature = given[method]
+            undefined = np.where(of_signature != "", f"{method}: " + of_signature, _UNDEFINED)
             for number, reason in enumerate(why):
                 reasons[number] += [f"{method}: {reason}"] if reason else []
             continue
@@ -293,7 +275,7 @@ def _score(
         mine = {method: scores[method][number] for method in methods}
         sizes = {"n_genes": len(query.genes), "n_up": len(query.up), "n_down": len(query.down)}
         missing = np.isnan(np.stack(list(mine.values()))).any(axis=0)
-        reason = np.where(missing, "; ".join(reasons[number]) or _UNDEFINED, "")
+        reason = np.where(missing, "; ".join(reasons[number]) or undefined, "")
         yield mine | sizes | {"status": np.where(missing, "incomplete", "ok"), "reason": reason}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scperturb_cmap.scoring.engine import in_feature_space
+from scperturb_cmap.scoring.feature_space import in_feature_space
 from scperturb_cmap.scoring.profiles import make_query
 from scperturb_cmap.utils.ranks import descending_ranks
 from scperturb_cmap.utils.running_sum import leading_edge

@@ -14,8 +14,8 @@ class LearnedScore(Protocol):
 
     name: str
 
-    def scores(self, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> tuple[np.ndarray, list[str]]:
-        """Scores, shape (n_queries of all sets, n_signatures), and for each query why it has none ("" if it has)."""
+    def scores(self, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> tuple[np.ndarray, list[str], np.ndarray]:
+        """Scores, shape (n_queries of all sets, n_signatures), and why a query or a signature has none ("" if it has)."""
 
     def p_values(self, scores: np.ndarray, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> np.ndarray:
         """How often random queries reverse as much as these scores say, shape of ``scores``."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from scperturb_cmap import __version__
 from scperturb_cmap.utils.errors import InputError
 
-__all__ = ["base_parser", "run"]
+__all__ = ["base_parser", "limit_threads", "run"]
 
 log = logging.getLogger("scperturb_cmap")
 
@@ -74,6 +74,17 @@ def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) 
         )
         return 1
     return 0
+
+
+def limit_threads(threads: int) -> None:
+    """Let torch, numba and the libraries behind numpy take no more threads than a task was given."""
+    import numba
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(threads)
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    threadpool_limits(threads)
 
 
 def _share_compiled_code(folder: Path) -> None:
