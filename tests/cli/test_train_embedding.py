@@ -100,7 +100,7 @@ def test_too_small_a_target_is_refused(stage, references):
         "train_embedding", "--shards", references / "target.shard_0000.h5ad", "--libraries", references / "target.library.json",
         "--compounds", references / "target.compounds.tsv", "--searched", "target", "--out", references,
     )  # fmt: skip
-    assert status == 1 and "10 signatures are too few" in said and "role search" in said
+    assert status == 1 and "10 signatures of target are too few" in said and "role search" in said
 
 
 def test_networks_side_by_side_and_a_search(call):
