@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items) -> None:
     """What shares something that takes long to make runs in one worker of `make test`: all pipelines, all published cells."""
     for item in items:
