@@ -27,8 +27,8 @@ real: setup ## run it on the real data, in ../shared/data or REAL_DATA=FOLDER
 # The JVM options make many short runs of Nextflow faster; a long run is better off without them.
 test: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
 test: export NXF_ANSI_LOG = false
-test: setup ## all tests, two side by side (JOBS=0: one after the other, with what they print)
-	pytest --numprocesses $(JOBS) --dist loadgroup $(ARGS)
+test: setup ## all tests, two files side by side (JOBS=0: one after the other, with what they print)
+	pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 bench: setup ## speed and memory beside the peers; writes docs/benchmarks.md (ARGS='gctx' for one of them)
 	tools/bench_env.sh

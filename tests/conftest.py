@@ -13,15 +13,6 @@ ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items) -> None:
-    """What shares something that takes long to make runs in one worker of `make test`: all pipelines, all published cells."""
-    for item in items:
-        path = item.path.relative_to(ROOT).as_posix()
-        group = "pipeline" if path.startswith("tests/pipeline") else "real" if path.endswith("_real.py") else path
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's folder."""

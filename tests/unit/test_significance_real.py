@@ -1,4 +1,4 @@
-"""Calibration of the drugs' p-values on real cells whose labels were shuffled: no drug may be found."""
+"""Real cells whose labels were shuffled: no gene and no drug may be found."""
 
 import anndata as ad
 import numpy as np
@@ -15,6 +15,18 @@ from scperturb_cmap.reference.quality import quality_funnel
 from scperturb_cmap.scoring import score_blocks
 
 pytestmark = pytest.mark.real
+
+
+@pytest.mark.slow
+def test_shuffled_labels_find_no_gene(kang_shuffled):
+    """Conditions shuffled among the cells of each donor, 50 times: hardly a gene at FDR 0.05."""
+    tested = [result.dropna(subset="p_value") for result in kang_shuffled]
+    shares = [(one["p_value"] < 0.05).mean() for one in tested]
+    any_gene = [(one["fdr"] < 0.05).any() for one in tested]
+    print(f"\np < 0.05: {np.mean(shares):.3f} of genes ({min(shares):.3f} to {max(shares):.3f})")
+    print(f"{np.mean(any_gene):.0%} of repeats with a gene at FDR 0.05")
+    assert 0.02 <= np.mean(shares) <= 0.07
+    assert np.mean(any_gene) <= 0.10
 
 
 @pytest.fixture(scope="module")
