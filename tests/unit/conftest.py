@@ -8,8 +8,8 @@ from joblib import Parallel, delayed
 
 from scperturb_cmap.genes import GeneTable
 from scperturb_cmap.io.gene_tables import read_gene_table
-from scperturb_cmap.signatures.design import choose_design
-from scperturb_cmap.signatures.differential import Fit, wald_contrast
+from scperturb_cmap.signatures.design import Design, choose_design
+from scperturb_cmap.signatures.differential import wald_contrast
 from scperturb_cmap.signatures.samples import sample_codes
 
 N_SHUFFLES = 50
@@ -31,12 +31,11 @@ def kang_cd14(real_data) -> ad.AnnData:
     return ad.AnnData(cells.X.tocsr(), labels, cells.var[[]])
 
 
-def kang_contrast(labels: pd.DataFrame, x, threads: int = 2) -> tuple[pd.DataFrame, Fit]:
-    """Stimulated against control."""
+def kang_counts(labels: pd.DataFrame, x) -> tuple[pd.DataFrame, Design]:
+    """Pseudobulk of stimulated and control cells, and the design of their contrast."""
     codes, samples = sample_codes(labels.reset_index(drop=True), "stim", "ctrl")
     counts = pd.DataFrame(np.stack([np.asarray(x[codes == n].sum(axis=0)).ravel() for n in range(len(samples))]))
-    design = choose_design(samples.assign(n_counts=counts.sum(axis=1)), 10, 2)
-    return wald_contrast(counts, design, 10, threads=threads)
+    return counts, choose_design(samples.assign(n_counts=counts.sum(axis=1)), 10, 2)
 
 
 @pytest.fixture(scope="session")
@@ -47,5 +46,7 @@ def kang_shuffled(kang_cd14) -> list[pd.DataFrame]:
         labels.assign(condition=labels.groupby("donor")["condition"].transform(lambda c: rng.permutation(c.to_numpy())))
         for _ in range(N_SHUFFLES)
     ]
-    fits = Parallel(n_jobs=2)(delayed(kang_contrast)(one, kang_cd14.X, threads=1) for one in shuffled)
+    # the other processes know the library, but not the tests
+    given = [(*kang_counts(one, kang_cd14.X), 10) for one in shuffled]
+    fits = Parallel(n_jobs=2)(delayed(wald_contrast)(*one, threads=1) for one in given)
     return [result for result, _ in fits]
