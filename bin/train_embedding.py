@@ -41,6 +41,7 @@ def train_embedding(args: Namespace) -> None:
     import torch
 
     from scperturb_cmap.embedding.checkpoint import write_checkpoint
+    from scperturb_cmap.embedding.inputs import is_gene_sets
     from scperturb_cmap.embedding.learn import learn
     from scperturb_cmap.embedding.model_card import model_card
     from scperturb_cmap.embedding.training import TrainingSettings, read_state, write_state
@@ -49,7 +50,6 @@ def train_embedding(args: Namespace) -> None:
         MOST_VALUES,
         choose_signatures,
         choose_target,
-        is_gene_sets,
         joined,
         learned_genes,
     )

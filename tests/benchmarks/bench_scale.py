@@ -103,9 +103,8 @@ def main() -> None:
         with ProcessPoolExecutor(1, spawn) as pool:
             shards = [pool.submit(write_shard, folder, k, SHARD, var).result() for k in range(args.most // SHARD)]
         with ProcessPoolExecutor(1, spawn) as pool:
-            pool.submit(
-                within, shards, queries
-            ).result()  # compiles, and takes the memory that all later ones use again
+            # compiles, and takes the memory that all later ones use again
+            pool.submit(within, shards, queries).result()
             numbers = [n for n in (1, 2, 4, 8) if n <= len(shards)]
             took = [min(pool.submit(within, shards[:n], queries).result() for _ in range(REPEATS)) for n in numbers]
         for n, seconds in zip(numbers, took, strict=True):

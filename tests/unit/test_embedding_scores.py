@@ -85,17 +85,21 @@ def test_background_is_scored_too_and_blocks_do_not_matter(case, monkeypatch):
     )
 
 
+def assert_uniform(checkpoint, queries, drugs, random):
+    """The p-values of 200 queries; one p of each, for those of one query hang together."""
+    learned = EmbeddingScore(checkpoint, n_random=200)
+    scores, *_ = learned.scores([queries], drugs)
+    p = learned.p_values(scores, [queries], drugs)
+    assert stats.kstest(p[np.arange(200), random.integers(0, drugs.n_obs, 200)], "uniform").pvalue > 0.01
+
+
 def test_p_values_of_random_queries_are_uniform(case):
     """Queries whose values stand at random genes: nothing but chance."""
     checkpoint, drugs, _ = case
     random = np.random.default_rng(1)
     _, ill = make_sets(np.asarray(drugs.X), random.normal(size=(200, N_GENES)))
     ill.obs["effect"] = "wald_z"
-    learned = EmbeddingScore(checkpoint, n_random=200)
-    scores, *_ = learned.scores([ill], drugs)
-    p = learned.p_values(scores, [ill], drugs)
-    # one p of each query: those of one query hang together
-    assert stats.kstest(p[np.arange(200), random.integers(0, drugs.n_obs, 200)], "uniform").pvalue > 0.01
+    assert_uniform(checkpoint, ill, drugs, random)
 
 
 def networks(n):
@@ -184,10 +188,7 @@ def test_p_values_of_gene_sets_draw_other_genes(case):
         row[random.choice(N_GENES, 12, replace=False)] = 1
     _, ill = make_sets(np.asarray(drugs.X), values)
     ill.obs["effect"] = "set"
-    learned = EmbeddingScore(sets, n_random=200)
-    scores, *_ = learned.scores([ill], drugs)
-    p = learned.p_values(scores, [ill], drugs)
-    assert stats.kstest(p[np.arange(200), random.integers(0, drugs.n_obs, 200)], "uniform").pvalue > 0.01
+    assert_uniform(sets, ill, drugs, random)
 
 
 def test_signatures_that_tell_of_few_genes_have_no_score_and_a_reason(case):

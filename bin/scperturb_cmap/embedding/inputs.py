@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from scperturb_cmap.utils.ranks import mean_ranks
 
-__all__ = ["Centring", "SHAPES", "on_genes", "signed_scores"]
+__all__ = ["Centring", "SHAPES", "is_gene_sets", "less_mean", "on_genes", "signed_scores"]
 
 
 #: How the ranks of each kind of query are spread.
@@ -50,6 +50,35 @@ def signed_scores(values: np.ndarray, shape: str = "normal") -> np.ndarray:
     if shape == "normal":
         place = ndtri((1 + place) / 2)
     return (np.sign(known) * place).astype(np.float32)
+
+
+def is_gene_sets(effect: str) -> bool:
+    """Whether signatures are gene sets, or ranks of few genes, rather than full profiles."""
+    return effect in ("rank", "set")
+
+
+def less_mean(scores: np.ndarray, values: np.ndarray, mean: np.ndarray, effect: str) -> np.ndarray:
+    """Signed scores of perturbations less the mean of a reference, where a signature measures the gene.
+
+    Of gene sets only at the genes of a set, or the mean would be all that a small set consists of.
+
+    Parameters
+    ----------
+    scores, values
+        Signed scores, and the values they were made of (NaN = not measured); shape (n_signatures, n_genes).
+    mean
+        Shape (n_genes,).
+    effect
+        What the values are.
+
+    Examples
+    --------
+    >>> values = np.array([[2.0, 0.0, np.nan]])
+    >>> [less_mean(np.nan_to_num(values), values, np.ones(3), effect).tolist() for effect in ("modz", "rank")]
+    [[[1.0, -1.0, -0.0]], [[1.0, -0.0, -0.0]]]
+    """
+    known = np.nan_to_num(values) != 0 if is_gene_sets(effect) else ~np.isnan(values)
+    return (scores - mean) * known
 
 
 def on_genes(values: np.ndarray, genes: Sequence[str], wanted: Sequence[str]) -> np.ndarray:

@@ -11,12 +11,11 @@ import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.encoder import DualEncoder, Ensemble
-from scperturb_cmap.embedding.inputs import SHAPES, Centring, on_genes, signed_scores
+from scperturb_cmap.embedding.inputs import SHAPES, Centring, is_gene_sets, less_mean, on_genes, signed_scores
 from scperturb_cmap.embedding.linear import Basis, Block, LinearEncoder, LinearSettings, fit_dual, whitening
 from scperturb_cmap.embedding.pairs import mine_pairs
 from scperturb_cmap.embedding.splits import compound_folds
 from scperturb_cmap.embedding.training import TrainingSettings, TrainingState, mean_percentile, train
-from scperturb_cmap.embedding.training_set import is_gene_sets
 from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["FEWEST_PAIRED", "SEARCH", "WIDE_SEARCH", "WIDE_SEARCH_OF_NETWORKS", "learn"]
@@ -94,8 +93,7 @@ def learn(
     values = np.asarray(target.X)
     reference = signed_scores(values)
     mean = reference.mean(axis=0)
-    # as in retrieval.centred_scores
-    reference = (reference - mean) * (reference != 0 if is_gene_sets(str(target.uns["effect"])) else ~np.isnan(values))
+    reference = less_mean(reference, values, mean, str(target.uns["effect"]))
     genes = target.var_names.astype(str).tolist()
     axes = whitening(reference, shrinkage=_SHRINKAGE).astype(np.float32)
     encoders = {"profile": LinearEncoder([Block("whitened", axes, axes)])}

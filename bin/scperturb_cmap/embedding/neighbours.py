@@ -9,7 +9,7 @@ import pandas as pd
 from scperturb_cmap.embedding.attribution import attribute_match
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import SHAPES, on_genes, signed_scores
-from scperturb_cmap.embedding.retrieval import centred_scores, top_matches
+from scperturb_cmap.embedding.retrieval import centred_scores, query_scores, top_matches
 from scperturb_cmap.utils.names import VEHICLE
 
 __all__ = ["compound_places", "embedding_map", "nearest_compounds"]
@@ -100,7 +100,7 @@ def nearest_compounds(
     """
     encoder, genes = checkpoint.encoders[kind], np.array(checkpoint.query_genes[kind])
     labels = np.array([symbols.get(gene) or gene for gene in genes])
-    scores = signed_scores(on_genes(np.asarray(queries.X), queries.var_names, genes), SHAPES[kind])
+    scores, _ = query_scores(queries, checkpoint, kind)
     places = encoder.encode_query(scores)
     rows = []
     for direction, sign in (("reverses", -1), ("mimics", 1)):
@@ -149,8 +149,7 @@ def embedding_map(
     """
     import umap  # takes seconds to load
 
-    mine = on_genes(np.asarray(queries.X), queries.var_names, checkpoint.query_genes[kind])
-    places = checkpoint.encoders[kind].encode_query(signed_scores(mine, SHAPES[kind]))
+    places = checkpoint.encoders[kind].encode_query(query_scores(queries, checkpoint, kind)[0])
     shown = signed_scores(
         on_genes(np.asarray(queries.X), queries.var_names, checkpoint.perturbation_genes), SHAPES[kind]
     )

@@ -9,17 +9,28 @@ import torch
 from numba import njit, prange
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
-from scperturb_cmap.embedding.inputs import SHAPES, on_genes, signed_scores
-from scperturb_cmap.embedding.training_set import is_gene_sets
+from scperturb_cmap.embedding.inputs import SHAPES, less_mean, on_genes, signed_scores
+from scperturb_cmap.utils.ranks import p_as_low
 
-__all__ = ["EmbeddingScore", "centred_scores", "embedding_scores", "query_kinds", "top_matches"]
+__all__ = ["EmbeddingScore", "centred_scores", "embedding_scores", "query_kinds", "query_scores", "top_matches"]
+
+
+def query_scores(queries: ad.AnnData, checkpoint: Checkpoint, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Signed scores of queries of one kind on the genes of their input layer, and which genes each measures.
+
+    Returns
+    -------
+    scores, known
+        Both of shape (n_queries, n_genes of the layer).
+    """
+    values = on_genes(np.asarray(queries.X), queries.var_names, checkpoint.query_genes[kind])
+    return signed_scores(values, SHAPES[kind]), ~np.isnan(values)
 
 
 def centred_scores(reference: ad.AnnData, checkpoint: Checkpoint) -> tuple[np.ndarray, np.ndarray]:
     """Signed scores of drug signatures on the space's genes, and of how many genes each says anything.
 
-    The mean of the training reference is taken off, whatever the shard holds besides; of gene sets only at the genes of a set,
-    or the mean would be all that a small set consists of.
+    The mean of the training reference is taken off, whatever the shard holds besides.
 
     Returns
     -------
@@ -27,9 +38,8 @@ def centred_scores(reference: ad.AnnData, checkpoint: Checkpoint) -> tuple[np.nd
         Shapes (n_signatures, n_genes of the space) and (n_signatures,).
     """
     values = on_genes(np.asarray(reference.X), reference.var_names, checkpoint.perturbation_genes)
-    telling = np.nan_to_num(values) != 0
-    known = telling if is_gene_sets(str(reference.uns["effect"])) else ~np.isnan(values)
-    return (signed_scores(values) - checkpoint.perturbation_mean) * known, telling.sum(axis=1)
+    scores = less_mean(signed_scores(values), values, checkpoint.perturbation_mean, str(reference.uns["effect"]))
+    return scores, (np.nan_to_num(values) != 0).sum(axis=1)
 
 
 class EmbeddingScore:
@@ -55,7 +65,8 @@ class EmbeddingScore:
     def __init__(self, checkpoint: Checkpoint, *, min_genes: int = 1, n_random: int = 1000, seed: int = 1):
         self._checkpoint, self._min_genes, self._n_random, self._seed = checkpoint, min_genes, n_random, seed
         self._queries: dict[int, tuple[ad.AnnData, list[_Placed]]] = {}
-        self._block: tuple[ad.AnnData | None, dict[str, np.ndarray], np.ndarray] = (None, {}, np.empty(0))
+        self._random: dict[int, np.ndarray] = {}
+        self._block: _Block | None = None
 
     def scores(self, queries: Sequence[ad.AnnData], reference: ad.AnnData) -> tuple[np.ndarray, list[str], np.ndarray]:
         """Scores of populations against drug signatures.
@@ -76,14 +87,14 @@ class EmbeddingScore:
         signature_reasons
             The same of each signature.
         """
-        placed = self._place(queries)
-        why = self._signature_reasons(reference)
+        placed, block = self._place(queries), self._ready(reference)
         out = np.full((len(placed), reference.n_obs), np.nan, np.float32)
-        there = why == ""
-        for number, one in enumerate(placed):
-            if not one.reason and there.any():
-                out[number, there] = self._reference(one.kind, reference)[there] @ one.place
-        return out, [one.reason for one in placed], why
+        there = np.flatnonzero(block.reasons == "")
+        for kind in {one.kind for one in placed if not one.reason} if len(there) else ():
+            rows = [number for number, one in enumerate(placed) if one.kind == kind and not one.reason]
+            mine = np.stack([placed[number].place for number in rows])
+            out[np.ix_(rows, there)] = (mine @ self._reference(kind).T)[:, there]
+        return out, [one.reason for one in placed], block.reasons
 
     def reasons(self, queries: ad.AnnData) -> list[str]:
         """Why a query has no score, "" if it has."""
@@ -102,15 +113,14 @@ class EmbeddingScore:
         queries, reference
             As there.
         """
+        self._ready(reference)
         out = np.full(scores.shape, np.nan)
         for number, one in enumerate(self._place(queries)):
-            if one.reason or np.isnan(scores[number]).all():
-                continue
-            null = self._reference(one.kind, reference) @ self._random_places(one).T
-            null.sort(axis=1)
-            lower = [np.searchsorted(row, score, side="right") for row, score in zip(null, scores[number], strict=True)]
-            out[number] = (1 + np.array(lower)) / (1 + self._n_random)
-        return np.where(np.isnan(scores), np.nan, out)
+            if not np.isnan(scores[number]).all():
+                null = self._reference(one.kind) @ self._random_places(one).T
+                null.sort(axis=1)
+                out[number] = p_as_low(scores[number], null)
+        return out
 
     def _place(self, queries: Sequence[ad.AnnData]) -> list["_Placed"]:
         """Queries in the space; kept, for every block of a reference asks for the same."""
@@ -121,33 +131,44 @@ class EmbeddingScore:
             found += self._queries[id(one)][1]
         return found
 
-    def _signature_reasons(self, block: ad.AnnData) -> np.ndarray:
-        """Why a signature has no score; also makes the block's scores ready, of the last block only."""
-        if few := self._checkpoint.lacking(block.var_names):
-            return np.full(block.n_obs, few, dtype=object)
-        if self._block[0] is not block:
-            scores, n_genes = centred_scores(block, self._checkpoint)
-            self._block = (block, {"": scores}, n_genes)
-        n_genes = self._block[2]
-        least = max(self._min_genes, 1)
-        few = [f"the signature tells of {n} of the space's genes, {least} are needed" for n in n_genes]
-        return np.where(n_genes < least, np.array(few, dtype=object), "")
+    def _ready(self, reference: ad.AnnData) -> "_Block":
+        """The block at hand, of which the last one is kept: all queries of a run ask for it one after the other."""
+        if self._block is None or self._block.signatures is not reference:
+            scores, n_genes = centred_scores(reference, self._checkpoint)
+            least, reasons = max(self._min_genes, 1), np.full(reference.n_obs, "", dtype=object)
+            for row in np.flatnonzero(n_genes < least):
+                reasons[row] = f"the signature tells of {n_genes[row]} of the space's genes, {least} are needed"
+            if few := self._checkpoint.lacking(reference.var_names):
+                reasons[:] = few
+            self._block = _Block(reference, scores, reasons, {})
+        return self._block
 
-    def _reference(self, kind: str, block: ad.AnnData) -> np.ndarray:
+    def _reference(self, kind: str) -> np.ndarray:
         """Places of the signatures of the block at hand."""
-        ready = self._block[1]
-        if kind not in ready:
-            ready[kind] = self._checkpoint.encoders[kind].encode_perturbation(ready[""])
-        return ready[kind]
+        places = self._block.places
+        if kind not in places:
+            places[kind] = self._checkpoint.encoders[kind].encode_perturbation(self._block.scores)
+        return places[kind]
 
     def _random_places(self, query: "_Placed") -> np.ndarray:
-        """Random queries in the space, shape (n_random, n_dimensions)."""
-        rng = np.random.default_rng(self._seed)
-        known = np.arange(len(query.scores)) if query.kind == "sets" else np.flatnonzero(query.known)
-        shuffled = np.zeros((self._n_random, len(query.known)), np.float32)
-        for row in shuffled:
-            row[known] = rng.permutation(query.scores[known])
-        return self._checkpoint.encoders[query.kind].encode_query(shuffled)
+        """Random queries in the space, the same for every block; shape (n_random, n_dimensions)."""
+        if id(query) not in self._random:  # queries are kept, so that their ids are not given to others
+            rng = np.random.default_rng(self._seed)
+            known = np.arange(len(query.scores)) if query.kind == "sets" else np.flatnonzero(query.known)
+            shuffled = np.zeros((self._n_random, len(query.known)), np.float32)
+            for row in shuffled:
+                row[known] = rng.permutation(query.scores[known])
+            self._random[id(query)] = self._checkpoint.encoders[query.kind].encode_query(shuffled)
+        return self._random[id(query)]
+
+
+class _Block(NamedTuple):
+    """Some signatures of a reference: centred scores, why one has no place ("" if it has), places by kind of query."""
+
+    signatures: ad.AnnData
+    scores: np.ndarray
+    reasons: np.ndarray
+    places: dict[str, np.ndarray]
 
 
 class _Placed(NamedTuple):
@@ -163,7 +184,6 @@ class _Placed(NamedTuple):
 def _placed(queries: ad.AnnData, checkpoint: Checkpoint, min_genes: int) -> list[_Placed]:
     nothing, kinds = np.empty(0), np.array(query_kinds(queries), dtype=object)
     found: list[_Placed | None] = [None] * len(kinds)
-    values = np.asarray(queries.X)
     for kind in set(kinds):
         rows = np.flatnonzero(kinds == kind)
         if kind not in checkpoint.encoders:
@@ -171,8 +191,7 @@ def _placed(queries: ad.AnnData, checkpoint: Checkpoint, min_genes: int) -> list
             for row in rows:
                 found[row] = _Placed(kind, nothing, nothing, nothing, f"the space has no input layer for {name}")
             continue
-        mine = on_genes(values[rows], queries.var_names, checkpoint.query_genes[kind])
-        scores, known = signed_scores(mine, SHAPES[kind]), ~np.isnan(mine)
+        scores, known = query_scores(queries[rows], checkpoint, kind)
         places = checkpoint.encoders[kind].encode_query(scores)
         for row, score, there, place in zip(rows, scores, known, places, strict=True):
             few = f"only {there.sum()} of the space's genes are measured, {min_genes} are needed"

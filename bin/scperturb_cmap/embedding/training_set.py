@@ -6,11 +6,12 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from scperturb_cmap.embedding.inputs import is_gene_sets
 from scperturb_cmap.utils.names import VEHICLE
 
 __all__ = [
     "FEWEST_LANDMARKS", "MOST_GENES", "MOST_PER_COMPOUND", "MOST_SIGNATURES", "MOST_VALUES", "choose_signatures",
-    "choose_target", "is_gene_sets", "joined", "learned_genes",
+    "choose_target", "joined", "learned_genes",
 ]  # fmt: skip
 
 #: Signatures of one reference that are learned from: 0.12 GB at 978 genes.
@@ -27,11 +28,6 @@ MOST_PER_COMPOUND = 20
 
 #: With so many landmark genes a reference is learned from on these alone: they are measured, the others follow from them.
 FEWEST_LANDMARKS = 500
-
-
-def is_gene_sets(effect: str) -> bool:
-    """Whether signatures are gene sets, or ranks of few genes, rather than full profiles."""
-    return effect in ("rank", "set")
 
 
 def choose_target(searched: dict[str, tuple[str, int]]) -> str:

@@ -164,9 +164,8 @@ def score_blocks(
                 by_learned |= {name: learned.scores(other.sets, block) for name, other in others.items()}
                 p_learned = learned.p_values(by_learned[""][0], side.sets, block) if n_random else None
         for rows, shared in _by_measured_genes(measured):
-            part = (
-                np.ix_(rows, shared) if len(rows) * len(shared) < measured.size else ...
-            )  # a block is not copied for nothing
+            # a block is not copied for nothing
+            part = np.ix_(rows, shared) if len(rows) * len(shared) < measured.size else ...
             ranks = np.asarray(block.layers["rank"])[part] if ranked else None
             profiles = Profiles(torch.as_tensor(measured[part], device=place), ranks)
             known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}

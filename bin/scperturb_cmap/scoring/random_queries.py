@@ -5,6 +5,7 @@ import torch
 
 from scperturb_cmap.scoring.profiles import Profiles, Query
 from scperturb_cmap.scoring.registry import Score
+from scperturb_cmap.utils.ranks import p_as_low
 
 __all__ = ["RandomQueries"]
 
@@ -67,10 +68,7 @@ class RandomQueries:
             null = _sorted_scores(self._weighted(query, genes), profiles, score)
         else:
             null = self._shared(query, profiles, genes, score)
-        lower = np.array(
-            [np.searchsorted(column, one, side="right") for column, one in zip(null.T, scores, strict=True)]
-        )
-        return np.where(np.isnan(scores), np.nan, (1 + lower) / (1 + self._n))
+        return p_as_low(scores, null.T)
 
     def _shared(self, query: Query, profiles: Profiles, genes: np.ndarray, score: Score) -> np.ndarray:
         """Scores that all queries with sets of these sizes share."""

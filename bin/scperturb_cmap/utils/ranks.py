@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["MOST_GENES", "descending_ranks", "mean_ranks"]
+__all__ = ["MOST_GENES", "descending_ranks", "mean_ranks", "p_as_low"]
 
 #: Ranks of so many genes fit 16 bits.
 MOST_GENES = 1 << 16
@@ -153,3 +153,30 @@ def _rank_rows(bits, ranks):  # noqa: ANN001, ANN202
     words, moved = np.empty(bits.shape[1], np.uint64), np.empty(bits.shape[1], np.uint64)
     for row in range(len(bits)):
         _rank_row(bits[row], words, moved, ranks[row])
+
+
+def p_as_low(scores: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """How often chance is as low: (1 + number as low or lower) / (1 + number).
+
+    Parameters
+    ----------
+    scores
+        Shape (n,), missing values allowed.
+    null
+        Scores by chance, each row in rising order; shape (n, n_random).
+
+    Returns
+    -------
+    One-sided p-values, shape (n,); missing where the score is.
+
+    References
+    ----------
+    Phipson, Smyth 2010, doi:10.2202/1544-6115.1585 (never 0).
+
+    Examples
+    --------
+    >>> p_as_low(np.array([-3.0, 0.0, np.nan]), np.array([[-2.0, -1.0, 2.0]] * 3)).tolist()
+    [0.25, 0.75, nan]
+    """
+    lower = np.array([np.searchsorted(row, one, side="right") for row, one in zip(null, scores, strict=True)])
+    return np.where(np.isnan(scores), np.nan, (1 + lower) / (1 + null.shape[1]))
