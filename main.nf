@@ -6,13 +6,14 @@ include { DERIVE_SIGNATURES  } from './modules/derive_signatures/main'
 include { BUILD_REFERENCE    } from './modules/build_reference/main'
 include { TRAIN_EMBEDDING    } from './modules/train_embedding/main'
 include { EMBED_SIGNATURES   } from './modules/embed_signatures/main'
+include { VALIDATE_METHODS   } from './modules/validate_methods/main'
 include { SCORE_CONNECTIVITY } from './modules/score_connectivity/main'
 include { RANK_DRUGS         } from './modules/rank_drugs/main'
 include { FIND_LEADING_EDGES } from './modules/find_leading_edges/main'
 include { PAIR_DRUGS         } from './modules/pair_drugs/main'
 include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
-include { check_params ; checkpoint_files ; digest ; json ; library_files ; notebook ; page ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
+include { check_params ; can_validate ; checkpoint_files ; digest ; fixed_headline ; json ; library_files ; notebook ; page ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
 
 workflow {
     main:
@@ -22,6 +23,7 @@ workflow {
     genes = param_files(params.genes)
     drugs = params.drugs ? file(params.drugs, glob: false) : []
     orthologs = params.orthologs ? file(params.orthologs, glob: false) : []
+    indications = params.indications ? file(params.indications, glob: false) : []
     code = digest('bin/scperturb_cmap/**.py')
     // Every file the sheets name, as [[cell: 'input:cells.h5ad', file: /data/cells.h5ad], ...]; those that do not exist are
     // left to CHECK_INPUTS, which reports all problems at once.
@@ -34,6 +36,7 @@ workflow {
     given = params.embedding && 'embedding' in params.methods.tokenize(',') ? checkpoint_files(params.embedding) : []
     methods = possible_methods(params.methods, params.headline, given || searched)
     learns = 'embedding' in methods.tokenize(',') && !given
+    validates = can_validate(params.validation, methods)
 
     CHECK_INPUTS(
         input,
@@ -96,13 +99,40 @@ workflow {
     TRAIN_EMBEDDING(ch_training, params.subMap(['encoder', 'embedding_search', 'members', 'seed', 'device']) + [code: code])
     // one emission, [run.embedding.json, run.embedding.safetensors]; [] without a space
     ch_embedding = learns ? TRAIN_EMBEDDING.out.checkpoint : channel.value(given)
+
+    // one emission as of ch_training, of all references and with their reference queries
+    ch_references_built = BUILD_REFERENCE.out.shards
+        .join(BUILD_REFERENCE.out.library)
+        .join(BUILD_REFERENCE.out.tables)
+        .join(BUILD_REFERENCE.out.reference_queries)
+        .filter { _meta, _shards, _library, _tables, _queries -> validates }
+        .toSortedList { one, other -> one[0].id <=> other[0].id }
+        .filter { built -> built }
+        .map { built ->
+            def parts = built.transpose()
+            def names = parts[0].groupBy { meta -> meta.role }.collectEntries { role, metas -> [role, metas.collect { meta -> meta.id }] }
+            def compounds = parts[3].flatten().findAll { table -> table.name.endsWith('.compounds.tsv') }
+            def meta = [id: 'run', searched: (names.search ?: []) + (names.both ?: []), learned: learns ? (names.train ?: []) + (names.both ?: []) : []]
+            tuple(meta, parts[1].flatten(), parts[2], compounds, parts[4])
+        }
+    VALIDATE_METHODS(
+        ch_references_built,
+        ch_signatures,
+        drugs,
+        indications,
+        params.subMap(['headline', 'validation_queries', 'encoder', 'n_genes', 'min_tags', 'feature_space', 'seed', 'device']) + [methods: methods],
+    )
+    // what ranks the drugs, and what is told of it: asked for, chosen by the gates, or the default where nothing is validated
+    ch_headline = params.headline == 'auto' && validates
+        ? VALIDATE_METHODS.out.headline.map { chosen -> json(chosen).method }
+        : channel.value(fixed_headline(params.headline, methods))
     SCORE_CONNECTIVITY(
         ch_shards,
         ch_signatures,
         DERIVE_SIGNATURES.out.resamples.toSortedList { file -> file.name },
         BUILD_REFERENCE.out.reference_queries.filter { meta, _queries -> meta.role != 'train' }.map { _meta, queries -> queries }.toSortedList { file -> file.name },
         ch_embedding,
-        params.subMap(['headline', 'n_genes', 'min_tags', 'feature_space', 'random_queries', 'seed', 'device']) + [methods: methods],
+        ch_headline.map { headline -> params.subMap(['n_genes', 'min_tags', 'feature_space', 'random_queries', 'seed', 'device']) + [methods: methods, headline: headline] },
     )
     EMBED_SIGNATURES(
         ch_embedding.filter { files -> files },
@@ -117,7 +147,7 @@ workflow {
         SCORE_CONNECTIVITY.out.reference_queries.toSortedList { file -> file.name },
         SCORE_CONNECTIVITY.out.resamples.toSortedList { file -> file.name },
         drugs,
-        params.subMap(['headline', 'aggregation', 'seed']) + [methods: methods],
+        ch_headline.map { headline -> params.subMap(['aggregation', 'seed']) + [methods: methods, headline: headline] },
     )
 
     // For the drugs at the top, why: which genes of a signature each reverses, sought where the drug's signature lies ...
@@ -143,7 +173,7 @@ workflow {
     ch_run = version_table(ch_versions, null)
         .mix(channel.of(pretty_json(params)).collectFile(name: 'params.json'), CHECK_INPUTS.out.manifest)
     ch_metrics = DERIVE_SIGNATURES.out.metrics
-        .mix(BUILD_REFERENCE.out.metrics, TRAIN_EMBEDDING.out.metrics, EMBED_SIGNATURES.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics, FIND_LEADING_EDGES.out.metrics, PAIR_DRUGS.out.metrics)
+        .mix(BUILD_REFERENCE.out.metrics, TRAIN_EMBEDDING.out.metrics, VALIDATE_METHODS.out.metrics, EMBED_SIGNATURES.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics, FIND_LEADING_EDGES.out.metrics, PAIR_DRUGS.out.metrics)
     ch_funnels = BUILD_REFERENCE.out.tables.map { _meta, tables -> tables }.flatten()
     // each emission is [[id: 'kang'], [kang.drugs.tsv, kang.populations.tsv, kang.design.tsv, kang.signatures.h5ad, ...]]
     ch_datasets = RANK_DRUGS.out.tables
@@ -152,16 +182,17 @@ workflow {
         .join(DERIVE_SIGNATURES.out.signatures)
         .map { meta, ranking, pairs, tables, signatures -> tuple(meta, ranking + pairs + tables + [signatures]) }
     // each emission is [[id: '02_dataset.kang', dataset: 'kang'], 02_dataset.ipynb, [files]]
-    ch_pages = page('01_overview', ch_datasets.map { _meta, files -> files }.flatten().mix(ch_funnels, ch_metrics, ch_run))
+    ch_pages = page('01_overview', ch_datasets.map { _meta, files -> files }.flatten().mix(ch_funnels, ch_metrics, ch_run, VALIDATE_METHODS.out.headline))
         .mix(
             ch_datasets.map { meta, files -> tuple([id: "02_dataset.${meta.id}", dataset: meta.id], notebook('02_dataset'), files) },
+            page('05_validation', VALIDATE_METHODS.out.tables.flatten().mix(VALIDATE_METHODS.out.headline)),
             page('03_methods', ch_funnels.mix(ch_metrics, ch_run)),
             page('04_provenance', ch_run),
         )
     RUN_NOTEBOOK(ch_pages)
     BUILD_REPORT(
         RUN_NOTEBOOK.out.notebook.toSortedList { file -> file.name },
-        RANK_DRUGS.out.tables.mix(PAIR_DRUGS.out.tables, DERIVE_SIGNATURES.out.tables).map { _meta, tables -> tables }.flatten().toSortedList { file -> file.name },
+        RANK_DRUGS.out.tables.mix(PAIR_DRUGS.out.tables, DERIVE_SIGNATURES.out.tables).map { _meta, tables -> tables }.mix(VALIDATE_METHODS.out.tables).flatten().toSortedList { file -> file.name },
         file("${projectDir}/report"),
         digest('report/**'),
     )

@@ -42,7 +42,7 @@ def check_params(given, schema_file, command_line) {
         def meant = described.keySet().find { known -> known.replace('_', '').startsWith(plain) || plain.startsWith(known.replace('_', '')) }
         "--${name} is not a parameter of this pipeline${meant ? ": did you mean --${meant}?" : ' (see docs/parameters.md)'}"
     }
-    if (given.methods && given.headline in described.headline['enum'] && !(given.headline.toString() in given.methods.toString().tokenize(','))) {
+    if (given.methods && given.headline != 'auto' && given.headline in described.headline['enum'] && !(given.headline.toString() in given.methods.toString().tokenize(','))) {
         problems += ["--headline is '${given.headline}', which is not among --methods ${given.methods}"]
     }
     if (problems) {
@@ -62,6 +62,21 @@ def possible_methods(methods, headline, space) {
     }
     log.warn("There is no score by the embedding: ${why}. The run goes on with ${(wanted - 'embedding').join(', ')}.")
     return (wanted - 'embedding').join(',')
+}
+
+// Whether the methods are validated: there must be a classic score to compare with.
+def can_validate(wanted, methods) {
+    def classic = methods.tokenize(',') - 'embedding'
+    if (wanted.toString() == 'true' && !classic) {
+        log.warn("The methods are not validated: --methods names no classic score to compare with.")
+    }
+    return wanted.toString() == 'true' && classic
+}
+
+// The score that ranks the drugs where no gate chooses it.
+def fixed_headline(headline, methods) {
+    def names = methods.tokenize(',')
+    return headline != 'auto' ? headline.toString() : 'wtcs' in names ? 'wtcs' : names[0]
 }
 
 // A checkpoint of an earlier run and the tensors beside it.
@@ -207,9 +222,9 @@ def notebook(name) {
     return file("${projectDir}/notebooks/${name}.ipynb", checkIfExists: true)
 }
 
-// One page of the report that shows files of the whole run.
+// One page of the report that shows files of the whole run, if there are any.
 def page(name, ch_files) {
-    return ch_files.toSortedList { file -> file.name }.map { files -> tuple([id: name, dataset: ''], notebook(name), files) }
+    return ch_files.toSortedList { file -> file.name }.filter { files -> files }.map { files -> tuple([id: name, dataset: ''], notebook(name), files) }
 }
 
 // The versions of everything that ran, as a table; stored where a folder is given.

@@ -17,6 +17,7 @@ PROCESSES = [
     "RUN_NOTEBOOK",
     "SCORE_CONNECTIVITY",
     "TRAIN_EMBEDDING",
+    "VALIDATE_METHODS",
 ]
 
 
@@ -40,6 +41,7 @@ def test_stub_run_needs_no_python_package(make_project, run_pipeline, nextflow, 
         "ranking/demo.enrichment.tsv",
         "ranking/demo.pairs.tsv",
         "report/index.html",
+        "validation/run.validation.tsv",
         "signatures/demo.signatures.h5ad",
         "scores/demo_l1000.shard_0000.scores.parquet",
     ):

@@ -24,6 +24,16 @@ from scperturb_cmap.figures.reasons import enrichment_table, partner_table, reas
 from scperturb_cmap.figures.results import AVERAGE, Results, ranked
 from scperturb_cmap.figures.style import THEME, Html, embed, plain, standalone
 from scperturb_cmap.figures.tables import Column, html_table
+from scperturb_cmap.figures.validation import (
+    difference_table,
+    finding_table,
+    gate_table,
+    headline_note,
+    indication_table,
+    task_table,
+    validation_figure,
+    validation_table,
+)
 
 __all__ = [
     "AVERAGE",
@@ -36,14 +46,19 @@ __all__ = [
     "average_table",
     "badge",
     "components_figure",
+    "difference_table",
     "donor_table",
     "drug_table",
     "embed",
     "enrichment_table",
+    "finding_table",
     "funnel_figure",
     "funnel_table",
+    "gate_table",
     "gene_table",
+    "headline_note",
     "html_table",
+    "indication_table",
     "input_table",
     "key_numbers",
     "ma_plot",
@@ -63,7 +78,10 @@ __all__ = [
     "score_matrix",
     "signature_genes",
     "standalone",
+    "task_table",
     "top_drugs",
+    "validation_figure",
+    "validation_table",
     "version_table",
     "volcano",
 ]

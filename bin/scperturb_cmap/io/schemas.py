@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 __all__ = [
-    "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "ENRICHMENT", "FUNNEL", "GENES", "LEADING_EDGES", "LEFT_OUT", "NEIGHBOURS",
-    "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES", "connections_writer", "parquet_writer", "read_scores", "read_tables",
+    "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "ENRICHMENT", "FINDINGS", "FUNNEL", "GATES", "GENES", "INDICATIONS",
+    "LEADING_EDGES", "LEFT_OUT", "NEIGHBOURS", "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES", "SPLITS", "TASKS", "VALIDATION",
+    "connections_writer", "parquet_writer", "read_scores", "read_tables",
     "scores_writer", "write_table",
 ]  # fmt: skip
 
@@ -132,6 +133,42 @@ NEIGHBOURS = pa.DataFrameSchema({
     "compound_id": _TEXT, "score": pa.Column(float, pa.Check.in_range(-1.001, 1.001), coerce=True), "n_signatures": _COUNT,
     "genes": _TEXT, "share": pa.Column(float, pa.Check.in_range(0, 1.001), coerce=True),
 }, strict=True)  # fmt: skip
+
+_ALL_OR_REASON = pa.Check(
+    lambda table: table["value"].notna() & (table["low"].notna() | (table["reason"] != "")),
+    error="a gap without a reason",
+)
+
+#: validation/<name>.validation.tsv; validation.COLUMNS says what each column holds.
+VALIDATION = pa.DataFrameSchema({
+    "task": _TEXT, "split": _is("all", "validation", "test"), **dict.fromkeys(("method", "compared_with", "metric"), _TEXT),
+    **dict.fromkeys(("value", "low", "high"), _MAYBE_NUMBER), "n": _COUNT, "n_queries": _COUNT,
+    **dict.fromkeys(("chance", "p", "p_holm"), _MAYBE_NUMBER), "reason": _TEXT,
+}, checks=_ALL_OR_REASON, strict=True)  # fmt: skip
+
+#: validation/<name>.validation_tasks.tsv
+TASKS = pa.DataFrameSchema({
+    "task": _TEXT, "title": _TEXT, "status": _is("run", "not run"), "n_queries": _COUNT, "reason": _TEXT,
+}, checks=_reason_given(("run",)), strict=True)  # fmt: skip
+
+#: validation/<name>.validation_splits.tsv
+SPLITS = pa.DataFrameSchema({
+    "split": _is("compound", "mechanism", "cell_line"), "name": _TEXT, "fold": _COUNT, "half": _is("validation", "test", ""),
+}, strict=True)  # fmt: skip
+
+#: validation/<name>.validation_gates.tsv
+GATES = pa.DataFrameSchema({"gate": _TEXT, "method": _TEXT, "passed": _is("yes", "no"), "detail": _TEXT}, strict=True)
+
+#: validation/<name>.validation_findings.tsv
+FINDINGS = pa.DataFrameSchema({
+    "check": _TEXT, "where": _TEXT, "detail": _TEXT, "n": _COUNT, "action": _is("refused", "left out", "told"),
+}, strict=True)  # fmt: skip
+
+#: validation/<name>.indications.tsv
+INDICATIONS = pa.DataFrameSchema({
+    **dict.fromkeys(("dataset", "population", "method"), _TEXT),
+    **dict.fromkeys(("auroc", "low", "high", "p", "null_low", "null_high"), _MAYBE_NUMBER), "n_drugs": _COUNT, "reason": _TEXT,
+}, checks=pa.Check(lambda t: t["auroc"].notna() | (t["reason"] != ""), error="a gap without a reason"), strict=True)  # fmt: skip
 
 #: ranking/<dataset>.connections.parquet
 CONNECTIONS = {

@@ -1,0 +1,189 @@
+"""What the validation found: which method finds what is known, how much better than chance, and what ranks the drugs."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from scperturb_cmap.figures.drugs import METHODS
+from scperturb_cmap.figures.results import Results
+from scperturb_cmap.figures.style import INK, MIMIC, NEUTRAL, REVERSAL, THEME, Html, decimal, plain
+from scperturb_cmap.figures.tables import Column, html_table, text
+
+__all__ = [
+    "difference_table", "finding_table", "gate_table", "headline_note", "indication_table", "task_table", "validation_figure",
+    "validation_table",
+]  # fmt: skip
+
+_NUMBERS = (
+    "value",
+    "low",
+    "high",
+    "n",
+    "n_queries",
+    "chance",
+    "p",
+    "p_holm",
+    "auroc",
+    "null_low",
+    "null_high",
+    "n_drugs",
+)
+
+#: Metric -> title for readers.
+_METRICS = {
+    "average_precision": "mean average precision", "auroc": "area under the ROC curve", "precision_at_1": "first hit right",
+    "recall_at_10": "found among the first 10", "enrichment_factor_1": "enrichment in the first 1 %", "bedroc": "BEDROC",
+    "share_found": "found beyond chance (FDR 5 %)",
+}  # fmt: skip
+
+
+def _read(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as numbers."""
+    there = [column for column in _NUMBERS if column in table]
+    return table.assign(**{column: pd.to_numeric(table[column], errors="coerce") for column in there})
+
+
+def _title(method: str) -> str:
+    return METHODS.get(method, method)
+
+
+def _reported(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the half that chose nothing; of all queries where there is no such half."""
+    table = _read(table)
+    tested = set(table.loc[table["split"] == "test", "task"])
+    return table[(table["split"] == "test") | ((table["split"] == "all") & ~table["task"].isin(tested))]
+
+
+def headline_note(run: Results) -> Html:
+    """Which score ranks the drugs and why; nothing where nothing was validated."""
+    if not run.find("*.headline.json"):
+        return Html('<p class="note">The methods were not validated in this run (--validation).</p>')
+    about = run.document(run.find("*.headline.json")[0].name)
+    reason = str(about["reason"])
+    return Html('<p class="note"><strong>What ranks the drugs:</strong> {}.</p>').format(
+        reason[:1].upper() + reason[1:]
+    )
+
+
+def validation_figure(table: pd.DataFrame, tasks: pd.DataFrame, metric: str = "auroc") -> go.Figure:
+    """One row per task and method: the value with its 95 % interval; a tick stands where chance is.
+
+    Examples
+    --------
+    >>> row = {"task": "t", "split": "all", "method": "wtcs", "compared_with": "", "metric": "auroc", "value": "0.7",
+    ...        "low": "0.6", "high": "0.8", "n": "9", "chance": "0.5"}
+    >>> tasks = pd.DataFrame({"task": ["t"], "title": ["find it"]})
+    >>> validation_figure(pd.DataFrame([row]), tasks).data[0].x
+    (0.7,)
+    """
+    shown = _reported(table)
+    shown = shown[(shown["metric"] == metric) & (shown["compared_with"] == "")]
+    titles, ticks, row = tasks.set_index("task")["title"], {}, 0
+    figure = go.Figure(layout={"template": THEME})
+    for task, part in shown.groupby("task", sort=False):
+        figure.add_annotation(
+            x=0, xref="paper", y=row, text=f"<b>{plain(titles.get(task, task), 90)}</b>", showarrow=False, xanchor="left",
+            yanchor="middle",
+        )  # fmt: skip
+        for one in part.itertuples():
+            row += 1
+            control = one.method.startswith("control")
+            colour = NEUTRAL if control else MIMIC if one.method == "embedding" else REVERSAL
+            label = plain(_title(one.method), 40)
+            ticks[row] = label
+            interval = f"[{decimal(one.low, 3)}, {decimal(one.high, 3)}]"
+            said = f"{label}: {decimal(one.value, 3)} {interval}, chance {decimal(one.chance, 3)}"
+            said += f"<br>{int(one.n)} compounds or mechanisms"
+            figure.add_scatter(
+                x=(one.value,), y=(row,), mode="markers", hoverinfo="text", hovertext=said,
+                marker={"color": colour, "size": 9, "symbol": "circle-open" if control else "circle"},
+                error_x={"type": "data", "symmetric": False, "array": [one.high - one.value], "arrayminus": [one.value - one.low],
+                         "color": colour, "thickness": 1.5, "width": 3},
+            )  # fmt: skip
+            figure.add_shape(
+                type="line", x0=one.chance, x1=one.chance, y0=row - 0.4, y1=row + 0.4, line={"color": INK, "width": 1}
+            )
+        row += 1.6
+    figure.update_yaxes(
+        range=[row - 0.6, -0.8], tickmode="array", tickvals=list(ticks), ticktext=list(ticks.values()), showgrid=False
+    )
+    figure.update_xaxes(title_text=_METRICS.get(metric, metric), side="top")
+    figure.update_layout(height=int(90 + 22 * (row + 1)))
+    return figure
+
+
+def _number(name: str, title: str, digits: int = 3, **options: str) -> Column:
+    return Column(
+        title, lambda row: decimal(row[name], digits) or "–", key=lambda row: row[name], style="num", **options
+    )
+
+
+def _interval(title: str = "Value [95 % interval]") -> Column:
+    return Column(
+        title, lambda row: f"{decimal(row['value'], 3)} [{decimal(row['low'], 3) or '–'}, {decimal(row['high'], 3) or '–'}]",
+        key=lambda row: row["value"], style="num", help="compounds or mechanisms are drawn again, never single queries",
+    )  # fmt: skip
+
+
+_TASK = text("task", "Task")
+_METHOD = Column("Method", lambda row: _title(row["method"]))
+
+
+def validation_table(table: pd.DataFrame) -> Html:
+    """All methods and controls by the metrics that readers ask for."""
+    shown = _reported(table)
+    shown = shown[(shown["compared_with"] == "") & shown["metric"].isin(_METRICS)]
+    shown = shown.assign(title=shown["metric"].map(_METRICS))
+    columns = [_TASK, _METHOD, text("title", "Metric"), _interval(), _number("chance", "Chance"),
+        _number("p", "p", 3, help="against random orders; for the mean average precision"), _number("n", "n", 0)]  # fmt: skip
+    return html_table(shown, columns, "Every method and control on the test half of the compounds", search=True)
+
+
+def difference_table(table: pd.DataFrame) -> Html:
+    """How much better each method is than the classic score it is compared with, query by query."""
+    shown = _reported(table)
+    kept = (shown["compared_with"] != "") & (shown["metric"] == "average_precision")
+    shown = shown[kept & ~shown["method"].str.startswith("control")]
+    base = Column("Compared with", lambda row: _title(row["compared_with"]))
+    tested = _number("p", "p", 3, help="Wilcoxon's signed rank test over compounds or mechanisms")
+    adjusted = _number("p_holm", "p, Holm", 3, help="adjusted over the tasks of this run")
+    columns = [_TASK, _METHOD, base, _interval("Difference [95 % interval]"), tested, adjusted, _number("n", "n", 0)]
+    empty = "One method only: nothing to compare."
+    return html_table(shown, columns, "Paired differences of the mean average precision", empty=empty)
+
+
+def task_table(tasks: pd.DataFrame) -> Html:
+    """Which tasks were run, and why the others were not."""
+    columns = [
+        text("title", "Task"),
+        text("status", "Status"),
+        _number("n_queries", "Queries", 0),
+        text("reason", "Reason"),
+    ]
+    return html_table(_read(tasks), columns, "Tasks of the validation", sort=False)
+
+
+def gate_table(gates: pd.DataFrame) -> Html:
+    """The gates that the headline is chosen by."""
+    columns = [text("gate", "Gate"), _METHOD, text("passed", "Passed"), text("detail", "What was measured")]
+    return html_table(gates, columns, "Gates", sort=False, empty="No gate could be tested: no task was run.")
+
+
+def finding_table(findings: pd.DataFrame) -> Html:
+    """Leaks that were looked for and found."""
+    columns = [text("check", "Check"), text("where", "Where"), text("detail", "What was found"), _number("n", "n", 0),
+        text("action", "What was done")]  # fmt: skip
+    return html_table(
+        _read(findings), columns, "Findings of the leak guard", sort=False, empty="None of the known leaks was found."
+    )
+
+
+def indication_table(recovered: pd.DataFrame) -> Html:
+    """Whether known drugs reverse the populations, beside what drugs taken at random reach."""
+    table = _read(recovered).rename(columns={"auroc": "value"})
+    null = Column(
+        "By chance (95 %)", lambda row: f"{decimal(row['null_low'], 2)} to {decimal(row['null_high'], 2)}", style="num"
+    )
+    columns = [text("dataset", "Data set"), text("population", "Population"), _METHOD]
+    columns += [_interval("Area under the curve [95 %]"), null, _number("p", "p")]
+    columns += [_number("n_drugs", "Known drugs", 0), text("reason", "Remark")]
+    return html_table(table, columns, "Known indications", empty="No indications were given (--indications).")

@@ -1,0 +1,160 @@
+"""Which score ranks the drugs: chosen by gates on the validation half of the compounds, reported on the other half."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scperturb_cmap.validation.metrics import PRIMARY
+from scperturb_cmap.validation.uncertainty import cluster_interval, cluster_means
+
+__all__ = ["DEFAULT", "FEWEST_CLUSTERS", "Headline", "choose_headline"]
+
+#: The score that ranks where nothing speaks against it.
+DEFAULT = "wtcs"
+
+#: Tasks that decide, the first with enough compounds or mechanisms.
+_DECIDE = ("mechanism", "other_line", "other_platform", "other_dose_or_time", "replicate")
+
+#: Tasks on which a learned score must not be worse than this.
+_NOT_WORSE, _MARGIN = ("other_line", "unseen_line"), -0.01
+
+#: Part of a difference that must be left among weaker signatures.
+_PERSISTS = 0.5
+
+#: With fewer compounds or mechanisms in the validation half a task decides nothing.
+FEWEST_CLUSTERS = 20
+
+#: Deviation from the definition, and from a change of sign, that rounding explains.
+_ROUNDING = 1e-5
+
+
+class Headline(NamedTuple):
+    """What was chosen.
+
+    Parameters
+    ----------
+    method
+        The score.
+    reason
+        One sentence.
+    gates
+        One row per gate and method: gate, method, passed ("yes", "no", "not decided"), detail.
+    """
+
+    method: str
+    reason: str
+    gates: pd.DataFrame
+
+
+def choose_headline(
+    found: pd.DataFrame, methods: Sequence[str], *, oddness: dict[str, float], learned: str = "embedding", seed: int = 0
+) -> Headline:
+    """Choose the score that ranks the drugs.
+
+    G0: a query with its sign turned has the turned score. G1: the learned score finds nothing where compounds or genes are
+    exchanged. G2: on the task that decides it is better than the best classic score, the interval of the paired difference
+    above 0, and not worse than -0.01 across lines. G3: at least half of the difference is left among the two weaker thirds
+    of signatures, and it is above 0 against compounds of the same batch. The best classic score is the default unless
+    another one's difference has an interval above 0. A gate that the data cannot decide is not passed, except for the
+    batch, which may be unknown.
+
+    Parameters
+    ----------
+    found
+        Metrics of queries (:func:`~scperturb_cmap.validation.evaluate.evaluate_queries`) with task, half, cluster, method and
+        strength_third (1 = weakest); only the validation half is looked at.
+    methods
+        Scores to choose among.
+    oddness
+        Method -> largest abs(score(-query) + score(query)), relative to the scores' size.
+    learned
+        Name of the learned score.
+    seed
+        Of the bootstrap.
+    """
+    mine = found[(found["half"] == "validation") & ~found["method"].str.startswith("control")]
+    controls = found[(found["half"] == "validation") & found["method"].str.startswith("control")]
+    gates = [
+        ("G0", name, _word(value <= _ROUNDING), f"largest deviation {value:.1e}") for name, value in oddness.items()
+    ]
+    odd = {name for name, value in oddness.items() if value <= _ROUNDING}
+    usable = [name for name in methods if name in odd]
+    classic = [name for name in usable if name != learned]
+    best = DEFAULT if DEFAULT in classic else next(iter(classic or usable or methods))
+    task = next(
+        (name for name in _DECIDE if mine.loc[mine["task"] == name, "cluster"].nunique() >= FEWEST_CLUSTERS), ""
+    )
+    if not task:
+        why = f"no task has {FEWEST_CLUSTERS} compounds or mechanisms to decide by, so {best} ranks the drugs"
+        return Headline(best, why, _table(gates))
+    for name in classic:
+        difference = _difference(mine, task, name, best)
+        if name != best and difference.low > 0:
+            best = name
+    gates.append(("best classic score", best, "yes", f"by {task}"))
+    if learned not in usable:
+        reason = f"{best} ranks the drugs: the best classic score on {task}"
+        return Headline(
+            best, f"{reason}; there is no learned score" if learned not in methods else reason, _table(gates)
+        )
+    passed = {"G0": True, "G1": _finds_nothing(controls, task, seed, gates)}
+    better = _difference(mine, task, learned, best, seed)
+    others = [_difference(mine, name, learned, best, seed) for name in _NOT_WORSE if (mine["task"] == name).any()]
+    passed["G2"] = better.low > 0 and all(one.value >= _MARGIN for one in others)
+    gates.append(("G2", learned, _word(passed["G2"]), "; ".join([f"{task}: {better}", *map(str, others)])))
+    weak = _difference(mine[mine["strength_third"] <= 2], task, learned, best, seed)
+    batch = _difference(mine, "other_line_same_batch", learned, best, seed)
+    passed["G3"] = weak.value >= _PERSISTS * better.value and weak.value > 0 and not batch.value <= 0
+    gates.append(("G3", learned, _word(passed["G3"]), f"weaker signatures: {weak}; same batch: {batch}"))
+    if all(passed.values()):
+        return Headline(
+            learned, f"the embedding ranks the drugs: it passed all gates against {best} on {task}", _table(gates)
+        )
+    failed = ", ".join(name for name, fine in passed.items() if not fine)
+    return Headline(best, f"{best} ranks the drugs: the embedding did not pass {failed} on {task}", _table(gates))
+
+
+class _Difference(NamedTuple):
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}], n {self.n}" if self.n else "not measured"
+
+
+def _difference(table: pd.DataFrame, task: str, method: str, base: str, seed: int = 0) -> _Difference:
+    """Macro mean of the paired difference of the primary metric; missing where there is none."""
+    part = table[table["task"] == task]
+    one, other = (part[part["method"] == name].set_index("query") for name in (method, base))
+    both = one.index.intersection(other.index)
+    if not len(both):
+        return _Difference(np.nan, np.nan, np.nan, 0)
+    values, clusters = (one.loc[both, PRIMARY] - other.loc[both, PRIMARY]).to_numpy(), one.loc[both, "cluster"]
+    means = cluster_means(values, clusters)
+    low, high = cluster_interval(values, clusters, seed=seed)[:, 0]
+    return _Difference(float(means.mean()), float(low), float(high), len(means))
+
+
+def _finds_nothing(controls: pd.DataFrame, task: str, seed: int, gates: list) -> bool:
+    """Whether the area under the curve of both controls has an interval around 0.5, or below it."""
+    passed = True
+    for name in ("control: permuted labels", "control: shuffled genes"):
+        part = controls[(controls["task"] == task) & (controls["method"] == name)]
+        low = high = np.nan
+        if len(part):
+            low, high = cluster_interval(part["auroc"].to_numpy(), part["cluster"], seed=seed)[:, 0]
+        passed &= bool(low <= 0.5)
+        gates.append(("G1", name, _word(low <= 0.5), f"area under the curve [{low:.3f}, {high:.3f}], chance 0.5"))
+    return passed
+
+
+def _word(passed: bool) -> str:
+    return "yes" if passed else "no"
+
+
+def _table(gates: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(gates, columns=["gate", "method", "passed", "detail"])

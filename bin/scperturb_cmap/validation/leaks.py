@@ -1,0 +1,206 @@
+"""What would make a test easier than the real question: looked for in every run, and named where it is found."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+__all__ = ["CHECKS", "Finding", "inspect_run", "same_profiles"]
+
+#: Check -> what is done about it. "refused": the run stops; "left out": these pairs do not count; "told": the reader must know.
+CHECKS = {
+    "shared replicates": ("refused", "signatures on both sides of a split were made of the same wells"),
+    "one compound, two names": ("refused", "a compound stands on both sides of a split under two names"),
+    "trained on the tested": ("refused", "a model was fitted on a compound, mechanism or cell line it is tested on"),
+    "query in its background": (
+        "left out",
+        "the reference queries that scores are compared with hold the tested compound",
+    ),
+    "identical profiles": ("left out", "one measurement stands under two names"),
+    "positives on one plate": ("told", "all positives of queries lie in the queries' own batches"),
+    "frequent compounds": ("left out", "a few compounds have most of the signatures"),
+    "strength tells the answer": ("told", "strong signatures find each other"),
+    "missing genes tell the answer": ("told", "which genes are missing depends on the compound"),
+    "one experiment": ("told", "query and reference come from the same data set"),
+    "several annotations": (
+        "left out",
+        "a compound has several rows in the table of drugs, which a join would multiply",
+    ),
+}
+
+#: Correlation from which two profiles are the same measurement.
+_IDENTICAL = 0.999
+
+#: Signatures of one compound beyond which a reference is its compound's.
+_FREQUENT = 200
+
+#: Area under the curve from which a shortcut alone is worth telling.
+_SHORTCUT = 0.6
+
+
+class Finding(NamedTuple):
+    """One leak.
+
+    Parameters
+    ----------
+    check
+        Of :data:`CHECKS`.
+    where
+        Task, split or file.
+    detail
+        What was found, with an example.
+    n
+        How often.
+    action
+        What was done about it.
+    """
+
+    check: str
+    where: str
+    detail: str
+    n: int
+    action: str
+
+
+def _finding(check: str, where: str, n: int, example: object) -> list[Finding]:
+    action, what = CHECKS[check]
+    return [Finding(check, where, f"{what}: {example}", int(n), action)] if n else []
+
+
+def same_profiles(queries: np.ndarray, searched: np.ndarray) -> np.ndarray:
+    """Which pairs are one measurement: a correlation above 0.999; bool (n_queries, n_signatures).
+
+    Parameters
+    ----------
+    queries, searched
+        Values on the same genes, NaN = not measured, which counts as no effect.
+
+    Examples
+    --------
+    >>> same_profiles(np.array([[1.0, 2, 4]]), np.array([[2.0, 4, 8], [4, 2, 1]])).tolist()
+    [[True, False]]
+    """
+    unit = []
+    for side in (queries, searched):
+        off = np.nan_to_num(np.asarray(side, np.float32))
+        off = off - off.mean(axis=1, keepdims=True)
+        unit.append(off / np.maximum(np.linalg.norm(off, axis=1, keepdims=True), 1e-9))
+    return unit[0] @ unit[1].T > _IDENTICAL
+
+
+def inspect_run(
+    labels: pd.DataFrame, trained_on: dict[str, tuple[np.ndarray, np.ndarray]], *, tasks: dict[str, tuple] | None = None,
+    background: set[str] = frozenset(), identical: np.ndarray | None = None, strength: np.ndarray | None = None,
+    known: tuple[np.ndarray, np.ndarray] | None = None, tested: np.ndarray | None = None, annotated: pd.Series | None = None,
+) -> list[Finding]:  # fmt: skip
+    """Go through the list of known leaks.
+
+    Parameters
+    ----------
+    labels
+        One row per signature: compound_id, compound, pert_id, inchi_key, mechanism, cell_line, batch, reference, and
+        ``replicates`` ("well|well") where a source tells.
+    trained_on
+        Split -> for each fold which signatures were trained on and which were tested, bool (n_folds, n_signatures) each.
+    tasks
+        Task -> positives and negatives of the queries, and the queries' and the searched signatures' positions in ``labels``.
+    background
+        Compounds of the reference queries that a normalised score is compared with.
+    identical
+        Which pairs of queries and searched signatures are one measurement (:func:`same_profiles`), themselves left out.
+    strength
+        Of every signature in ``labels``.
+    known
+        Which genes the queries and the searched signatures measure, bool.
+    tested
+        Positions of the queries in ``labels``.
+    annotated
+        compound_id of every row of the table of drugs.
+
+    Returns
+    -------
+    All findings; an action "refused" means that no figure of this run may be believed.
+    """
+    found: list[Finding] = []
+    for split, (training, test) in trained_on.items():
+        for number, (train, held) in enumerate(zip(training, test, strict=True)):
+            found += _split(labels, train, held, split, f"{split}, fold {number}")
+    compounds = labels["compound_id"].astype(str)
+    counts = compounds[compounds != ""].value_counts()
+    often = counts[counts > _FREQUENT]
+    found += _finding("frequent compounds", "reference", len(often), ", ".join(often.index[:3]))
+    if annotated is not None:
+        twice = annotated[annotated.duplicated()]
+        found += _finding("several annotations", "drugs", twice.nunique(), ", ".join(twice.unique()[:3]))
+    if tested is not None and background:
+        inside = sorted(set(compounds.iloc[tested]) & background - {""})
+        found += _finding("query in its background", "reference queries", len(inside), ", ".join(inside[:3]))
+    if identical is not None and identical.any():
+        query, other = np.argwhere(identical)[0]
+        found += _finding("identical profiles", "reference", identical.sum(), f"query {query} and signature {other}")
+    for task, (positive, negative, mine, theirs) in (tasks or {}).items():
+        found += _task(labels, task, positive, negative, mine, theirs, strength, known)
+    return found
+
+
+def _split(labels: pd.DataFrame, train: np.ndarray, held: np.ndarray, split: str, where: str) -> list[Finding]:
+    """What two sides of a split have in common."""
+    found, column = [], {"compound": "compound_id"}.get(split, split)
+    sides = labels[train], labels[held]
+    both = set.intersection(*(set("|".join(side[column].astype(str)).split("|")) - {""} for side in sides))
+    found += _finding("trained on the tested", where, len(both), ", ".join(sorted(both)[:3]))
+    if split == "compound":
+        other = set()
+        for name, key in (("inchi_key", lambda text: text.str[:14]), ("pert_id", lambda text: text)):
+            if name in labels:
+                other |= set.intersection(*(set(key(side[name].astype(str))) - {""} for side in sides))
+        found += _finding("one compound, two names", where, len(other - both), ", ".join(sorted(other - both)[:3]))
+    if "replicates" in labels:
+        wells = set.intersection(*(set("|".join(side["replicates"].astype(str)).split("|")) - {""} for side in sides))
+        found += _finding("shared replicates", where, len(wells), ", ".join(sorted(wells)[:3]))
+    return found
+
+
+def _task(
+    labels: pd.DataFrame, task: str, positive: np.ndarray, negative: np.ndarray, mine: np.ndarray, theirs: np.ndarray,
+    strength: np.ndarray | None, known: tuple[np.ndarray, np.ndarray] | None,
+) -> list[Finding]:  # fmt: skip
+    """Shortcuts to the answers of one task."""
+    found = []
+    batch = labels["batch"].astype(str).to_numpy()
+    beside = (batch[mine][:, None] == batch[theirs][None]) & (batch[mine] != "")[:, None]
+    if positive.any() and beside[positive].all():
+        found += _finding(
+            "positives on one plate", task, positive.sum(), f"batch {batch[mine][positive.any(axis=1)][0]}"
+        )
+    if "reference" in labels:
+        source = labels["reference"].astype(str).to_numpy()
+        inside = source[mine][:, None] == source[theirs][None]
+        if task == "other_platform" and inside[positive].any():
+            found += _finding("one experiment", task, inside[positive].sum(), source[mine][0])
+    for check, tells in (
+        ("strength tells the answer", None if strength is None else np.broadcast_to(strength[theirs], positive.shape)),
+        ("missing genes tell the answer", None if known is None else _overlap(*known)),
+    ):
+        if tells is not None and (area := _area(tells, positive, negative)) > _SHORTCUT:
+            found += _finding(check, task, (positive.any(axis=1)).sum(), f"area under the curve {area:.2f} by it alone")
+    return found
+
+
+def _overlap(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """How alike the missing genes of two signatures are: correlation of what is measured; 0 where nothing differs."""
+    off = [side - side.mean(axis=1, keepdims=True) for side in (mine.astype(np.float32), theirs.astype(np.float32))]
+    unit = [side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9) for side in off]
+    return unit[0] @ unit[1].T
+
+
+def _area(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
+    """Mean area under the curve over queries with both; 0.5 without any."""
+    areas = []
+    for row, yes, no in zip(scores, positive, negative, strict=True):
+        if yes.any() and no.any():
+            place = rankdata(row[yes | no])
+            n = int(yes.sum())
+            areas.append((place[yes[yes | no]].mean() - (n + 1) / 2) / int(no.sum()))
+    return float(np.mean(areas)) if areas else 0.5

@@ -1,0 +1,145 @@
+"""What a run is validated on: chosen signatures of its references with the labels of their compounds."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import anndata as ad
+import pandas as pd
+
+from scperturb_cmap.embedding.checkpoint import Checkpoint
+from scperturb_cmap.embedding.inputs import is_gene_sets
+from scperturb_cmap.embedding.learn import learn
+from scperturb_cmap.embedding.training import TrainingSettings
+from scperturb_cmap.embedding.training_set import choose_target, learned_genes
+from scperturb_cmap.io.signature_set import read_about, read_background, read_rows
+from scperturb_cmap.io.tables import read_text_table
+from scperturb_cmap.reference.identity import unify_compounds
+from scperturb_cmap.validation.sample import choose_searched
+
+__all__ = ["Material", "learner", "read_material"]
+
+
+class Material(NamedTuple):
+    """Signatures and labels.
+
+    Parameters
+    ----------
+    name
+        The reference that is searched.
+    searched, genetic
+        Its compounds' signatures, and those of genetic perturbations (None without any); ``obs`` holds compound_id of one
+        identity over all references, mechanism and targets.
+    others
+        The same of the other references.
+    background
+        Compounds of the reference queries.
+    """
+
+    name: str
+    searched: ad.AnnData
+    genetic: ad.AnnData | None
+    others: list[ad.AnnData]
+    background: set[str]
+
+
+def read_material(
+    shards: Sequence[Path], libraries: Sequence[Path], compounds: Sequence[Path], searched: Sequence[str], *,
+    annotation: pd.DataFrame | None = None, wanted: set[str] = frozenset(), reference_queries: Sequence[Path] = (), seed: int = 1,
+) -> Material:  # fmt: skip
+    """Read a bounded part of every reference.
+
+    Parameters
+    ----------
+    shards, libraries, compounds
+        Of all references, named as BUILD_REFERENCE names them.
+    searched
+        References whose drugs are ranked; the one that a space would span is validated
+        (:func:`~scperturb_cmap.embedding.training_set.choose_target`).
+    annotation
+        Index compound_id; columns mechanism and targets.
+    wanted
+        Compounds that other tasks need, which are chosen first.
+    reference_queries
+        Signatures behind normalised scores.
+    seed
+        Of the choice.
+    """
+    about = {one["reference"]: one for one in (json.loads(path.read_text()) for path in libraries)}
+    tables = {path.name.removesuffix(".compounds.tsv"): read_text_table(path) for path in compounds}
+    identity = unify_compounds(tables)
+    files = {name: [] for name in sorted(about)}
+    for path in sorted(shards, key=lambda path: path.name):
+        files[path.name.rsplit(".shard_", 1)[0]].append(path)
+    target = choose_target({name: (about[name]["effect"], about[name]["n_signatures"]) for name in searched})
+    labels = annotation if annotation is not None else pd.DataFrame(columns=["mechanism", "targets"])
+    known = set(labels.index[labels["mechanism"] != ""]) | wanted
+
+    def chosen(name: str, first: set[str], genetic: bool = False) -> ad.AnnData | None:
+        obs = [read_about(path)[0] for path in files[name]]
+        names = choose_searched(obs, first, genetic=genetic, seed=seed)
+        pairs = zip(files[name], names, strict=True)
+        parts = [read_rows(path, mine) for path, mine in pairs if mine]
+        return _joined(parts, name, identity, labels) if parts else None
+
+    main = chosen(target, known)
+    shared = set(main.obs["compound_id"]) if main is not None else set()
+    others = []
+    for name in files:
+        if name != target:
+            there = {pair[1] for pair, one in identity.items() if pair[0] == name and one in shared}
+            others.append(chosen(name, there))
+    background = read_background([path for path in reference_queries if path.name.startswith(f"{target}.")])
+    # such a query is called "<reference>|<signature>"; its compound stands in the shards
+    names = set() if background is None else {name.split("|", 1)[1] for name in background.obs_names}
+    obs = pd.concat([read_about(path)[0]["compound_id"].astype(str) for path in files[target]])
+    behind = {identity.get((target, one), one) for one in obs[obs.index.isin(names)]}
+    return Material(
+        target, main, chosen(target, set(), genetic=True), [one for one in others if one is not None], behind
+    )
+
+
+def _joined(
+    parts: Sequence[ad.AnnData], name: str, identity: dict[tuple[str, str], str], labels: pd.DataFrame
+) -> ad.AnnData:
+    """Signatures of one reference as one set, with what is known of their compounds."""
+    whole = ad.concat(parts, merge="same", uns_merge="first")
+    text = [column for column in whole.obs if not pd.api.types.is_numeric_dtype(whole.obs[column])]
+    obs = whole.obs.astype(dict.fromkeys(text, str))
+    own = obs["compound_id"]
+    for column in ("mechanism", "targets"):
+        obs[column] = own.map(labels[column]).fillna("").astype(str)
+    obs["name_id"] = own  # as tables of drugs know it
+    obs["compound_id"] = [identity.get((name, one), one) for one in own]
+    obs["reference"] = name
+    return ad.AnnData(
+        whole.X, obs, parts[0].var, layers=dict(whole.layers), uns={"effect": str(parts[0].uns["effect"])}
+    )
+
+
+def learner(sources: Sequence[str], *, encoder: str, seed: int, device: str) -> Callable[..., Checkpoint]:
+    """A function that learns a space as TRAIN_EMBEDDING does, from a target and the references among ``sources``.
+
+    Parameters
+    ----------
+    sources
+        Names of references with role train or both.
+    encoder, seed, device
+        As there.
+    """
+
+    def learned(target: ad.AnnData, others: Sequence[ad.AnnData]) -> Checkpoint:
+        target = _slim(target)
+        used = [_slim(one) for one in others if one.n_obs and one.obs["reference"].iloc[0] in sources]
+        return learn(target, used, encoder=encoder, training=TrainingSettings(seed=seed), device=device)[0]
+
+    return learned
+
+
+def _slim(signatures: ad.AnnData) -> ad.AnnData:
+    """On the genes that are learned from, without layers."""
+    effect = str(signatures.uns["effect"])
+    genes = signatures.var_names if is_gene_sets(effect) else learned_genes(signatures)
+    part = signatures[:, genes]
+    return ad.AnnData(part.X.copy(), part.obs, part.var[[]], uns={"effect": effect})

@@ -1,0 +1,165 @@
+"""What a method must find: every task says which signatures answer a query and which do not, from labels alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["NOT_HERE", "TASKS", "Task", "membership"]
+
+Masks = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One question whose answer is known.
+
+    Parameters
+    ----------
+    name
+        Name in tables.
+    title
+        Name for readers.
+    needs
+        What a run must have for it.
+    holds_out
+        What the learned space must not have seen of a query: its compound, its mechanisms, its cell line.
+    cluster
+        What is drawn again for intervals: "compound_id" or "mechanism".
+    masks
+        From the labels of queries and of the signatures searched (one row each: compound_id, mechanism, targets, cell_line,
+        dose_um, time_h, batch, pert_type): positives and negatives, bool (n_queries, n_signatures).
+    queries
+        Which queries it asks: those of the searched reference, of other references, or genetic perturbations.
+    """
+
+    name: str
+    title: str
+    needs: str
+    holds_out: Literal["compound", "mechanism", "cell_line"]
+    cluster: Literal["compound_id", "mechanism"]
+    masks: Callable[[pd.DataFrame, pd.DataFrame], Masks]
+    queries: Literal["reference", "other", "genetic"] = "reference"
+
+
+def _same(queries: pd.DataFrame, searched: pd.DataFrame, column: str) -> np.ndarray:
+    """Which pairs have the same known value."""
+    mine, theirs = queries[column].to_numpy(), searched[column].to_numpy()
+    same = mine[:, None] == theirs[None]
+    return same & _known(queries[column])[:, None]
+
+
+def _known(column: pd.Series) -> np.ndarray:
+    return column.notna().to_numpy() & (column.to_numpy() != "")
+
+
+def _both_known(queries: pd.DataFrame, searched: pd.DataFrame, column: str) -> np.ndarray:
+    return _known(queries[column])[:, None] & _known(searched[column])[None]
+
+
+def _differs(queries: pd.DataFrame, searched: pd.DataFrame, column: str) -> np.ndarray:
+    return _both_known(queries, searched, column) & ~_same(queries, searched, column)
+
+
+def membership(labels: pd.Series, names: list[str]) -> np.ndarray:
+    """Which of ``names`` each "a|b" holds, 0 or 1, shape (n_rows, n_names).
+
+    Examples
+    --------
+    >>> membership(pd.Series(["a|b", ""]), ["a", "b"]).tolist()
+    [[1, 1], [0, 0]]
+    """
+    sets = [set(str(one).split("|")) for one in labels]
+    return np.array([[name in one for name in names] for one in sets], dtype=int).reshape(len(sets), len(names))
+
+
+def _share(mine: pd.Series, theirs: pd.Series) -> np.ndarray:
+    """Which pairs have an entry of "a|b" in common."""
+    names = sorted(set("|".join([*mine, *theirs]).split("|")) - {""})
+    return membership(mine, names) @ membership(theirs, names).T > 0
+
+
+def _replicate(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
+    compound, line = _same(queries, searched, "compound_id"), _same(queries, searched, "cell_line")
+    treated = _same(queries, searched, "dose_um") & _same(queries, searched, "time_h")
+    negative = line & _differs(queries, searched, "compound_id") & _same(queries, searched, "time_h")
+    return compound & line & treated & _differs(queries, searched, "batch"), negative
+
+
+def _other_line(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
+    elsewhere = _differs(queries, searched, "cell_line")
+    positive = _same(queries, searched, "compound_id") & elsewhere
+    # other compounds in the lines where the compound was tried, too
+    lines, codes = np.unique(searched["cell_line"].to_numpy(str), return_inverse=True)
+    in_line = codes[:, None] == np.arange(len(lines))
+    return positive, elsewhere & _differs(queries, searched, "compound_id") & (positive @ in_line @ in_line.T)
+
+
+def _other_line_same_batch(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
+    positive, negative = _other_line(queries, searched)
+    positive = positive & _known(searched["batch"])[None]
+    batches, codes = np.unique(searched["batch"].to_numpy(str), return_inverse=True)
+    beside = codes[:, None] == np.arange(len(batches))
+    return positive, negative & (positive @ beside @ beside.T)
+
+
+def _other_dose_or_time(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
+    line, compound = _same(queries, searched, "cell_line"), _same(queries, searched, "compound_id")
+    other = _differs(queries, searched, "dose_um") | _differs(queries, searched, "time_h")
+    return compound & line & other, line & _differs(queries, searched, "compound_id")
+
+
+def _mechanism(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
+    other = _differs(queries, searched, "compound_id") & _both_known(queries, searched, "mechanism")
+    # A reference of consensus signatures has no lines; else only signatures of the query's line are compared.
+    line = _same(queries, searched, "cell_line") | ~_known(queries["cell_line"])[:, None]
+    shared = _share(queries["mechanism"], searched["mechanism"])
+    return other & line & shared, other & line & ~shared
+
+
+def _other_platform(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
+    return _same(queries, searched, "compound_id"), _differs(queries, searched, "compound_id")
+
+
+def _genetic_target(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
+    # the perturbation's name is the gene's symbol
+    known = _known(queries["compound"])[:, None] & _known(searched["targets"])[None]
+    line = _same(queries, searched, "cell_line") | ~_known(queries["cell_line"])[:, None]
+    shared = _share(queries["compound"].str.upper(), searched["targets"].str.upper())
+    return known & line & shared, known & line & ~shared
+
+
+#: T1 to T8 of the protocol.
+TASKS = {
+    task.name: task
+    for task in (
+        Task("replicate", "the same treatment on another plate",
+             "a batch of every signature, and a compound at one dose and time on two of them",
+             "compound", "compound_id", _replicate),
+        Task("other_line", "the same compound in another cell line", "compounds in two cell lines",
+             "compound", "compound_id", _other_line),
+        Task("other_line_same_batch", "the same compound in another cell line, among compounds of the same batch",
+             "compounds in two cell lines, and a batch of every signature", "compound", "compound_id", _other_line_same_batch),
+        Task("other_dose_or_time", "the same compound at another dose or time, same cell line",
+             "compounds at two doses or times in one cell line", "compound", "compound_id", _other_dose_or_time),
+        Task("mechanism", "another compound of the same mechanism; mechanisms unseen",
+             "mechanisms of the compounds (--drugs)", "mechanism", "mechanism", _mechanism),
+        Task("mechanism_of_unseen_compound", "another compound of the same mechanism; compound unseen",
+             "mechanisms of the compounds (--drugs)", "compound", "mechanism", _mechanism),
+        Task("unseen_line", "the same compound elsewhere, cell line of the query unseen", "compounds in two cell lines",
+             "cell_line", "compound_id", _other_line),
+        Task("other_platform", "the same compound in another reference", "a second reference that shares compounds",
+             "compound", "compound_id", _other_platform, "other"),
+        Task("genetic_target", "drugs on the target of a genetic perturbation",
+             "genetic perturbations in a reference, and targets of the compounds (--drugs)",
+             "compound", "compound_id", _genetic_target, "genetic"),
+    )
+}  # fmt: skip
+
+#: Tasks of the protocol that are no retrieval within references, and what each needs.
+NOT_HERE = {
+    "indication": "known indications of the compounds for a data set of this run (--indications)",
+    "efficacy": "a table of drug sensitivity (GDSC, CTRP, PRISM), which no parameter takes yet",
+}

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Validate every method on perturbations held out, or any table of scores against a table of labels (--scores, --labels)."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from scperturb_cmap.utils.cli import base_parser, limit_threads, run
+
+
+def build_parser():
+    parser = base_parser(__doc__)
+    alone = parser.add_argument_group("any table of scores")
+    alone.add_argument(
+        "--scores", type=Path, help="query, item, and one column per method or method and score (Parquet or text)"
+    )
+    alone.add_argument("--labels", type=Path, help="query, item, label (1 or 0), optionally cluster")
+    alone.add_argument(
+        "--lower-is-better", action="store_true", help="positives should have the lowest scores, as reversers"
+    )
+    within = parser.add_argument_group("the references of a run")
+    within.add_argument("--shards", type=Path, nargs="*", default=[], help="shards of the references (h5ad)")
+    within.add_argument("--libraries", type=Path, nargs="*", default=[], help="<reference>.library.json of all")
+    within.add_argument("--compounds", type=Path, nargs="*", default=[], help="<reference>.compounds.tsv of all")
+    within.add_argument(
+        "--reference-queries", type=Path, nargs="*", default=[], help="signatures behind normalised scores (h5ad)"
+    )
+    within.add_argument("--searched", nargs="*", default=[], help="names of the references whose drugs are ranked")
+    within.add_argument("--learned", nargs="*", default=[], help="names of those that a space is learned from")
+    within.add_argument("--signatures", type=Path, nargs="*", default=[], help="signature sets of populations (h5ad)")
+    within.add_argument("--drugs", type=Path, help="annotation with mechanisms and targets")
+    within.add_argument("--indications", type=Path, help="dataset (or disease) and compound: which drugs treat what")
+    within.add_argument("--methods", default="cosine,spearman,wtcs", help="scores, separated by commas")
+    within.add_argument("--headline", default="auto", help="the score that ranks the drugs; auto lets the gates choose")
+    within.add_argument("--encoder", default="linear", help="of the learned space")
+    within.add_argument("--n-genes", type=int, default=150, help="size of the up and of the down set")
+    within.add_argument("--min-tags", type=int, default=10, help="fewest genes of a set, and in common, for a score")
+    within.add_argument(
+        "--feature-space", default="all", choices=["all", "best_inferred", "landmark"], help="genes compared"
+    )
+    within.add_argument("--queries", type=int, default=300, help="most signatures that are asked about")
+    within.add_argument("--folds", type=int, default=5, help="parts in which queries are held out")
+    within.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"], help="where to compute")
+    parser.add_argument("--name", default="run", help="name of the results")
+    parser.add_argument("--seed", type=int, default=1, help="of everything random")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
+    return parser
+
+
+def validate_methods(args: Namespace) -> None:
+    from scperturb_cmap.utils.errors import InputError, Problem
+
+    limit_threads(args.threads)
+    if bool(args.scores) != bool(args.labels) or bool(args.scores) == bool(args.shards):
+        wrong = "It needs either --scores with --labels, or --shards."
+        raise InputError(Problem("validate_methods.py", "", wrong, "validate_methods.py --help lists both ways."))
+    if args.scores:
+        validate_table(args)
+    else:
+        validate_run(args)
+
+
+def validate_table(args: Namespace) -> None:
+    from scperturb_cmap import validation
+    from scperturb_cmap.io import schemas
+    from scperturb_cmap.io.tables import read_any_table
+
+    scores, labels = read_any_table(args.scores), read_any_table(args.labels)
+    names = args.scores.name, args.labels.name
+    table = validation.validate_scores(scores, labels, names=names, higher=not args.lower_is_better, seed=args.seed)
+    schemas.write_table(table, schemas.VALIDATION, args.out / f"{args.name}.validation.tsv")
+
+
+def validate_run(args: Namespace) -> None:
+    import pandas as pd
+
+    from scperturb_cmap import ranking, validation
+    from scperturb_cmap.io import schemas
+    from scperturb_cmap.io.signature_set import read_signature_set
+    from scperturb_cmap.io.tables import read_text_table
+    from scperturb_cmap.utils.errors import InputError, Problem
+    from scperturb_cmap.utils.provenance import write_json
+
+    methods = list(dict.fromkeys(args.methods.split(",")))
+    classic = [method for method in methods if method != validation.LEARNED]
+    if args.headline not in ("auto", *methods):
+        wrong = f"{args.headline!r} is not among --methods {args.methods}."
+        raise InputError(Problem("--headline", "", wrong, "Add it there or choose another."))
+    if not classic:
+        wrong = "There is no classic score to compare the learned one with."
+        raise InputError(Problem("--methods", "", wrong, "Add wtcs."))
+    drugs = read_text_table(args.drugs) if args.drugs else None
+    annotation = None if drugs is None else ranking.harmonise_annotation(drugs, args.drugs.name)
+    indications = None
+    if args.indications:
+        indications = validation.indicated_compounds(read_text_table(args.indications), args.indications.name)
+    material = validation.read_material(
+        args.shards, args.libraries, args.compounds, args.searched, annotation=annotation, seed=args.seed,
+        wanted=set() if indications is None else set(indications["compound_id"]), reference_queries=args.reference_queries,
+    )  # fmt: skip
+    options = {key: getattr(args, key) for key in ("n_genes", "min_tags", "feature_space", "device")}
+    learn = validation.learner(args.learned, encoder=args.encoder, seed=args.seed, device=args.device)
+    found = validation.validate_reference(
+        material.searched, material.others, classic, learn if validation.LEARNED in methods and args.learned else None,
+        genetic=material.genetic, background=material.background, n_queries=args.queries, n_folds=args.folds, seed=args.seed,
+        **options,
+    )  # fmt: skip
+    validation.refuse_leaks(found.findings)
+    base = validation.DEFAULT if validation.DEFAULT in classic else classic[0]
+    headline = validation.headline_of_run(args.headline, found, material.searched, methods, seed=args.seed, **options)
+    recovered = validation.recover_indications(
+        [read_signature_set(path) for path in args.signatures], material.searched, indications,
+        headline.method if headline.method in classic else base, seed=args.seed, **options,
+    )  # fmt: skip
+    findings = pd.DataFrame(found.findings, columns=validation.Finding._fields)
+    for schema, table, kind in (
+        (schemas.VALIDATION, validation.summarise(found.queries, [base], seed=args.seed), "validation"),
+        (schemas.TASKS, found.tasks, "validation_tasks"), (schemas.SPLITS, found.folds, "validation_splits"),
+        (schemas.GATES, headline.gates, "validation_gates"), (schemas.FINDINGS, findings, "validation_findings"),
+        (schemas.INDICATIONS, recovered, "indications"),
+    ):  # fmt: skip
+        schemas.write_table(table, schema, args.out / f"{args.name}.{kind}.tsv")
+    chosen = {"method": headline.method, "reason": headline.reason, "given": args.headline, "reference": material.name}
+    write_json(chosen, args.out / f"{args.name}.headline.json")
+    write_json(
+        {"stage": "validate_methods", "id": args.name, "headline": headline.method, "reference": material.name,
+         "n_tasks": int((found.tasks["status"] == "run").sum()), "n_queries": int(found.tasks["n_queries"].sum()),
+         "warnings": [f"{one.where}: {one.detail}" for one in found.findings if one.action == "told"]},
+        args.out / f"{args.name}.validate_methods.metrics.json",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(run(build_parser(), validate_methods))

@@ -1,0 +1,379 @@
+"""The validation: metrics beside scikit-learn's, coverage of intervals, masks of tasks, planted leaks, gates, tables."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+from statsmodels.stats.multitest import multipletests
+
+from scperturb_cmap import validation
+from scperturb_cmap.utils.errors import InputError
+from scperturb_cmap.validation.controls import control_scores
+from scperturb_cmap.validation.disease import indication_recovery
+from scperturb_cmap.validation.evaluate import evaluate_queries, summarise
+from scperturb_cmap.validation.headline import choose_headline
+from scperturb_cmap.validation.leaks import inspect_run, same_profiles
+from scperturb_cmap.validation.metrics import METRICS, chance, retrieval_metrics
+from scperturb_cmap.validation.reference import validate_reference
+from scperturb_cmap.validation.splits import fold_table, training_rows
+from scperturb_cmap.validation.tasks import TASKS
+from scperturb_cmap.validation.uncertainty import cluster_interval, holm
+
+PERTURBATION = {
+    "compound": "",
+    "pert_id": "",
+    "inchi_key": "",
+    "mechanism": "",
+    "targets": "",
+    "batch": "",
+    "cell_line": "",
+}
+
+
+@pytest.mark.parametrize("decimals", [8, 1, 0])  # with ever more ties
+def test_metrics_are_scikit_learns(decimals):
+    random = np.random.default_rng(decimals)
+    for _ in range(50):
+        n = int(random.integers(20, 300))
+        positive = random.random(n) < 0.1
+        positive[:2] = True, False
+        scores = random.normal(size=n).round(decimals) + positive
+        found = retrieval_metrics(scores, positive)
+        assert found["average_precision"] == pytest.approx(sk.average_precision_score(positive, scores))
+        assert found["auroc"] == pytest.approx(sk.roc_auc_score(positive, scores))
+        assert found["ndcg"] == pytest.approx(sk.ndcg_score(positive[None].astype(float), scores[None]))
+        f = 0.01  # scikit-learn gives McClish's standardised area
+        area = (2 * sk.roc_auc_score(positive, scores, max_fpr=f) - 1) * (f - f**2 / 2) + f**2 / 2
+        assert found["partial_auc_0.01"] == pytest.approx(area / f)
+
+
+def test_a_perfect_and_a_worst_order():
+    positive = np.arange(200) < 4
+    best, worst = (retrieval_metrics(sign * -np.arange(200.0), positive) for sign in (1, -1))
+    ideal = {
+        "precision_at_10": 0.4,
+        "precision_at_50": 0.08,
+        "recall_at_1": 0.25,
+        "percentile": 0,
+        "enrichment_factor_1": 50,
+    }
+    assert {name: best[name] for name in METRICS} == pytest.approx({name: ideal.get(name, 1.0) for name in METRICS})
+    assert worst["auroc"] == worst["bedroc"] == 0 and worst["percentile"] == pytest.approx(196 / 199)
+
+
+@pytest.mark.parametrize(("n", "n_positive"), [(100, 1), (101, 7), (40, 20)])
+def test_chance_is_what_random_orders_give(n, n_positive):
+    random, positive = np.random.default_rng(0), np.arange(n) < n_positive
+    drawn = pd.DataFrame([retrieval_metrics(random.random(n), positive) for _ in range(4000)])
+    error = drawn.std() / np.sqrt(len(drawn))
+    assert (abs(drawn.mean() - pd.Series(chance(n, n_positive))) < 4 * error + 1e-12).all()
+
+
+def test_random_scores_are_at_chance_within_their_intervals():
+    """With an interval of 95 % some of 40 runs miss; 0.5 and the expectation are inside about 38."""
+    inside = []
+    for run in range(40):
+        random = np.random.default_rng(run)
+        positive = random.random((60, 80)) < 0.1
+        positive[:, 0], positive[:, 1] = True, False
+        about = pd.DataFrame({"cluster": random.integers(0, 30, 60).astype(str), "task": "t", "half": ""})
+        found = evaluate_queries({"random": random.random((60, 80))}, positive, ~positive, about)
+        table = summarise(found, [], seed=run).set_index("metric")
+        inside.append(
+            [table.at[m, "low"] <= table.at[m, "chance"] <= table.at[m, "high"] for m in ("auroc", "average_precision")]
+        )
+        assert table.at["auroc", "chance"] == 0.5
+    assert (np.mean(inside, axis=0) >= 0.85).all()
+
+
+@pytest.mark.parametrize("kind", ["normal", "skewed"])
+def test_intervals_cover_the_true_difference_in_93_to_97_percent_of_400_runs(kind):
+    covered = 0
+    for run in range(400):
+        random = np.random.default_rng([run, 7])
+        size = random.integers(1, 8, 60)
+        clusters = np.repeat(np.arange(60), size)
+        effect = random.normal(size=60) if kind == "normal" else random.gamma(2.0, 1.0, 60) - 2
+        values = 0.1 + effect[clusters] + 0.5 * random.normal(size=len(clusters))
+        low, high = cluster_interval(values, clusters, seed=run, n=2000)[:, 0]
+        covered += low <= 0.1 <= high
+    assert 0.93 <= covered / 400 <= 0.97
+
+
+def test_an_interval_of_nearly_equal_clusters_stays_finite():
+    values = np.zeros(60)
+    values[0] = -0.1
+    low, high = cluster_interval(values, np.arange(60))[:, 0]
+    assert -0.02 < low < 0 <= high < 0.02
+
+
+def test_holm_is_statsmodels():
+    p = np.random.default_rng(0).random(9) ** 3
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+    assert len(holm([])) == 0
+
+
+def labels(n_compounds=12, lines=("A", "B"), **more) -> pd.DataFrame:
+    rows = [{"compound_id": f"c{k}", "cell_line": line} for k in range(n_compounds) for line in lines]
+    table = pd.DataFrame(rows).assign(
+        dose_um=10.0, time_h=24.0, pert_type="trt_cp", tas=0.5, status="ok", reference="r"
+    )
+    return table.assign(**{column: value for column, value in PERTURBATION.items() if column not in table} | more)
+
+
+def test_masks_of_tasks():
+    table = labels(4, mechanism="")
+    table["mechanism"] = table["compound_id"].map({"c0": "x", "c1": "x|y", "c2": "y", "c3": ""})
+    positive, negative = TASKS["other_line"].masks(table, table)
+    assert positive.sum() == 8 and positive[0, 1] and not positive[0, 0]
+    assert set(table["cell_line"][negative[0]]) == {"B"} and negative[0].sum() == 3
+    positive, negative = TASKS["mechanism"].masks(table, table)
+    assert np.flatnonzero(positive[0]).tolist() == [2] and np.flatnonzero(negative[0]).tolist() == [4]
+    assert not positive[6:].any() and not negative[:, 6:].any()  # without a mechanism: neither
+    assert not TASKS["replicate"].masks(table, table)[0].any()
+    twice = pd.concat([table.assign(batch="p1"), table.assign(batch="p2")], ignore_index=True)
+    positive, negative = TASKS["replicate"].masks(twice, twice)
+    assert np.flatnonzero(positive[0]).tolist() == [8] and (twice["compound_id"][negative[0]] != "c0").all()
+    other = pd.concat([table, table.assign(dose_um=1.0)], ignore_index=True)
+    assert np.flatnonzero(TASKS["other_dose_or_time"].masks(other, other)[0][0]).tolist() == [8]
+    genes = pd.DataFrame({"compound": ["egfr"], "cell_line": ["A"], "compound_id": ["egfr"]})
+    positive, _ = TASKS["genetic_target"].masks(
+        genes, table.assign(targets=np.where(table["compound_id"] == "c1", "EGFR|X", "Y"))
+    )
+    assert np.flatnonzero(positive[0]).tolist() == [2]
+    same = table.assign(batch=np.where(table["compound_id"].isin(["c0", "c1"]), "p1", "p2"))
+    _, negative = TASKS["other_line_same_batch"].masks(same, same)
+    assert same["compound_id"][negative[0]].tolist() == ["c1"]
+
+
+def test_nothing_held_out_is_trained_on():
+    table = labels(10, mechanism="")
+    table["mechanism"] = [f"m{int(c[1:]) // 2}" for c in table["compound_id"]]
+    folds = fold_table(table, 5, seed=3)
+    assert (
+        folds.groupby("split")["fold"].nunique() == pd.Series({"cell_line": 2, "compound": 5, "mechanism": 5})
+    ).all()
+    for split, column in (("compound", "compound_id"), ("mechanism", "mechanism"), ("cell_line", "cell_line")):
+        for name in folds.loc[folds["split"] == split, "name"]:
+            tested = np.flatnonzero(table[column] == name)
+            seen = training_rows(table, split, tested)
+            assert seen.any() and name not in set(table.loc[seen, column])
+    halves = folds[folds["split"] == "compound"]["half"].value_counts()
+    assert halves["validation"] == halves["test"] == 5
+
+
+def leaks(table, train, held, split="compound", **more):
+    found = inspect_run(table, {split: (np.array([train]), np.array([held]))}, **more)
+    return {(one.check, one.action) for one in found}
+
+
+def test_every_planted_leak_is_caught_and_a_clean_run_has_none():
+    table = labels(
+        12, inchi_key=[f"{chr(65 + k // 2) * 14}-N" for k in range(24)], replicates=[f"w{k}" for k in range(24)]
+    )
+    half = np.arange(24) < 12
+    assert leaks(table, half, ~half) == set()
+    wells = table.assign(replicates=["w0"] * 24)
+    assert leaks(wells, half, ~half) == {("shared replicates", "refused")}
+    renamed = table.copy()
+    renamed.loc[20, "inchi_key"] = table.loc[0, "inchi_key"]
+    assert leaks(renamed, half, ~half) == {("one compound, two names", "refused")}
+    renamed = table.assign(pert_id=["BRD-1", *[""] * 22, "BRD-1"])
+    assert leaks(renamed, half, ~half) == {("one compound, two names", "refused")}
+    odd = np.arange(24) % 2 == 0
+    assert ("trained on the tested", "refused") in leaks(table, odd, ~odd)
+    assert ("trained on the tested", "refused") in leaks(table, half, ~half, "cell_line")
+    mechanism = table.assign(mechanism="x|y")
+    assert ("trained on the tested", "refused") in leaks(mechanism, half, ~half, "mechanism")
+    tested = np.array([0, 1])
+    assert leaks(table, half, ~half, tested=tested, background={"c0"}) == {("query in its background", "left out")}
+    assert leaks(table, half, ~half, tested=tested, background={"c9"}) == set()
+    often = pd.concat([table.assign(compound_id="vorinostat")] * 9 + [table], ignore_index=True)
+    assert ("frequent compounds", "left out") in leaks(often, np.zeros(240, bool), np.zeros(240, bool))
+    twice = pd.Series(["c0", "c0", "c1"])
+    assert leaks(table, half, ~half, annotated=twice) == {("several annotations", "left out")}
+    assert leaks(table, half, ~half, annotated=twice[1:]) == set()
+
+
+def test_shortcuts_in_a_task_are_told():
+    table = labels(12)
+    none = np.zeros(24, bool)
+    positive, negative = TASKS["other_line"].masks(table, table)
+    rows = np.arange(24)
+    task = {"other_line": (positive, negative, rows, rows)}
+    assert leaks(table, none, none, tasks=task) == set()
+    plates = table.assign(batch=table["compound_id"])
+    assert leaks(plates, none, none, tasks=task) == {("positives on one plate", "told")}
+    strength = np.array([int(c[1:]) for c in table["compound_id"]], float)
+    only = positive & (strength > 8)[:, None]  # strong compounds have answers
+    assert leaks(table, none, none, tasks={"t": (only, negative, rows, rows)}, strength=strength) == {
+        ("strength tells the answer", "told")
+    }
+    known = (
+        np.random.default_rng(0).random((12, 50))[np.repeat(rows[:12], 2)] > 0.3
+    )  # the compound decides which genes are there
+    assert leaks(table, none, none, tasks=task, known=(known, known)) == {("missing genes tell the answer", "told")}
+    elsewhere = {"other_platform": (positive, negative, rows, rows)}
+    assert leaks(table, none, none, tasks=elsewhere) == {("one experiment", "told")}
+    values = np.random.default_rng(0).normal(size=(4, 30))
+    values[3] = 2 * values[0]
+    identical = same_profiles(values, values) & ~np.eye(4, dtype=bool)
+    assert np.argwhere(identical).tolist() == [[0, 3], [3, 0]]
+    assert leaks(table, none, none, identical=identical) == {("identical profiles", "left out")}
+
+
+def reference(n_compounds=60, signal=1.0, seed=0, **more) -> ad.AnnData:
+    """Signatures of compounds in two lines: what the compound does, and noise."""
+    random = np.random.default_rng(seed)
+    obs = labels(n_compounds).assign(**more)
+    obs.index = [f"s{n}" for n in range(len(obs))]
+    effect = random.normal(size=(n_compounds, 200))
+    values = signal * np.repeat(effect, 2, axis=0) + random.normal(size=(len(obs), 200))
+    var = pd.DataFrame({"symbol": "", "feature_space": "landmark"}, index=[str(g) for g in range(200)])
+    return ad.AnnData(values.astype(np.float32), obs, var, uns={"effect": "modz"})
+
+
+def test_a_planted_signal_is_found_and_controls_are_not():
+    found = validate_reference(reference(signal=0.5), [], ["wtcs", "cosine"], None, seed=1, device="cpu", n_genes=40)
+    table = validation.summarise(found.queries, ["wtcs"], seed=1)
+    part = table[(table["task"] == "other_line") & (table["split"] == "all") & (table["compared_with"] == "")]
+    area = part[part["metric"] == "auroc"].set_index("method")
+    assert area.at["cosine", "low"] > 0.8
+    for control in ("random", "untrained", "permuted labels", "shuffled genes"):
+        name = f"control: {control}"
+        assert control == "untrained" or abs(area.at[name, "value"] - 0.5) < 0.06, name
+    precision = part[part["metric"] == "average_precision"].set_index("method")
+    assert precision.at["cosine", "p"] < 0.01 < precision.at["control: random", "p"]
+    difference = table[
+        (table["method"] == "cosine") & (table["compared_with"] == "wtcs") & (table["task"] == "other_line")
+    ]
+    assert (difference["chance"] == 0).all() and difference.set_index("metric").loc[
+        "average_precision", "low"
+    ].min() > 0
+    told = found.tasks.set_index("task")
+    assert told.at["other_line", "status"] == "run" and told.at["mechanism", "status"] == "not run"
+    assert (told.loc[told["status"] == "not run", "reason"] != "").all()
+    again = validate_reference(reference(signal=0.5), [], ["wtcs", "cosine"], None, seed=1, device="cpu", n_genes=40)
+    pd.testing.assert_frame_equal(found.queries, again.queries)
+
+
+def test_an_identical_profile_under_another_name_is_no_answer():
+    data = reference(40, mechanism="x")
+    data.obs["mechanism"] = [f"m{int(c[1:]) // 2}" for c in data.obs["compound_id"]]
+    data.obs["cell_line"] = ""
+    data.X[2:4] = data.X[0:2]  # c1 is c0 under another name
+    found = validate_reference(data, [], ["cosine"], None, seed=1, device="cpu")
+    first = found.queries[(found.queries["task"] == "mechanism") & found.queries["compound_id"].isin(["c0", "c1"])]
+    # two signatures of the other name would answer; that of the same measurement does not count
+    assert len(first) and (first["n_positive"] == 1).all()
+    rest = found.queries[(found.queries["task"] == "mechanism") & ~found.queries["compound_id"].isin(["c0", "c1"])]
+    assert (rest["n_positive"] == 2).all()
+    assert "identical profiles" in {one.check for one in found.findings}
+
+
+def test_permuted_labels_give_every_compound_anothers_signatures():
+    data = reference(30)
+    scores = np.tile(np.arange(data.n_obs, dtype=float), (5, 1))
+    out = control_scores(data[:5].copy(), data, scores, lambda other: scores, np.zeros(data.n_obs), seed=0)
+    moved = out["control: permuted labels"][0].astype(int)
+    assert (np.sort(moved) == np.arange(60)).all() and (moved // 2 == np.arange(60) // 2).mean() < 0.2
+
+
+def queries_of(task, gain, n=40, third=None, seed=0):
+    """Metrics of queries in which the embedding gains so much over wtcs."""
+    random, rows = np.random.default_rng(seed), []
+    for query in range(n):
+        base = random.uniform(0.2, 0.6)
+        line = {"task": task, "half": "validation", "cluster": f"c{query}", "query": query}
+        line["strength_third"] = query % 3 + 1
+        mine = gain if third is None or line["strength_third"] == third else 0.0
+        for method, value in (
+            ("wtcs", base),
+            ("cosine", base - 0.1),
+            ("embedding", base + mine + 0.01 * random.normal()),
+        ):
+            rows.append(line | {"method": method, "average_precision": value, "auroc": 0.7})
+        for control in ("control: permuted labels", "control: shuffled genes"):
+            rows.append(line | {"method": control, "average_precision": 0.1, "auroc": 0.5 + 0.1 * random.normal()})
+    return pd.DataFrame(rows)
+
+
+ODD = {"wtcs": 0.0, "cosine": 0.0, "embedding": 0.0}
+
+
+def test_the_gates_choose_the_headline():
+    methods = ["wtcs", "cosine", "embedding"]
+
+    def chosen(*tables, oddness=ODD):
+        return choose_headline(pd.concat(tables), methods, oddness=oddness)
+
+    assert chosen(queries_of("mechanism", 0.1)).method == "embedding"
+    assert chosen(queries_of("mechanism", 0.0)).method == "wtcs"
+    assert "G2" in chosen(queries_of("mechanism", -0.1)).reason
+    assert "G2" in chosen(queries_of("mechanism", 0.1), queries_of("other_line", -0.05)).reason
+    assert "G3" in chosen(queries_of("mechanism", 0.3, third=3)).reason
+    assert "G3" in chosen(queries_of("mechanism", 0.1), queries_of("other_line_same_batch", -0.05)).reason
+    shortcut = queries_of("mechanism", 0.1)
+    shortcut.loc[shortcut["method"] == "control: shuffled genes", "auroc"] += 0.2
+    assert "G1" in chosen(shortcut).reason
+    assert chosen(queries_of("mechanism", 0.1), oddness=ODD | {"embedding": 0.1}).method == "wtcs"
+    assert "no task" in chosen(queries_of("mechanism", 0.1, n=10)).reason
+    better = queries_of("mechanism", 0.0)
+    better.loc[better["method"] == "cosine", "average_precision"] += 0.3
+    assert chosen(better).method == "cosine"
+    unseen = queries_of("mechanism", 0.1).assign(half="test")
+    assert chosen(unseen).method == "wtcs"  # the test half decides nothing
+
+
+def test_indications_are_compared_with_drugs_of_equal_degree():
+    random = np.random.default_rng(0)
+    names = [f"d{n}" for n in range(200)]
+    degree = pd.Series(random.integers(0, 3, 200), names)
+    popular = pd.Series(-degree.to_numpy(float) + 0.01 * random.normal(size=200), names)  # popularity alone
+    indicated = set(degree.index[degree == 2][:15])
+    by_popularity = indication_recovery(popular, indicated, degree)
+    assert by_popularity.null_low < by_popularity.auroc < by_popularity.null_high and by_popularity.p > 0.05
+    real = popular - 5 * popular.index.isin(indicated)
+    found = indication_recovery(real, indicated, degree)
+    assert found.auroc == 1 and found.p < 0.01 and found.n == 15
+    assert "3 are needed" in indication_recovery(popular, {"d0"}, degree).reason
+    p = [
+        indication_recovery(pd.Series(random.normal(size=200), names), indicated, degree, n_null=200, seed=k).p
+        for k in range(40)
+    ]
+    assert 0.3 < np.mean(p) < 0.7
+
+
+@pytest.mark.parametrize(("change", "field"), [
+    (lambda s, t: (s.drop(columns="query"), t), "query"),
+    (lambda s, t: (s.drop(columns="mine"), t), "no column of scores"),
+    (lambda s, t: (pd.concat([s, s[:1]]), t), "stands twice"),
+    (lambda s, t: (s, t.assign(label="maybe")), "neither yes nor no"),
+    (lambda s, t: (s, t.assign(label="0")), "no positive"),
+    (lambda s, t: (s, t.assign(query="z")), "both a positive and a negative"),
+    (lambda s, t: (s, pd.concat([t, t])), "stands twice"),
+    (lambda s, t: (s.rename(columns={"mine": "score"}).assign(method="m", score="high"), t), "is no number"),
+])  # fmt: skip
+def test_damaged_tables_of_scores_are_refused_in_words(change, field):
+    scores = pd.DataFrame({"query": ["q"] * 3, "item": list("abc"), "mine": [3.0, 2, 1]})
+    known = pd.DataFrame({"query": ["q"], "item": ["a"], "label": ["1"]})
+    with pytest.raises(InputError, match=field):
+        validation.validate_scores(*change(scores, known))
+
+
+def test_tables_of_other_tools_long_or_wide_give_the_same():
+    random = np.random.default_rng(0)
+    wide = pd.DataFrame(
+        [
+            {"query": f"q{q}", "item": f"i{i}", "a": random.normal(), "b": random.normal()}
+            for q in range(5)
+            for i in range(20)
+        ]
+    )
+    long = wide.melt(["query", "item"], var_name="method", value_name="score")
+    known = pd.DataFrame({"query": [f"q{q}" for q in range(5)], "item": "i3", "label": 1})
+    one, other = (validation.validate_scores(table, known) for table in (wide, long))
+    pd.testing.assert_frame_equal(one, other)
+    turned = validation.validate_scores(wide.assign(a=-wide["a"], b=-wide["b"]), known, higher=False)
+    pd.testing.assert_frame_equal(one, turned)
