@@ -113,10 +113,13 @@ def validate_run(args: Namespace) -> None:
         [read_signature_set(path) for path in args.signatures], material.searched, indications,
         headline.method if headline.method in classic else base, seed=args.seed, **options,
     )  # fmt: skip
+    tasks, measured = found.tasks.set_index("task"), int(recovered["auroc"].notna().sum())
+    if measured:
+        tasks.loc["indication", ["status", "n_queries", "reason"]] = ["run", measured, ""]
     findings = pd.DataFrame(found.findings, columns=validation.Finding._fields)
     for schema, table, kind in (
         (schemas.VALIDATION, validation.summarise(found.queries, [base], seed=args.seed), "validation"),
-        (schemas.TASKS, found.tasks, "validation_tasks"), (schemas.SPLITS, found.folds, "validation_splits"),
+        (schemas.TASKS, tasks.reset_index(), "validation_tasks"), (schemas.SPLITS, found.folds, "validation_splits"),
         (schemas.GATES, headline.gates, "validation_gates"), (schemas.FINDINGS, findings, "validation_findings"),
         (schemas.INDICATIONS, recovered, "indications"),
     ):  # fmt: skip
@@ -125,7 +128,7 @@ def validate_run(args: Namespace) -> None:
     write_json(chosen, args.out / f"{args.name}.headline.json")
     write_json(
         {"stage": "validate_methods", "id": args.name, "headline": headline.method, "reference": material.name,
-         "n_tasks": int((found.tasks["status"] == "run").sum()), "n_queries": int(found.tasks["n_queries"].sum()),
+         "n_tasks": int((tasks["status"] == "run").sum()), "n_queries": int(found.tasks["n_queries"].sum()),
          "warnings": [f"{one.where}: {one.detail}" for one in found.findings if one.action == "told"]},
         args.out / f"{args.name}.validate_methods.metrics.json",
     )  # fmt: skip

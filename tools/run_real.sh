@@ -27,8 +27,9 @@ kang2018_ifnb,$data/singlecell/kang2018_ifnb_pbmc_8donors.h5ad,cell_type,conditi
 covid19_combat,$data/singlecell/covid19_combat_pbmc.h5ad,cell_type,condition,covid_critical,healthy,donor
 EOF
 write "$out/input/references.csv" <<EOF
-reference,path,format,role,siginfo,geneinfo
-l1000_consensus,$data/lincs/l1000_consensus_drugbank_n1170x978.gctx,gctx,search,$data/lincs/siginfo_consensus_drugbank.txt,
+reference,path,format,role,siginfo,geneinfo,path_down
+l1000_consensus,$data/lincs/l1000_consensus_drugbank_n1170x978.gctx,gctx,both,$data/lincs/siginfo_consensus_drugbank.txt,,
+cmap_build02,$data/cmap02/cmap_build02_up100.gmt.gz,gmt,train,,,$data/cmap02/cmap_build02_dn100.gmt.gz
 EOF
 
 nextflow run . --input "$out/input/samples.csv" --references "$out/input/references.csv" \

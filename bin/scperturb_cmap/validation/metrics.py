@@ -95,7 +95,7 @@ def chance(n: int, n_positive: int) -> dict[str, float]:
     """What a random order gives on average, in closed form.
 
     The mean average precision of a random order is more than the share of positives, much more for few of them
-    (Bestgen 2015, doi:10.1162/COLI_a_00229 and references there).
+    (Bestgen 2015, doi:10.1515/pralin-2015-0007).
 
     Examples
     --------

@@ -132,8 +132,8 @@ def validate_reference(
             masks[task.name] = (positive, negative, chosen, np.arange(searched.n_obs))
         log.info("%s: %d queries", task.name, told[-1]["n_queries"])
     told += [
-        {"task": name, "title": name, "status": "not run", "n_queries": 0, "reason": f"needs {needs}"}
-        for name, needs in NOT_HERE.items()
+        {"task": name, "title": title, "status": "not run", "n_queries": 0, "reason": f"needs {needs}"}
+        for name, (title, needs) in NOT_HERE.items()
     ]
     findings = inspect_run(
         labels, maker.trained_on, tasks=masks, background=background, identical=identical, strength=strong, tested=chosen,

@@ -158,8 +158,14 @@ TASKS = {
     )
 }  # fmt: skip
 
-#: Tasks of the protocol that are no retrieval within references, and what each needs.
+#: Tasks of the protocol that are no retrieval within references: title, and what each needs.
 NOT_HERE = {
-    "indication": "known indications of the compounds for a data set of this run (--indications)",
-    "efficacy": "a table of drug sensitivity (GDSC, CTRP, PRISM), which no parameter takes yet",
+    "indication": (
+        "drugs known to treat the disease reverse it",
+        "known indications of the compounds for a data set of this run (--indications)",
+    ),
+    "efficacy": (
+        "drugs that reverse more kill more cells",
+        "a table of drug sensitivity (GDSC, CTRP, PRISM), which no parameter takes yet",
+    ),
 }

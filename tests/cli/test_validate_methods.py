@@ -1,0 +1,103 @@
+"""VALIDATE_METHODS as a command: finds what is planted, chooses the headline, and measures tables of other tools."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+TABLES = (
+    "validation",
+    "validation_tasks",
+    "validation_splits",
+    "validation_gates",
+    "validation_findings",
+    "indications",
+)
+
+
+@pytest.fixture
+def validated(stage, references):
+    def run(out, *options):
+        folder = references / out
+        folder.mkdir(exist_ok=True)
+        names = ("target", "source")
+        files = ["--shards", *(references / f"{name}.shard_0000.h5ad" for name in names)]
+        files += ["--libraries", *(references / f"{name}.library.json" for name in names)]
+        files += ["--compounds", *(references / f"{name}.compounds.tsv" for name in names)]
+        files += ["--searched", "target", "--learned", *names, "--methods", "cosine,wtcs,embedding", "--device", "cpu"]
+        status, said = stage("validate_methods", *files, "--queries", 120, "--out", folder, *options)
+        assert status == 0, said
+        tables = {kind: pd.read_csv(folder / f"run.{kind}.tsv", sep="\t", keep_default_na=False) for kind in TABLES}
+        return tables, json.loads((folder / "run.headline.json").read_text())
+
+    return run
+
+
+def test_a_space_that_sees_what_classic_scores_cannot_becomes_the_headline(validated):
+    """Both platforms see one state on genes of their own, so only a map learned from pairs finds unseen compounds."""
+    tables, headline = validated("auto")
+    tasks = tables["validation_tasks"].set_index("task")
+    assert tasks.at["other_platform", "status"] == "run" and tasks.at["other_platform", "n_queries"] == 120
+    assert (tasks.loc[tasks["status"] == "not run", "reason"] != "").all()
+    table = tables["validation"]
+    area = table[(table["metric"] == "auroc") & (table["compared_with"] == "") & (table["split"] == "test")].set_index(
+        "method"
+    )["value"]
+    area = area.astype(float)
+    assert (
+        area["embedding"] > 0.75 and abs(area["wtcs"] - 0.5) < 0.1 and abs(area["control: shuffled genes"] - 0.5) < 0.1
+    )
+    assert headline["method"] == "embedding", headline["reason"]
+    assert set(tables["validation_gates"]["passed"]) == {"yes"}
+    splits = tables["validation_splits"]
+    assert (splits.loc[splits["split"] == "compound", "half"].value_counts() == 60).all()
+    again, _ = validated("again")
+    pd.testing.assert_frame_equal(table, again["validation"])
+
+
+def test_the_headline_asked_for_overrides_the_gates_and_says_so(validated):
+    _, headline = validated("asked", "--headline", "cosine")
+    assert headline["method"] == "cosine"
+    assert "because --headline says so; left to the gates, the embedding" in headline["reason"]
+
+
+def test_mechanisms_and_indications_come_from_tables(validated, references):
+    drugs = pd.DataFrame({"pert_iname": [f"drug {n}" for n in range(120)], "moa": [f"m{n % 30}" for n in range(120)]})
+    drugs.to_csv(references / "drugs.tsv", sep="\t", index=False)
+    known = pd.DataFrame({"dataset": "nowhere", "compound": [f"drug {n}" for n in range(5)]})
+    known.to_csv(references / "known.tsv", sep="\t", index=False)
+    options = ("--drugs", references / "drugs.tsv", "--indications", references / "known.tsv")
+    tables, headline = validated("mechanisms", *options)
+    tasks = tables["validation_tasks"].set_index("task")
+    assert tasks.at["mechanism", "status"] == "run" and tasks.at["indication", "status"] == "not run"
+    # mechanisms are at random here, so nothing finds them and the default stays
+    assert headline["method"] == "wtcs" and "on mechanism" in headline["reason"]
+
+
+@pytest.mark.parametrize(("options", "wrong"), [
+    ([], "either --scores with --labels, or --shards"),
+    (["--scores", "x.tsv"], "either --scores with --labels, or --shards"),
+    (["--shards", "x.h5ad", "--headline", "xsum"], "'xsum' is not among --methods"),
+    (["--shards", "x.h5ad", "--methods", "embedding"], "no classic score to compare"),
+])  # fmt: skip
+def test_wrong_options_are_told_in_words(stage, options, wrong):
+    status, said = stage("validate_methods", *options)
+    assert status == 1 and wrong in said and "Traceback" not in said
+
+
+def test_any_table_of_scores(stage, tmp_path):
+    random = np.random.default_rng(0)
+    rows = [(f"q{q}", f"i{i}", -1.0 * (i == q) + 0.1 * random.normal()) for q in range(30) for i in range(40)]
+    pd.DataFrame(rows, columns=["query", "item", "tool"]).to_parquet(tmp_path / "any.parquet")
+    labels = pd.DataFrame({"query": [f"q{q}" for q in range(30)], "item": [f"i{q}" for q in range(30)], "label": 1})
+    labels.to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    options = ["--scores", tmp_path / "any.parquet", "--labels", tmp_path / "labels.tsv", "--out", tmp_path]
+    assert stage("validate_methods", *options, "--lower-is-better")[0] == 0
+    table = pd.read_csv(tmp_path / "run.validation.tsv", sep="\t").set_index("metric")
+    assert (
+        table.at["auroc", "value"] == 1 and table.at["average_precision", "p"] < 0.01 and table.at["auroc", "n"] == 30
+    )
+    (tmp_path / "any.parquet").write_bytes(b"PAR1 and nothing more")
+    status, said = stage("validate_methods", *options)
+    assert status == 1 and "begins as a Parquet file and is none" in said
