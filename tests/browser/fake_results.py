@@ -128,6 +128,7 @@ def write_results(
         folder / "ranking" / f"{dataset}.rank_drugs.metrics.json",
     )
     _write_run(folder, dataset, n_drugs)
+    _write_validation(folder / "validation", dataset, rng)
     return folder
 
 
@@ -285,6 +286,37 @@ def _write_run(folder: Path, dataset: str, n_drugs: int) -> None:
     _json(
         {"input": "samples.csv", "methods": "cosine,spearman,wtcs", "headline": "wtcs", "genes": None},
         info / "params.json",
+    )
+
+
+def _write_validation(folder: Path, dataset: str, rng: np.random.Generator) -> None:
+    """Two tasks by two methods and a control, a finding with a hostile name, the choice of the headline."""
+    rows = [
+        {"task": task, "split": "test", "method": method, "compared_with": base, "metric": metric, "value": value,
+         "low": value - 0.05, "high": value + 0.05, "n": 40, "n_queries": 60, "chance": 0.0 if base else 0.5, "p": 0.01,
+         "p_holm": 0.02 if base else "", "reason": ""}
+        for task in ("other_line", "mechanism")
+        for method in ("wtcs", "embedding", "control: random")
+        for base in (("", "wtcs") if method != "wtcs" else ("",))
+        for metric in ("auroc", "average_precision")
+        for value in (rng.uniform(0.4, 0.9),)
+    ]  # fmt: skip
+    tasks = pd.DataFrame({
+        "task": ["other_line", "mechanism", "efficacy"], "title": ["same compound", f"same mechanism {HOSTILE[0]}", "kills"],
+        "status": ["run", "run", "not run"], "n_queries": [60, 60, 0], "reason": ["", "", "needs a table"],
+    })  # fmt: skip
+    finding = {"check": "identical profiles", "where": dataset, "detail": HOSTILE[1], "n": 3, "action": "left out"}
+    gate = {"gate": "G2", "method": "embedding", "passed": "no", "detail": "-0.01"}
+    known = {"dataset": dataset, "population": HOSTILE[0], "method": "wtcs", "auroc": 0.6, "low": 0.4, "high": 0.8, "p": 0.2,
+             "null_low": 0.3, "null_high": 0.7, "n_drugs": 5, "reason": ""}  # fmt: skip
+    for kind, table in (
+        ("validation", pd.DataFrame(rows)), ("validation_tasks", tasks), ("validation_findings", pd.DataFrame([finding])),
+        ("validation_gates", pd.DataFrame([gate])), ("indications", pd.DataFrame([known])),
+    ):  # fmt: skip
+        _write(table, folder / f"run.{kind}.tsv")
+    _json(
+        {"method": "wtcs", "reason": "wtcs ranks the drugs: the embedding did not pass G2"},
+        folder / "run.headline.json",
     )
 
 

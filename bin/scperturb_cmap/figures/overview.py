@@ -11,6 +11,9 @@ from scperturb_cmap.figures.style import Html, dash, decimal, tint
 
 __all__ = ["key_numbers", "notices", "question", "remark_list", "top_drugs"]
 
+#: False discovery rate from which a drug counts as sure for the notice.
+_SURE = 0.1
+
 _WEAK = {
     "limited": "only two donors in an arm. Their signatures are unsure, and so are their rankings: take them as hints.",
     "given": "ready-made signatures. Their donors and design are not known here, so neither is how sure they are.",
@@ -39,6 +42,7 @@ def key_numbers(populations: pd.DataFrame, drugs: pd.DataFrame, funnel: pd.DataF
     done = done[done["population"] != AVERAGE].drop_duplicates(["dataset", "population"])
     done = done.merge(real[["dataset", "population", "caution"]])
     last = funnel.groupby("reference", sort=False).last()
+    last = last[last.index.isin(drugs["best_reference"])]  # others are learned from only
     tiles = {
         "data sets": f"{populations['dataset'].nunique()}",
         "populations ranked": f"{len(done)} of {len(real)}",
@@ -93,11 +97,29 @@ def notices(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
             "have a single signature in the references: how their scores vary with cell line, dose or time is not known.",
         )
         lines.append(Html('<span class="badge limited">no range</span> <b>{}</b> {}').format(*what))
+    lines += _beyond_chance(scored[scored["population"] != AVERAGE])
     if not lines:
         return Html('<p class="notice fine">{}</p>').format(
             "Every population was ranked, with at least three donors per arm and enough genes in common with the drugs."
         )
     return Html('<ul class="notices">{}</ul>').format(Html("").join(Html("<li>{}</li>").format(line) for line in lines))
+
+
+def _beyond_chance(scored: pd.DataFrame) -> Iterator[Html]:
+    """A notice where no single drug stands out from chance."""
+    reversing = scored[scored["score"] < 0]
+    least = reversing.groupby(["dataset", "population"], sort=False)["fdr"].min()
+    few = least[least > _SURE].index.get_level_values("population").drop_duplicates()
+    if not len(few):
+        return
+    n = scored.groupby("population")["compound_id"].nunique().min()
+    sentence = (
+        f"no drug has an FDR below {_SURE:.0%}. That is usual with a few hundred or thousand drugs that have one or a few "
+        f"signatures each: a drug is compared with the others, so among {n:,} its p-value is hardly below 1 in {n:,}, times "
+        "as many tests. The order is the best guess for what to test first; no single drug is proven by it."
+    )
+    badge_ = Html('<span class="badge limited">none sure</span>')
+    yield Html("{} <b>{}</b>: {}").format(badge_, _names(few.to_series()), sentence)
 
 
 def remark_list(remarks: list[tuple[str, str]]) -> Html:

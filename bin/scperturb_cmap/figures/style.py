@@ -58,6 +58,8 @@ THEME = go.layout.Template(
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "colorway": [REVERSAL, MIMIC, "#009e73", "#cc79a7", "#56b4e9", NEUTRAL],
+        # else plotly makes a dark bar of it, over the data
+        "modebar": {"bgcolor": "rgba(255,255,255,0.7)", "color": NEUTRAL, "activecolor": INK},
         "hoverlabel": {"bgcolor": "white", "bordercolor": LINE, "align": "left", "font": {"size": 13, "color": INK}},
         "margin": {"l": 10, "r": 10, "t": 10, "b": 10},
         "xaxis": {**_AXIS, "automargin": True},

@@ -58,10 +58,9 @@ def headline_note(run: Results) -> Html:
     if not run.find("*.headline.json"):
         return Html('<p class="note">The methods were not validated in this run (--validation).</p>')
     about = run.document(run.find("*.headline.json")[0].name)
-    reason = str(about["reason"])
-    return Html('<p class="note"><strong>What ranks the drugs:</strong> {}.</p>').format(
-        reason[:1].upper() + reason[1:]
-    )
+    method, reason = str(about["method"]), str(about["reason"])
+    reason = f"the score {_title(method)}{reason[len(method) :]}" if reason.startswith(method) else reason
+    return Html('<p class="note"><strong>Which score ranks the drugs:</strong> {}.</p>').format(reason)
 
 
 def validation_figure(table: pd.DataFrame, tasks: pd.DataFrame, metric: str = "auroc") -> go.Figure:
@@ -124,21 +123,25 @@ def _interval(title: str = "Value [95 % interval]") -> Column:
     )  # fmt: skip
 
 
-_TASK = text("task", "Task")
+def _task(tasks: pd.DataFrame) -> Column:
+    titles = tasks.set_index("task")["title"]
+    return Column("Task", lambda row: str(titles.get(row["task"], row["task"])))
+
+
 _METHOD = Column("Method", lambda row: _title(row["method"]))
 
 
-def validation_table(table: pd.DataFrame) -> Html:
+def validation_table(table: pd.DataFrame, tasks: pd.DataFrame) -> Html:
     """All methods and controls by the metrics that readers ask for."""
     shown = _reported(table)
     shown = shown[(shown["compared_with"] == "") & shown["metric"].isin(_METRICS)]
     shown = shown.assign(title=shown["metric"].map(_METRICS))
-    columns = [_TASK, _METHOD, text("title", "Metric"), _interval(), _number("chance", "Chance"),
+    columns = [_task(tasks), _METHOD, text("title", "Metric"), _interval(), _number("chance", "Chance"),
         _number("p", "p", 3, help="against random orders; for the mean average precision"), _number("n", "n", 0)]  # fmt: skip
     return html_table(shown, columns, "Every method and control on the test half of the compounds", search=True)
 
 
-def difference_table(table: pd.DataFrame) -> Html:
+def difference_table(table: pd.DataFrame, tasks: pd.DataFrame) -> Html:
     """How much better each method is than the classic score it is compared with, query by query."""
     shown = _reported(table)
     kept = (shown["compared_with"] != "") & (shown["metric"] == "average_precision")
@@ -146,7 +149,15 @@ def difference_table(table: pd.DataFrame) -> Html:
     base = Column("Compared with", lambda row: _title(row["compared_with"]))
     tested = _number("p", "p", 3, help="Wilcoxon's signed rank test over compounds or mechanisms")
     adjusted = _number("p_holm", "p, Holm", 3, help="adjusted over the tasks of this run")
-    columns = [_TASK, _METHOD, base, _interval("Difference [95 % interval]"), tested, adjusted, _number("n", "n", 0)]
+    columns = [
+        _task(tasks),
+        _METHOD,
+        base,
+        _interval("Difference [95 % interval]"),
+        tested,
+        adjusted,
+        _number("n", "n", 0),
+    ]
     empty = "One method only: nothing to compare."
     return html_table(shown, columns, "Paired differences of the mean average precision", empty=empty)
 

@@ -12,7 +12,7 @@ CONTROLS = {
     "control: random": "random numbers",
     "control: strength only": "the strongest signatures first, whatever the query",
     "control: drug prior": "the signatures that queries of other compounds find on average, whatever the query",
-    "control: untrained": "cosine in a random space of 100 dimensions",
+    "control: untrained": "cosine in a random space of 100 dimensions, which nearly keeps the angles within one platform",
     "control: permuted labels": "the headline's scores with compounds exchanged at random",
     "control: shuffled genes": "the headline's scores of queries whose genes are exchanged at random",
 }

@@ -101,9 +101,11 @@ def choose_headline(
         )
     passed = {"G0": True, "G1": _finds_nothing(controls, task, seed, gates)}
     better = _difference(mine, task, learned, best, seed)
-    others = [_difference(mine, name, learned, best, seed) for name in _NOT_WORSE if (mine["task"] == name).any()]
-    passed["G2"] = better.low > 0 and all(one.value >= _MARGIN for one in others)
-    gates.append(("G2", learned, _word(passed["G2"]), "; ".join([f"{task}: {better}", *map(str, others)])))
+    watched = [name for name in _NOT_WORSE if name != task and (mine["task"] == name).any()]
+    others = {name: _difference(mine, name, learned, best, seed) for name in watched}
+    passed["G2"] = better.low > 0 and all(one.value >= _MARGIN for one in others.values())
+    said = [f"{task}: {better}", *(f"{name}: {one}" for name, one in others.items())]
+    gates.append(("G2", learned, _word(passed["G2"]), "; ".join(said)))
     weak = _difference(mine[mine["strength_third"] <= 2], task, learned, best, seed)
     batch = _difference(mine, "other_line_same_batch", learned, best, seed)
     passed["G3"] = weak.value >= _PERSISTS * better.value and weak.value > 0 and not batch.value <= 0
