@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pytorch_metric_learning.losses import NTXentLoss
 from tests.conftest import make_sets
 
 from scperturb_cmap.embedding import Checkpoint, embedding_scores, read_checkpoint, top_matches, write_checkpoint
@@ -104,6 +105,18 @@ def test_dual_encoder_finds_unseen_compounds_and_permuted_labels_do_not(platform
         partners[ring] = np.roll(ring, 1)
         permuted.append(place(partners))
     assert 0.4 < np.mean(permuted) < 0.6
+
+
+def test_infonce_is_that_of_the_library():
+    generator = torch.Generator().manual_seed(0)
+    one, other = (torch.randn(60, 8, generator=generator) for _ in range(2))
+    labels, found = torch.arange(60) % 25, []
+    for loss in (LOSSES["infonce"](TrainingSettings()), NTXentLoss(temperature=TrainingSettings().temperature)):
+        mine = one.clone().requires_grad_()
+        value = loss(mine, labels, ref_emb=other, ref_labels=labels)
+        found.append((value.detach(), *torch.autograd.grad(value, mine)))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
