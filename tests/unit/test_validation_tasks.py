@@ -45,6 +45,26 @@ def test_a_substituted_query_is_at_chance_where_only_compounds_count_and_not_whe
     assert abs(out["compound"] - 0.5) < 0.02 and 0.55 < out["scan"] < 0.58
 
 
+def test_map_to_other_lines_finds_unseen_compounds_by_what_the_lines_share():
+    random = np.random.default_rng(0)
+    compounds, lines = np.tile([f"c{n}" for n in range(300)], 2), np.repeat(["A", "B"], 300)
+    shared, own = random.normal(size=(300, 5)), 2 * random.normal(size=(600, 20))
+    scores = np.hstack([np.vstack([shared, shared]), own])
+    trained = np.tile(np.arange(300) < 250, 2)
+
+    def place(matrix):
+        space = across_lines.unit(scores @ matrix)
+        near = space[250:300] @ space[550:].T
+        return (near > np.diag(near)[:, None]).mean()
+
+    found = across_lines.to_other_lines(scores[trained], compounds[trained], lines[trained], 25, 1.0)
+    assert place(found) < 0.2 < 0.35 < place(np.eye(25))
+    # a compound of one line has nothing to be mapped to
+    more = [np.append(side[trained], [extra], axis=0) for side, extra in ((compounds, "c999"), (lines, "A"))]
+    again = across_lines.to_other_lines(np.vstack([scores[trained], 0 * scores[:1]]), *more, 25, 1.0)
+    assert np.allclose(abs(again), abs(found), atol=1e-3)
+
+
 def test_percentile_of_a_random_ranker_is_one_half():
     random = np.random.default_rng(0)
     scores = random.normal(size=(2000, 101))
