@@ -117,7 +117,7 @@ workflow {
         }
     VALIDATE_METHODS(
         ch_references_built,
-        ch_signatures,
+        params.indications ? ch_signatures : [], // else another data set would validate the reference anew
         drugs,
         indications,
         params.subMap(['headline', 'validation_queries', 'encoder', 'n_genes', 'min_tags', 'feature_space', 'seed', 'device']) + [methods: methods],

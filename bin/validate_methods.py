@@ -64,7 +64,7 @@ def validate_methods(args: Namespace) -> None:
 def validate_table(args: Namespace) -> None:
     from scperturb_cmap import validation
     from scperturb_cmap.io import schemas
-    from scperturb_cmap.io.tables import read_any_table
+    from scperturb_cmap.io.any_table import read_any_table
 
     scores, labels = read_any_table(args.scores), read_any_table(args.labels)
     names = args.scores.name, args.labels.name
@@ -100,15 +100,18 @@ def validate_run(args: Namespace) -> None:
         wanted=set() if indications is None else set(indications["compound_id"]), reference_queries=args.reference_queries,
     )  # fmt: skip
     options = {key: getattr(args, key) for key in ("n_genes", "min_tags", "feature_space", "device")}
+    learned = validation.LEARNED in methods and bool(args.learned)
     learn = validation.learner(args.learned, encoder=args.encoder, seed=args.seed, device=args.device)
     found = validation.validate_reference(
-        material.searched, material.others, classic, learn if validation.LEARNED in methods and args.learned else None,
+        material.searched, material.others, classic, learn if learned else None,
         genetic=material.genetic, background=material.background, n_queries=args.queries, n_folds=args.folds, seed=args.seed,
         **options,
     )  # fmt: skip
     validation.refuse_leaks(found.findings)
     base = validation.DEFAULT if validation.DEFAULT in classic else classic[0]
-    headline = validation.headline_of_run(args.headline, found, material.searched, methods, seed=args.seed, **options)
+    headline = validation.headline_of_run(
+        args.headline, found, material.searched, methods, learned=learned, seed=args.seed, **options
+    )  # fmt: skip
     recovered = validation.recover_indications(
         [read_signature_set(path) for path in args.signatures], material.searched, indications,
         headline.method if headline.method in classic else base, seed=args.seed, **options,
@@ -116,12 +119,16 @@ def validate_run(args: Namespace) -> None:
     tasks, measured = found.tasks.set_index("task"), int(recovered["auroc"].notna().sum())
     if measured:
         tasks.loc["indication", ["status", "n_queries", "reason"]] = ["run", measured, ""]
+    told = [("column", *one) for one in validation.COLUMNS.items()]
+    told += [("metric", *one) for one in validation.METRICS.items()]
+    told += [("control", *one) for one in validation.CONTROLS.items()]
+    meanings = pd.DataFrame(told, columns=["kind", "name", "meaning"])
     findings = pd.DataFrame(found.findings, columns=validation.Finding._fields)
     for schema, table, kind in (
         (schemas.VALIDATION, validation.summarise(found.queries, [base], seed=args.seed), "validation"),
         (schemas.TASKS, tasks.reset_index(), "validation_tasks"), (schemas.SPLITS, found.folds, "validation_splits"),
         (schemas.GATES, headline.gates, "validation_gates"), (schemas.FINDINGS, findings, "validation_findings"),
-        (schemas.INDICATIONS, recovered, "indications"),
+        (schemas.INDICATIONS, recovered, "indications"), (schemas.MEANINGS, meanings, "validation_meanings"),
     ):  # fmt: skip
         schemas.write_table(table, schema, args.out / f"{args.name}.{kind}.tsv")
     chosen = {"method": headline.method, "reason": headline.reason, "given": args.headline, "reference": material.name}

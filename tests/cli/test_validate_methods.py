@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 TABLES = (
+    "validation_meanings",
     "validation",
     "validation_tasks",
     "validation_splits",

@@ -94,6 +94,8 @@ def test_nothing_names_this_machine(root):
                 "0",
                 "--methods",
                 "cosine,magic",
+                "--headline",
+                "wtcs",
             ],
             [
                 "5 problem(s)",
@@ -108,7 +110,10 @@ def test_nothing_names_this_machine(root):
             ["-profile", "test", "--min_donor", "3", "--min-cells", "5", "--colour", "red"],
             ["3 problem(s)", "did you mean --min_donors?", "did you mean --min_cells?", "--colour is not a parameter"],
         ),
-        (["-profile", "test", "--methods", "cosine"], ["--headline is 'wtcs', which is not among"]),
+        (
+            ["-profile", "test", "--methods", "cosine", "--headline", "wtcs"],
+            ["--headline is 'wtcs', which is not among"],
+        ),
         (
             ["-profile", "test", "--input", "lost.csv", "--genes", "lost.tsv"],
             ["--input: the file", "--genes: the file", "does not exist"],

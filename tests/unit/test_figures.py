@@ -87,6 +87,13 @@ def shown(run, populations, drugs, signatures):
         "inputs": figures.input_table(manifest["inputs"]),
         "parameters": figures.parameter_table({HOSTILE[0]: HOSTILE[1]}),
         "funnel": figures.funnel_table(run.tables("funnel").assign(step=HOSTILE[0])),
+        "headline": figures.headline_note(run),
+        "validation": figures.validation_table(run.tables("validation"), run.tables("validation_tasks")),
+        "differences": figures.difference_table(run.tables("validation"), run.tables("validation_tasks")),
+        "tasks": figures.task_table(run.tables("validation_tasks")),
+        "gates": figures.gate_table(run.tables("validation_gates")),
+        "findings": figures.finding_table(run.tables("validation_findings")),
+        "indications": figures.indication_table(run.tables("indications")),
     }
 
 
@@ -97,6 +104,7 @@ def drawn(run, populations, drugs, signatures):
         "matrix": figures.score_matrix(drugs),
         "average": figures.average_figure(drugs),
         "volcano": figures.volcano(figures.signature_genes(signatures, "CD14 monocytes")),
+        "validation": figures.validation_figure(run.tables("validation"), run.tables("validation_tasks")),
         "components": figures.components_figure(run.table("demo.design.tsv")),
         "funnel": figures.funnel_figure(run.tables("funnel").assign(step=HOSTILE[0], detail=HOSTILE[1])),
     }
@@ -158,7 +166,9 @@ def test_few_shared_genes_and_single_signatures_are_told(populations, drugs):
     said = Page(figures.notices(few, drugs.assign(n_signatures=1))).text
     assert "only 120 genes are measured" in said and "90 of 90 drugs have a single signature" in said
     fine = populations[populations["evidence"] == "replicated"].assign(n_genes_shared=900)
-    assert "Every population was ranked" in figures.notices(fine, drugs)
+    assert "Every population was ranked" in figures.notices(fine, drugs.assign(fdr=0.05))
+    said = Page(figures.notices(fine, drugs.assign(fdr=0.6))).text
+    assert "Every population was ranked" not in said and "no drug has an FDR below 10%" in said
 
 
 def test_few_changed_genes_are_told(run, populations, drugs):

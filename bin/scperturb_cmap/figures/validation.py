@@ -60,7 +60,7 @@ def headline_note(run: Results) -> Html:
     about = run.document(run.find("*.headline.json")[0].name)
     method, reason = str(about["method"]), str(about["reason"])
     reason = f"the score {_title(method)}{reason[len(method) :]}" if reason.startswith(method) else reason
-    return Html('<p class="note"><strong>Which score ranks the drugs:</strong> {}.</p>').format(reason)
+    return Html('<p class="note"><b>Which score ranks the drugs:</b> {}.</p>').format(reason)
 
 
 def validation_figure(table: pd.DataFrame, tasks: pd.DataFrame, metric: str = "auroc") -> go.Figure:

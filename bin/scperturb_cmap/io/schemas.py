@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 __all__ = [
     "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "ENRICHMENT", "FINDINGS", "FUNNEL", "GATES", "GENES", "INDICATIONS",
-    "LEADING_EDGES", "LEFT_OUT", "NEIGHBOURS", "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES", "SPLITS", "TASKS", "VALIDATION",
+    "LEADING_EDGES", "LEFT_OUT", "MEANINGS", "NEIGHBOURS", "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES", "SPLITS", "TASKS",
+    "VALIDATION",
     "connections_writer", "parquet_writer", "read_scores", "read_tables",
     "scores_writer", "write_table",
 ]  # fmt: skip
@@ -145,6 +146,11 @@ VALIDATION = pa.DataFrameSchema({
     **dict.fromkeys(("value", "low", "high"), _MAYBE_NUMBER), "n": _COUNT, "n_queries": _COUNT,
     **dict.fromkeys(("chance", "p", "p_holm"), _MAYBE_NUMBER), "reason": _TEXT,
 }, checks=_ALL_OR_REASON, strict=True)  # fmt: skip
+
+#: validation/<name>.validation_meanings.tsv
+MEANINGS = pa.DataFrameSchema(
+    {"kind": _is("column", "metric", "control"), "name": _TEXT, "meaning": _TEXT}, strict=True
+)
 
 #: validation/<name>.validation_tasks.tsv
 TASKS = pa.DataFrameSchema({

@@ -16,7 +16,7 @@ import pandas as pd
 
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["MISSING", "bare", "decoded", "read_any_table", "read_text_table", "require_data"]
+__all__ = ["MISSING", "bare", "decoded", "read_text_table", "require_data"]
 
 #: Spellings of "no value" in the tables of the field; -666 is LINCS' own.
 MISSING = ["", "NA", "NaN", "nan", "None", "null", "-666", "-666.0", "-666.000000"]
@@ -42,25 +42,6 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _BLOCK, _REMEMBERED = 200, 100_000
 
 csv.field_size_limit(2**31 - 1)  # the default, 128 kB, is less than some lists of synonyms and structures
-
-
-def read_any_table(path: Path) -> pd.DataFrame:
-    """Read a Parquet file, or a table of text.
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged, or no table.
-    """
-    require_data(path, Path(path).name)
-    with open(path, "rb") as handle:
-        if handle.read(4) != b"PAR1":
-            return read_text_table(path)
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError):
-        wrong = "It begins as a Parquet file and is none."
-        raise InputError(Problem(Path(path).name, "", wrong, "Write or copy it again.")) from None
 
 
 def require_data(path: Path, name: str) -> None:

@@ -1,6 +1,7 @@
 """Proof on held-out perturbations: tasks with known answers, controls, leaks, intervals, the choice of the headline."""
 
 from scperturb_cmap.validation.conclude import headline_of_run, indicated_compounds, recover_indications, refuse_leaks
+from scperturb_cmap.validation.controls import CONTROLS
 from scperturb_cmap.validation.disease import Recovery, indication_recovery
 from scperturb_cmap.validation.evaluate import COLUMNS, evaluate_queries, summarise
 from scperturb_cmap.validation.headline import DEFAULT, Headline, choose_headline
@@ -11,7 +12,7 @@ from scperturb_cmap.validation.reference import LEARNED, Validated, validate_ref
 from scperturb_cmap.validation.tables import validate_scores
 
 __all__ = [
-    "CHECKS", "COLUMNS", "DEFAULT", "LEARNED", "METRICS", "PRIMARY", "Finding", "Headline", "Material", "Recovery",
+    "CHECKS", "COLUMNS", "CONTROLS", "DEFAULT", "LEARNED", "METRICS", "PRIMARY", "Finding", "Headline", "Material", "Recovery",
     "Validated", "chance", "choose_headline", "evaluate_queries", "headline_of_run", "indicated_compounds",
     "indication_recovery", "inspect_run", "learner", "read_material", "recover_indications", "refuse_leaks",
     "retrieval_metrics", "summarise", "validate_reference", "validate_scores",

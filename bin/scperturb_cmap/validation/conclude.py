@@ -40,7 +40,14 @@ def refuse_leaks(findings: Sequence[Finding]) -> None:
 
 
 def headline_of_run(
-    wanted: str, found: Validated, searched: ad.AnnData, methods: Sequence[str], *, seed: int, **options: object
+    wanted: str,
+    found: Validated,
+    searched: ad.AnnData,
+    methods: Sequence[str],
+    *,
+    learned: bool,
+    seed: int,
+    **options: object,
 ) -> Headline:
     """The score that ranks the drugs of a run: the one asked for, or the one that the gates choose.
 
@@ -52,19 +59,25 @@ def headline_of_run(
         Of :func:`~scperturb_cmap.validation.reference.validate_reference`.
     methods
         Scores of the run.
+    learned
+        Whether spaces were learned for the validation; a space that was given may have seen what it would be tested on.
     seed, options
         As there.
     """
     few = np.linspace(0, searched.n_obs - 1, min(_TURNED, searched.n_obs)).astype(int)
     classic = [name for name in methods if name != LEARNED]
     odd = oddness(as_queries(searched[few].copy()), searched[few].copy(), classic, **options)
-    if LEARNED in methods:  # every checkpoint is refused that is not odd
+    if learned:  # every checkpoint is refused that is not odd
         odd[LEARNED] = 0.0
+    judged = [*classic, *[LEARNED] * learned]
     if found.queries.empty:
-        best = DEFAULT if DEFAULT in methods else methods[0]
+        best = DEFAULT if DEFAULT in classic else classic[0]
         chosen = Headline(best, f"{best} ranks the drugs: no task could be run", _no_gates())
     else:
-        chosen = choose_headline(found.queries, methods, oddness=odd, learned=LEARNED, seed=seed)
+        chosen = choose_headline(found.queries, judged, oddness=odd, learned=LEARNED, seed=seed)
+    if LEARNED in methods and not learned:
+        why = "the given space was not tested, since it may have seen the answers"
+        chosen = chosen._replace(reason=f"{chosen.reason}; {why}")
     if wanted != "auto":
         reason = f"{wanted} ranks the drugs because --headline says so; left to the gates, {chosen.reason}"
         return Headline(wanted, reason, chosen.gates)
