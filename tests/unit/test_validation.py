@@ -145,6 +145,10 @@ def test_masks_of_tasks():
     same = table.assign(batch=np.where(table["compound_id"].isin(["c0", "c1"]), "p1", "p2"))
     _, negative = TASKS["other_line_same_batch"].masks(same, same)
     assert same["compound_id"][negative[0]].tolist() == ["c1"]
+    many = labels(30)
+    scan = many.assign(batch=[str(5 * n) for n in range(60)])  # a scan: each has a number of its own
+    positive, negative = TASKS["other_line_same_batch"].masks(scan, scan)
+    assert np.flatnonzero(positive[20]).tolist() == [21] and np.flatnonzero(negative[20]).tolist() == [19, 23]
 
 
 def test_nothing_held_out_is_trained_on():

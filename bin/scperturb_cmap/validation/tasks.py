@@ -11,6 +11,9 @@ __all__ = ["NOT_HERE", "TASKS", "Task", "membership"]
 
 Masks = tuple[np.ndarray, np.ndarray]
 
+#: Share of different numbers from which they follow a scan, and how far apart two of one batch are then.
+_SCAN, _NEAR = 0.9, 10
+
 
 @dataclass(frozen=True)
 class Task:
@@ -97,12 +100,26 @@ def _other_line(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
     return positive, elsewhere & _differs(queries, searched, "compound_id") & (positive @ in_line @ in_line.T)
 
 
+def _beside(batch: pd.Series) -> np.ndarray:
+    """Which signatures are of one batch, bool (n, n).
+
+    Numbers that hardly ever repeat follow a scan, as the instances of Connectivity Map build 02 do: those within +-10 count
+    as one batch.
+    """
+    known, place = _known(batch), pd.to_numeric(batch, errors="coerce").to_numpy(float)
+    numbers = known.any() and np.isfinite(place[known]).all()
+    if numbers and batch[known].nunique() > _SCAN * known.sum():
+        near = np.abs(place[:, None] - place[None]) <= _NEAR
+    else:
+        near = batch.to_numpy()[:, None] == batch.to_numpy()[None]
+    return near & known[:, None] & known[None]
+
+
 def _other_line_same_batch(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
     positive, negative = _other_line(queries, searched)
+    beside = _beside(searched["batch"]).astype(np.float32)
     positive = positive & _known(searched["batch"])[None]
-    batches, codes = np.unique(searched["batch"].to_numpy(str), return_inverse=True)
-    beside = codes[:, None] == np.arange(len(batches))
-    return positive, negative & (positive @ beside @ beside.T)
+    return positive, negative & (positive.astype(np.float32) @ beside > 0)
 
 
 def _other_dose_or_time(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
