@@ -120,7 +120,7 @@ workflow {
         params.indications ? ch_signatures : [], // else another data set would validate the reference anew
         drugs,
         indications,
-        params.subMap(['headline', 'validation_queries', 'encoder', 'n_genes', 'min_tags', 'feature_space', 'seed', 'device']) + [methods: methods],
+        params.subMap(['headline', 'validation_queries', 'encoder', 'embedding_search', 'members', 'n_genes', 'min_tags', 'feature_space', 'seed', 'device']) + [methods: methods],
     )
     // what ranks the drugs, and what is told of it: asked for, chosen by the gates, or the default where nothing is validated
     ch_headline = params.headline == 'auto' && validates

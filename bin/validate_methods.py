@@ -33,6 +33,10 @@ def build_parser():
     within.add_argument("--methods", default="cosine,spearman,wtcs", help="scores, separated by commas")
     within.add_argument("--headline", default="auto", help="the score that ranks the drugs; auto lets the gates choose")
     within.add_argument("--encoder", default="linear", help="of the learned space")
+    within.add_argument(
+        "--search", action="store_true", help="let validation compounds choose among many settings of it"
+    )
+    within.add_argument("--members", type=int, default=1, help="networks whose scores are averaged")
     within.add_argument("--n-genes", type=int, default=150, help="size of the up and of the down set")
     within.add_argument("--min-tags", type=int, default=10, help="fewest genes of a set, and in common, for a score")
     within.add_argument(
@@ -90,7 +94,10 @@ def validate_run(args: Namespace) -> None:
     if not classic:
         wrong = "There is no classic score to compare the learned one with."
         raise InputError(Problem("--methods", "", wrong, "Add wtcs."))
+    if not args.searched:
+        raise InputError(Problem("--searched", "", "It names no reference.", "Name those whose drugs are ranked."))
     drugs = read_text_table(args.drugs) if args.drugs else None
+    annotated = None if drugs is None else ranking.annotated_compounds(drugs, args.drugs.name)
     annotation = None if drugs is None else ranking.harmonise_annotation(drugs, args.drugs.name)
     indications = None
     if args.indications:
@@ -101,16 +108,19 @@ def validate_run(args: Namespace) -> None:
     )  # fmt: skip
     options = {key: getattr(args, key) for key in ("n_genes", "min_tags", "feature_space", "device")}
     learned = validation.LEARNED in methods and bool(args.learned)
-    learn = validation.learner(args.learned, encoder=args.encoder, seed=args.seed, device=args.device)
+    learn = validation.learner(
+        args.learned, encoder=args.encoder, search=args.search, members=args.members, seed=args.seed, device=args.device
+    )
     found = validation.validate_reference(
         material.searched, material.others, classic, learn if learned else None,
-        genetic=material.genetic, background=material.background, n_queries=args.queries, n_folds=args.folds, seed=args.seed,
+        genetic=material.genetic, background=material.background, annotated=annotated, counts=material.counts,
+        n_queries=args.queries, n_folds=args.folds, seed=args.seed,
         **options,
     )  # fmt: skip
     validation.refuse_leaks(found.findings)
     base = validation.DEFAULT if validation.DEFAULT in classic else classic[0]
     headline = validation.headline_of_run(
-        args.headline, found, material.searched, methods, learned=learned, seed=args.seed, **options
+        args.headline, found, material.searched, methods, seed=args.seed, **options
     )  # fmt: skip
     recovered = validation.recover_indications(
         [read_signature_set(path) for path in args.signatures], material.searched, indications,
@@ -119,6 +129,8 @@ def validate_run(args: Namespace) -> None:
     tasks, measured = found.tasks.set_index("task"), int(recovered["auroc"].notna().sum())
     if measured:
         tasks.loc["indication", ["status", "n_queries", "reason"]] = ["run", measured, ""]
+    elif args.indications:
+        tasks.loc["indication", "reason"] = "too few of the drugs given for these data sets are in the reference"
     told = [("column", *one) for one in validation.COLUMNS.items()]
     told += [("metric", *one) for one in validation.METRICS.items()]
     told += [("control", *one) for one in validation.CONTROLS.items()]

@@ -64,7 +64,7 @@ def test_the_headline_asked_for_overrides_the_gates_and_says_so(validated):
 
 
 def test_mechanisms_and_indications_come_from_tables(validated, references):
-    drugs = pd.DataFrame({"pert_iname": [f"drug {n}" for n in range(120)], "moa": [f"m{n % 30}" for n in range(120)]})
+    drugs = pd.DataFrame({"pert_iname": [f"drug {n}" for n in range(120)], "moa": [f"m{n % 60}" for n in range(120)]})
     drugs.to_csv(references / "drugs.tsv", sep="\t", index=False)
     known = pd.DataFrame({"dataset": "nowhere", "compound": [f"drug {n}" for n in range(5)]})
     known.to_csv(references / "known.tsv", sep="\t", index=False)

@@ -16,7 +16,7 @@ from scperturb_cmap.validation.headline import choose_headline
 from scperturb_cmap.validation.leaks import inspect_run, same_profiles
 from scperturb_cmap.validation.metrics import METRICS, chance, retrieval_metrics
 from scperturb_cmap.validation.reference import validate_reference
-from scperturb_cmap.validation.splits import fold_table, training_rows
+from scperturb_cmap.validation.splits import families, fold_table, training_rows
 from scperturb_cmap.validation.tasks import TASKS
 from scperturb_cmap.validation.uncertainty import cluster_interval, holm
 
@@ -154,6 +154,7 @@ def test_masks_of_tasks():
 def test_nothing_held_out_is_trained_on():
     table = labels(10, mechanism="")
     table["mechanism"] = [f"m{int(c[1:]) // 2}" for c in table["compound_id"]]
+    table["family"] = families(table["mechanism"])
     folds = fold_table(table, 5, seed=3)
     assert (
         folds.groupby("split")["fold"].nunique() == pd.Series({"cell_line": 2, "compound": 5, "mechanism": 5})
@@ -165,10 +166,42 @@ def test_nothing_held_out_is_trained_on():
             assert seen.any() and name not in set(table.loc[seen, column])
     halves = folds[folds["split"] == "compound"]["half"].value_counts()
     assert halves["validation"] == halves["test"] == 5
+    odd = table.assign(compound_id=[f"c{n}|s" for n in range(20)], cell_line="T|CD4")
+    names = fold_table(odd, 5, seed=3).groupby("split")["name"].agg(set)
+    assert names["cell_line"] == {"T|CD4"} and names["compound"] == set(odd["compound_id"])
+
+
+def test_halves_of_a_mechanism_task_do_not_share_mechanisms():
+    data = reference(60)
+    data.obs["mechanism"] = [f"m{int(c[1:]) // 4}|rare{c}" for c in data.obs["compound_id"]]
+    data.obs["cell_line"] = ""
+    found = validate_reference(data, [], ["cosine"], None, seed=1, device="cpu").queries
+    mine = found[found["task"] == "mechanism"]
+    assert mine["cluster"].nunique() == 15 and (mine.groupby("cluster")["half"].nunique() == 1).all()
+
+
+def test_without_a_task_that_can_be_run_there_is_a_headline_and_an_empty_table():
+    for data in (reference(60, cell_line="A"), reference(1), None):
+        found = validate_reference(data, [], ["cosine", "wtcs"], None, seed=1, device="cpu")
+        assert (
+            found.queries.empty and (found.tasks["status"] == "not run").all() and (found.tasks["reason"] != "").all()
+        )
+        assert list(validation.summarise(found.queries, ["wtcs"])) == list(validation.COLUMNS)
+        chosen = validation.headline_of_run("auto", found, data, ["embedding", "cosine", "wtcs"], seed=1, device="cpu")
+        assert chosen.method == "wtcs" and "no task" in chosen.reason
+
+
+def test_the_same_measurement_in_another_reference_answers_nothing():
+    data = reference(40)
+    other = data.copy()
+    other.obs["reference"] = "again"
+    found = validate_reference(data, [other], ["cosine"], None, seed=1, device="cpu")
+    mine = found.queries[(found.queries["task"] == "other_platform") & (found.queries["method"] == "cosine")]
+    assert (mine["n_positive"] == 1).all()  # the compound's other signature; not the one that is the query itself
 
 
 def leaks(table, train, held, split="compound", **more):
-    found = inspect_run(table, {split: (np.array([train]), np.array([held]))}, **more)
+    found = inspect_run(table, {split: (split, np.array([train]), np.array([held]))}, **more)
     return {(one.check, one.action) for one in found}
 
 
@@ -191,10 +224,10 @@ def test_every_planted_leak_is_caught_and_a_clean_run_has_none():
     mechanism = table.assign(mechanism="x|y")
     assert ("trained on the tested", "refused") in leaks(mechanism, half, ~half, "mechanism")
     tested = np.array([0, 1])
-    assert leaks(table, half, ~half, tested=tested, background={"c0"}) == {("query in its background", "left out")}
+    assert leaks(table, half, ~half, tested=tested, background={"c0"}) == {("query in its background", "told")}
     assert leaks(table, half, ~half, tested=tested, background={"c9"}) == set()
-    often = pd.concat([table.assign(compound_id="vorinostat")] * 9 + [table], ignore_index=True)
-    assert ("frequent compounds", "left out") in leaks(often, np.zeros(240, bool), np.zeros(240, bool))
+    often = pd.Series({"vorinostat": 900, "c0": 2, "": 5000})
+    assert leaks(table, half, ~half, counts=often) == {("frequent compounds", "left out")}
     twice = pd.Series(["c0", "c0", "c1"])
     assert leaks(table, half, ~half, annotated=twice) == {("several annotations", "left out")}
     assert leaks(table, half, ~half, annotated=twice[1:]) == set()
@@ -204,21 +237,23 @@ def test_shortcuts_in_a_task_are_told():
     table = labels(12)
     none = np.zeros(24, bool)
     positive, negative = TASKS["other_line"].masks(table, table)
-    rows = np.arange(24)
-    task = {"other_line": (positive, negative, rows, rows)}
+    rows, every = np.arange(24), np.ones((24, 50), bool)
+    task = {"other_line": (positive, negative, table, every)}
     assert leaks(table, none, none, tasks=task) == set()
     plates = table.assign(batch=table["compound_id"])
-    assert leaks(plates, none, none, tasks=task) == {("positives on one plate", "told")}
+    there = {"other_line": (positive, negative, plates, every)}
+    assert leaks(plates, none, none, tasks=there) == {("positives on one plate", "told")}
     strength = np.array([int(c[1:]) for c in table["compound_id"]], float)
     only = positive & (strength > 8)[:, None]  # strong compounds have answers
-    assert leaks(table, none, none, tasks={"t": (only, negative, rows, rows)}, strength=strength) == {
+    assert leaks(table, none, none, tasks={"t": (only, negative, table, every)}, strength=strength) == {
         ("strength tells the answer", "told")
     }
     known = (
         np.random.default_rng(0).random((12, 50))[np.repeat(rows[:12], 2)] > 0.3
     )  # the compound decides which genes are there
-    assert leaks(table, none, none, tasks=task, known=(known, known)) == {("missing genes tell the answer", "told")}
-    elsewhere = {"other_platform": (positive, negative, rows, rows)}
+    measured = {"other_line": (positive, negative, table, known)}
+    assert leaks(table, none, none, tasks=measured, known=known) == {("missing genes tell the answer", "told")}
+    elsewhere = {"other_platform": (positive, negative, table, every)}
     assert leaks(table, none, none, tasks=elsewhere) == {("one experiment", "told")}
     values = np.random.default_rng(0).normal(size=(4, 30))
     values[3] = 2 * values[0]
@@ -323,6 +358,13 @@ def test_the_gates_choose_the_headline():
     assert "G1" in chosen(shortcut).reason
     assert chosen(queries_of("mechanism", 0.1), oddness=ODD | {"embedding": 0.1}).method == "wtcs"
     assert "no task" in chosen(queries_of("mechanism", 0.1, n=10)).reason
+    uneven = choose_headline(
+        queries_of("mechanism", -0.2), ["embedding", "cosine"], oddness={"cosine": 0.8, "embedding": 0.0}
+    )
+    assert uneven.method == "cosine"  # the embedding does not rank because no other score is odd
+    silent = queries_of("mechanism", 0.1)
+    silent = silent[silent["method"] != "wtcs"]
+    assert choose_headline(silent, methods, oddness=ODD).method == "embedding"  # against cosine, which has scores
     better = queries_of("mechanism", 0.0)
     better.loc[better["method"] == "cosine", "average_precision"] += 0.3
     assert chosen(better).method == "cosine"
@@ -357,6 +399,8 @@ def test_indications_are_compared_with_drugs_of_equal_degree():
     (lambda s, t: (s, t.assign(label="0")), "no positive"),
     (lambda s, t: (s, t.assign(query="z")), "both a positive and a negative"),
     (lambda s, t: (s, pd.concat([t, t])), "stands twice"),
+    (lambda s, t: (s.assign(mine=[np.inf, 1, 0]), t), "infinite"),
+    (lambda s, t: (s.rename(columns={"mine": "score"}).assign(method=""), t), "names no method"),
     (lambda s, t: (s.rename(columns={"mine": "score"}).assign(method="m", score="high"), t), "is no number"),
 ])  # fmt: skip
 def test_damaged_tables_of_scores_are_refused_in_words(change, field):
@@ -379,5 +423,11 @@ def test_tables_of_other_tools_long_or_wide_give_the_same():
     known = pd.DataFrame({"query": [f"q{q}" for q in range(5)], "item": "i3", "label": 1})
     one, other = (validation.validate_scores(table, known) for table in (wide, long))
     pd.testing.assert_frame_equal(one, other)
+    numbered = long.assign(method=long["method"].map({"a": 1, "b": 2}))
+    assert set(validation.validate_scores(numbered, known)["method"]) == {"1", "2"}
+    some = wide.assign(b=wide["b"].where(wide["query"] != "q0"))  # a query that one method has no score for
+    mine = validation.validate_scores(some, known.assign(cluster=["", "", "x", "x", "x"]))
+    mine = mine[(mine["metric"] == "auroc") & (mine["compared_with"] == "")].set_index("method")
+    assert mine.at["a", "n_queries"] == 5 and mine.at["b", "n_queries"] == 4 and mine.at["a", "n"] == 3
     turned = validation.validate_scores(wide.assign(a=-wide["a"], b=-wide["b"]), known, higher=False)
     pd.testing.assert_frame_equal(one, turned)

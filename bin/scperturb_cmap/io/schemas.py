@@ -163,7 +163,9 @@ SPLITS = pa.DataFrameSchema({
 }, strict=True)  # fmt: skip
 
 #: validation/<name>.validation_gates.tsv
-GATES = pa.DataFrameSchema({"gate": _TEXT, "method": _TEXT, "passed": _is("yes", "no"), "detail": _TEXT}, strict=True)
+GATES = pa.DataFrameSchema(
+    {"gate": _TEXT, "method": _TEXT, "passed": _is("yes", "no", "not decided"), "detail": _TEXT}, strict=True
+)
 
 #: validation/<name>.validation_findings.tsv
 FINDINGS = pa.DataFrameSchema({

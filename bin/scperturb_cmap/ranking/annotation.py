@@ -7,7 +7,7 @@ import pandas as pd
 from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.names import compound_key
 
-__all__ = ["annotate", "harmonise_annotation"]
+__all__ = ["annotate", "annotated_compounds", "harmonise_annotation"]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,18 @@ def harmonise_annotation(table: pd.DataFrame, name: str) -> pd.DataFrame:
     text["compound_id"] = text.pop("compound").map(compound_key)
     text = text[text["compound_id"] != ""]
     return text.groupby("compound_id").agg(lambda values: "|".join(dict.fromkeys(value for value in values if value)))
+
+
+def annotated_compounds(table: pd.DataFrame, name: str) -> pd.Series:
+    """compound_id of every row of a drug annotation, as it was given.
+
+    Examples
+    --------
+    >>> annotated_compounds(pd.DataFrame({"drug": ["Drug A", "drug-a"]}), "drugs.tsv").tolist()
+    ['drug-a', 'drug-a']
+    """
+    text = pick_columns(table, _ALIASES, ["compound"], name, "Give a table with a column of compound names.")
+    return text["compound"].map(compound_key)
 
 
 def annotate(drugs: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFrame:

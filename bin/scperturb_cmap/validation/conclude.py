@@ -9,7 +9,7 @@ import pandas as pd
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import compound_key
 from scperturb_cmap.validation.disease import indication_recovery
-from scperturb_cmap.validation.headline import DEFAULT, Headline, choose_headline
+from scperturb_cmap.validation.headline import Headline, choose_headline
 from scperturb_cmap.validation.leaks import Finding
 from scperturb_cmap.validation.matrices import as_queries, oddness, score_matrices
 from scperturb_cmap.validation.reference import LEARNED, Validated
@@ -45,7 +45,6 @@ def headline_of_run(
     searched: ad.AnnData,
     methods: Sequence[str],
     *,
-    learned: bool,
     seed: int,
     **options: object,
 ) -> Headline:
@@ -59,33 +58,22 @@ def headline_of_run(
         Of :func:`~scperturb_cmap.validation.reference.validate_reference`.
     methods
         Scores of the run.
-    learned
-        Whether spaces were learned for the validation; a space that was given may have seen what it would be tested on.
     seed, options
         As there.
     """
-    few = np.linspace(0, searched.n_obs - 1, min(_TURNED, searched.n_obs)).astype(int)
-    classic = [name for name in methods if name != LEARNED]
-    odd = oddness(as_queries(searched[few].copy()), searched[few].copy(), classic, **options)
-    if learned:  # every checkpoint is refused that is not odd
-        odd[LEARNED] = 0.0
-    judged = [*classic, *[LEARNED] * learned]
-    if found.queries.empty:
-        best = DEFAULT if DEFAULT in classic else classic[0]
-        chosen = Headline(best, f"{best} ranks the drugs: no task could be run", _no_gates())
-    else:
-        chosen = choose_headline(found.queries, judged, oddness=odd, learned=LEARNED, seed=seed)
-    if LEARNED in methods and not learned:
-        why = "the given space was not tested, since it may have seen the answers"
+    classic, odd = [name for name in methods if name != LEARNED], {}
+    if searched is not None:
+        few = searched[np.linspace(0, searched.n_obs - 1, min(_TURNED, searched.n_obs)).astype(int)].copy()
+        odd = oddness(as_queries(few), few, classic, **options) | found.oddness
+    judged = [*classic, *[LEARNED] * (LEARNED in found.oddness)]
+    chosen = choose_headline(found.queries, judged, oddness=odd, learned=LEARNED, seed=seed)
+    if LEARNED in methods and LEARNED not in found.oddness:
+        why = "the embedding was not tested here"
         chosen = chosen._replace(reason=f"{chosen.reason}; {why}")
     if wanted != "auto":
         reason = f"{wanted} ranks the drugs because --headline says so; left to the gates, {chosen.reason}"
         return Headline(wanted, reason, chosen.gates)
     return chosen
-
-
-def _no_gates() -> pd.DataFrame:
-    return pd.DataFrame(columns=["gate", "method", "passed", "detail"], dtype=str)
 
 
 def indicated_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -119,7 +107,7 @@ def indicated_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def recover_indications(
-    populations: Sequence[ad.AnnData], searched: ad.AnnData, indications: pd.DataFrame | None, method: str, *,
+    populations: Sequence[ad.AnnData], searched: ad.AnnData | None, indications: pd.DataFrame | None, method: str, *,
     seed: int, **options: object,
 ) -> pd.DataFrame:  # fmt: skip
     """Whether drugs that treat a disease reverse its populations, beside the null.
@@ -151,7 +139,7 @@ def recover_indications(
         "reason",
     ]
     rows = []
-    for one in populations if indications is not None else []:
+    for one in populations if indications is not None and searched is not None else []:
         dataset = str(one.obs["dataset"].iloc[0])
         mine = indications[indications["dataset"].str.casefold() == dataset.casefold()]
         if mine.empty:

@@ -74,30 +74,32 @@ def indication_recovery(
     if n < FEWEST_DRUGS or mine.all():
         reason = f"{n} drugs with this indication are in the reference, {FEWEST_DRUGS} are needed"
         return Recovery(*[float("nan")] * 6, n, reason)
-    level = np.minimum(degree.reindex(scores.index).fillna(0).to_numpy(int), 5)  # six and more are alike
+    level = np.minimum(degree.reindex(scores.index).fillna(0).to_numpy(int), 5)  # five and more are alike
     values, random = scores.to_numpy(float), np.random.default_rng(seed)
     strata = [np.flatnonzero(level == one) for one in np.unique(level)]
+    below = [rankdata(-values[rows]) - 1 for rows in strata]  # drugs of the stratum that reverse less
 
     def area(positive: np.ndarray) -> np.ndarray:
-        """Per positive drug: share of the stratum's other drugs that reverse less; NaN where there are none."""
+        """Per positive drug: share of the stratum's other drugs that reverse less, positives left out; NaN without any."""
         out = np.full(len(values), np.nan)
-        for rows in strata:
+        for rows, place in zip(strata, below, strict=True):
             yes = positive[rows]
             if yes.any() and not yes.all():
-                above, n_yes = rankdata(-values[rows]) - 1, int(yes.sum())
-                among = rankdata(-values[rows][yes]) - 1  # other positives do not count
-                out[rows[yes]] = (above[yes] - among) / (len(rows) - n_yes)
+                among = rankdata(-values[rows][yes]) - 1
+                out[rows[yes]] = (place[yes] - among) / (len(rows) - yes.sum())
         return out[positive]
 
     place = area(mine)
     place = place[np.isfinite(place)]
     if len(place) < FEWEST_DRUGS:
         return Recovery(*[float("nan")] * 6, n, "no other drugs with as many indications to compare with")
+    drawn_of = [int(mine[rows].sum()) for rows in strata]
     null = np.empty(n_null)
     for number in range(n_null):
         drawn = np.zeros(len(values), bool)
-        for rows in strata:
-            drawn[random.choice(rows, int(mine[rows].sum()), replace=False)] = True
+        for rows, n_drawn in zip(strata, drawn_of, strict=True):
+            if n_drawn:
+                drawn[random.choice(rows, n_drawn, replace=False)] = True
         null[number] = np.nanmean(area(drawn))
     reached = place.mean()
     draws = place[random.integers(len(place), size=(2000, len(place)))].mean(axis=1)

@@ -91,7 +91,7 @@ def summarise(found: pd.DataFrame, compared_with: Sequence[str], *, seed: int = 
     Columns :data:`COLUMNS`.
     """
     rows = []
-    for task, whole in found.groupby("task", sort=False):
+    for task, whole in found.groupby("task", sort=False) if len(found) else ():
         halves = [half for half in ("validation", "test") if (whole["half"] == half).any()]
         for split in ("all", *halves):
             part = whole if split == "all" else whole[whole["half"] == split]
@@ -157,16 +157,24 @@ def _rows(
     out[place]["p"] = by_chance.p(reached)
     for row, expected in zip(out, by_chance.means, strict=True):
         row["chance"] = expected
+        most = np.inf if row["metric"] == "enrichment_factor_1" else 1.0
+        row["low"], row["high"] = np.clip((row["low"], row["high"]), 0.0, most)
     share = {"metric": "share_found", "value": by_chance.share_found(reached)}
     return [*out, known | share | dict.fromkeys(("low", "high", "p"), np.nan)]
 
 
 def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
-    """Holm over tasks, for each method, split and what it is compared with."""
+    """Holm over tasks, for each method, split and what it is compared with.
+
+    Tasks that differ only in what a space may see are one and the same test of a classic score, and count once.
+    """
     table = table.assign(p_holm=np.nan)
     tested = table[(table["compared_with"] != "") & table["p"].notna()]
     for _, one in tested.groupby(["method", "split", "compared_with"]):
-        table.loc[one.index, "p_holm"] = holm(one["p"])
+        tests = list(one[["value", "n", "n_queries", "p"]].itertuples(index=False, name=None))
+        different = dict.fromkeys(tests)
+        by_test = dict(zip(different, holm([test[-1] for test in different]), strict=True))
+        table.loc[one.index, "p_holm"] = [by_test[test] for test in tests]
     return table
 
 

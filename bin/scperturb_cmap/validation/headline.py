@@ -40,7 +40,7 @@ class Headline(NamedTuple):
     reason
         One sentence.
     gates
-        One row per gate and method: gate, method, passed ("yes", "no", "not decided"), detail.
+        One row per gate and method: gate, method, passed ("yes", "no", "not decided" for a method without a score), detail.
     """
 
     method: str
@@ -76,21 +76,21 @@ def choose_headline(
     """
     mine = found[(found["half"] == "validation") & ~found["method"].str.startswith("control")]
     controls = found[(found["half"] == "validation") & found["method"].str.startswith("control")]
-    gates = [
-        ("G0", name, _word(value <= _ROUNDING), f"largest deviation {value:.1e}") for name, value in oddness.items()
-    ]
+    gates = [("G0", name, _word(value), f"largest deviation {value:.1e}") for name, value in oddness.items()]
     odd = {name for name, value in oddness.items() if value <= _ROUNDING}
-    usable = [name for name in methods if name in odd]
-    classic = [name for name in usable if name != learned]
-    best = DEFAULT if DEFAULT in classic else next(iter(classic or usable or methods))
     task = next(
         (name for name in _DECIDE if mine.loc[mine["task"] == name, "cluster"].nunique() >= FEWEST_CLUSTERS), ""
     )
+    measured = set(mine.loc[mine["task"] == task, "method"]) if task else set(methods)
+    usable = [name for name in methods if name in odd and name in measured]
+    # the learned score never ranks without having passed the gates
+    classic = [name for name in usable if name != learned] or [name for name in methods if name != learned]
+    best = DEFAULT if DEFAULT in classic else classic[0]
     if not task:
-        why = f"no task has {FEWEST_CLUSTERS} compounds or mechanisms to decide by, so {best} ranks the drugs"
-        return Headline(best, why, _table(gates))
+        why = f"no task has {FEWEST_CLUSTERS} compounds or mechanisms to decide by"
+        return Headline(best, f"{best} ranks the drugs: {why}", _table(gates))
     for name in classic:
-        difference = _difference(mine, task, name, best)
+        difference = _difference(mine, task, name, best, seed)
         if name != best and difference.low > 0:
             best = name
     gates.append(("best classic score", best, "yes", f"by {task}"))
@@ -102,11 +102,11 @@ def choose_headline(
     others = {name: _difference(mine, name, learned, best, seed) for name in watched}
     passed["G2"] = better.low > 0 and all(one.value >= _MARGIN for one in others.values())
     said = [f"{task}: {better}", *(f"{name}: {one}" for name, one in others.items())]
-    gates.append(("G2", learned, _word(passed["G2"]), "; ".join(said)))
+    gates.append(("G2", learned, "yes" if passed["G2"] else "no", "; ".join(said)))
     weak = _difference(mine[mine["strength_third"] <= 2], task, learned, best, seed)
     batch = _difference(mine, "other_line_same_batch", learned, best, seed)
     passed["G3"] = weak.value >= _PERSISTS * better.value and weak.value > 0 and not batch.value <= 0
-    gates.append(("G3", learned, _word(passed["G3"]), f"weaker signatures: {weak}; same batch: {batch}"))
+    gates.append(("G3", learned, "yes" if passed["G3"] else "no", f"weaker signatures: {weak}; same batch: {batch}"))
     if all(passed.values()):
         return Headline(
             learned, f"the embedding ranks the drugs: it passed all gates against {best} on {task}", _table(gates)
@@ -147,12 +147,14 @@ def _finds_nothing(controls: pd.DataFrame, task: str, seed: int, gates: list) ->
         if len(part):
             low, high = cluster_interval(part["auroc"].to_numpy(), part["cluster"], seed=seed)[:, 0]
         passed &= bool(low <= 0.5)
-        gates.append(("G1", name, _word(low <= 0.5), f"area under the curve [{low:.3f}, {high:.3f}], chance 0.5"))
+        gates.append(
+            ("G1", name, "yes" if low <= 0.5 else "no", f"area under the curve [{low:.3f}, {high:.3f}], chance 0.5")
+        )
     return passed
 
 
-def _word(passed: bool) -> str:
-    return "yes" if passed else "no"
+def _word(deviation: float) -> str:
+    return "not decided" if np.isnan(deviation) else "yes" if deviation <= _ROUNDING else "no"
 
 
 def _table(gates: list[tuple]) -> pd.DataFrame:

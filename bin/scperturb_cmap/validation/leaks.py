@@ -14,8 +14,8 @@ CHECKS = {
     "one compound, two names": ("refused", "a compound stands on both sides of a split under two names"),
     "trained on the tested": ("refused", "a model was fitted on a compound, mechanism or cell line it is tested on"),
     "query in its background": (
-        "left out",
-        "the reference queries that scores are compared with hold the tested compound",
+        "told",
+        "the reference queries that normalised scores are compared with hold the tested compound",
     ),
     "identical profiles": ("left out", "one measurement stands under two names"),
     "positives on one plate": ("told", "all positives of queries lie in the queries' own batches"),
@@ -90,21 +90,23 @@ def same_profiles(queries: np.ndarray, searched: np.ndarray) -> np.ndarray:
 
 
 def inspect_run(
-    labels: pd.DataFrame, trained_on: dict[str, tuple[np.ndarray, np.ndarray]], *, tasks: dict[str, tuple] | None = None,
+    labels: pd.DataFrame, trained_on: dict[str, tuple[str, np.ndarray, np.ndarray]], *, tasks: dict[str, tuple] | None = None,
     background: set[str] = frozenset(), identical: np.ndarray | None = None, strength: np.ndarray | None = None,
-    known: tuple[np.ndarray, np.ndarray] | None = None, tested: np.ndarray | None = None, annotated: pd.Series | None = None,
+    known: np.ndarray | None = None, tested: np.ndarray | None = None, annotated: pd.Series | None = None,
+    counts: pd.Series | None = None,
 ) -> list[Finding]:  # fmt: skip
     """Go through the list of known leaks.
 
     Parameters
     ----------
     labels
-        One row per signature: compound_id, compound, pert_id, inchi_key, mechanism, cell_line, batch, reference, and
+        One row per signature searched: compound_id, compound, pert_id, inchi_key, mechanism, cell_line, batch, reference, and
         ``replicates`` ("well|well") where a source tells.
     trained_on
-        Split -> for each fold which signatures were trained on and which were tested, bool (n_folds, n_signatures) each.
+        By a name: what was held out ("compound", "mechanism", "cell_line"), and for each fold which signatures were trained on
+        and which were tested, bool (n_folds, n_signatures) each.
     tasks
-        Task -> positives and negatives of the queries, and the queries' and the searched signatures' positions in ``labels``.
+        Task -> positives and negatives of the queries, the queries' labels, and which genes they measure.
     background
         Compounds of the reference queries that a normalised score is compared with.
     identical
@@ -112,23 +114,25 @@ def inspect_run(
     strength
         Of every signature in ``labels``.
     known
-        Which genes the queries and the searched signatures measure, bool.
+        Which genes these measure, where the queries have the same.
     tested
         Positions of the queries in ``labels``.
     annotated
         compound_id of every row of the table of drugs.
+    counts
+        Signatures of each compound in the whole reference.
 
     Returns
     -------
     All findings; an action "refused" means that no figure of this run may be believed.
     """
     found: list[Finding] = []
-    for split, (training, test) in trained_on.items():
+    for name, (split, training, test) in trained_on.items():
         for number, (train, held) in enumerate(zip(training, test, strict=True)):
-            found += _split(labels, train, held, split, f"{split}, fold {number}")
+            found += _split(labels, train, held, split, f"{name}, fold {number}")
     compounds = labels["compound_id"].astype(str)
-    counts = compounds[compounds != ""].value_counts()
-    often = counts[counts > _FREQUENT]
+    counts = compounds.value_counts() if counts is None else counts
+    often = counts[(counts > _FREQUENT) & (counts.index != "")]
     found += _finding("frequent compounds", "reference", len(often), ", ".join(often.index[:3]))
     if annotated is not None:
         twice = annotated[annotated.duplicated()]
@@ -139,8 +143,8 @@ def inspect_run(
     if identical is not None and identical.any():
         query, other = np.argwhere(identical)[0]
         found += _finding("identical profiles", "reference", identical.sum(), f"query {query} and signature {other}")
-    for task, (positive, negative, mine, theirs) in (tasks or {}).items():
-        found += _task(labels, task, positive, negative, mine, theirs, strength, known)
+    for task, (positive, negative, asked, measured) in (tasks or {}).items():
+        found += _task(labels, task, positive, negative, asked, strength, None if known is None else (measured, known))
     return found
 
 
@@ -148,7 +152,10 @@ def _split(labels: pd.DataFrame, train: np.ndarray, held: np.ndarray, split: str
     """What two sides of a split have in common."""
     found, column = [], {"compound": "compound_id"}.get(split, split)
     sides = labels[train], labels[held]
-    both = set.intersection(*(set("|".join(side[column].astype(str)).split("|")) - {""} for side in sides))
+    if split == "mechanism":  # the only one that is a list
+        both = set.intersection(*(set("|".join(side[column].astype(str)).split("|")) - {""} for side in sides))
+    else:
+        both = set.intersection(*(set(side[column].astype(str)) - {""} for side in sides))
     found += _finding("trained on the tested", where, len(both), ", ".join(sorted(both)[:3]))
     if split == "compound":
         other = set()
@@ -163,24 +170,21 @@ def _split(labels: pd.DataFrame, train: np.ndarray, held: np.ndarray, split: str
 
 
 def _task(
-    labels: pd.DataFrame, task: str, positive: np.ndarray, negative: np.ndarray, mine: np.ndarray, theirs: np.ndarray,
+    labels: pd.DataFrame, task: str, positive: np.ndarray, negative: np.ndarray, asked: pd.DataFrame,
     strength: np.ndarray | None, known: tuple[np.ndarray, np.ndarray] | None,
 ) -> list[Finding]:  # fmt: skip
     """Shortcuts to the answers of one task."""
     found = []
-    batch = labels["batch"].astype(str).to_numpy()
-    beside = (batch[mine][:, None] == batch[theirs][None]) & (batch[mine] != "")[:, None]
+    mine, theirs = (side["batch"].astype(str).to_numpy() for side in (asked, labels))
+    beside = (mine[:, None] == theirs[None]) & (mine != "")[:, None]
     if positive.any() and beside[positive].all():
-        found += _finding(
-            "positives on one plate", task, positive.sum(), f"batch {batch[mine][positive.any(axis=1)][0]}"
-        )
-    if "reference" in labels:
-        source = labels["reference"].astype(str).to_numpy()
-        inside = source[mine][:, None] == source[theirs][None]
-        if task == "other_platform" and inside[positive].any():
-            found += _finding("one experiment", task, inside[positive].sum(), source[mine][0])
+        found += _finding("positives on one plate", task, positive.sum(), f"batch {mine[positive.any(axis=1)][0]}")
+    if "reference" in labels and task == "other_platform":
+        one, other = (side["reference"].astype(str).to_numpy() for side in (asked, labels))
+        inside = one[:, None] == other[None]
+        found += _finding("one experiment", task, inside[positive].sum(), one[0])
     for check, tells in (
-        ("strength tells the answer", None if strength is None else np.broadcast_to(strength[theirs], positive.shape)),
+        ("strength tells the answer", None if strength is None else np.broadcast_to(strength, positive.shape)),
         ("missing genes tell the answer", None if known is None else _overlap(*known)),
     ):
         if tells is not None and (area := _area(tells, positive, negative)) > _SHORTCUT:

@@ -29,19 +29,22 @@ class Material(NamedTuple):
     name
         The reference that is searched.
     searched, genetic
-        Its compounds' signatures, and those of genetic perturbations (None without any); ``obs`` holds compound_id of one
+        Its compounds' signatures and those of genetic perturbations, None without any; ``obs`` holds compound_id of one
         identity over all references, mechanism and targets.
     others
         The same of the other references.
     background
         Compounds of the reference queries.
+    counts
+        Signatures of each compound in the whole reference.
     """
 
     name: str
-    searched: ad.AnnData
+    searched: ad.AnnData | None
     genetic: ad.AnnData | None
     others: list[ad.AnnData]
     background: set[str]
+    counts: pd.Series
 
 
 def read_material(
@@ -74,34 +77,39 @@ def read_material(
         files[path.name.rsplit(".shard_", 1)[0]].append(path)
     target = choose_target({name: (about[name]["effect"], about[name]["n_signatures"]) for name in searched})
     labels = annotation if annotation is not None else pd.DataFrame(columns=["mechanism", "targets"])
-    known = set(labels.index[labels["mechanism"] != ""]) | wanted
+    members = labels.loc[labels["mechanism"] != "", "mechanism"].str.split("|").explode()
+    several = set(members.index[members.map(members.value_counts()) > 1])
 
-    def chosen(name: str, first: set[str], genetic: bool = False) -> ad.AnnData | None:
+    def elsewhere(name: str, ids: set[str]) -> set[str]:
+        """Compounds of a reference, as it calls them, that are among these identities."""
+        return {pair[1] for pair, one in identity.items() if pair[0] == name and one in ids}
+
+    def chosen(name: str, first: Sequence[set[str]], genetic: bool = False) -> ad.AnnData | None:
         obs = [read_about(path)[0] for path in files[name]]
         names = choose_searched(obs, first, genetic=genetic, seed=seed)
         pairs = zip(files[name], names, strict=True)
         parts = [read_rows(path, mine) for path, mine in pairs if mine]
-        return _joined(parts, name, identity, labels) if parts else None
+        return _joined(parts, name, identity, labels, tables[name]) if parts else None
 
-    main = chosen(target, known)
+    also = {one for pair, one in identity.items() if pair[0] != target}
+    main = chosen(target, [wanted, elsewhere(target, also), several])
     shared = set(main.obs["compound_id"]) if main is not None else set()
-    others = []
-    for name in files:
-        if name != target:
-            there = {pair[1] for pair, one in identity.items() if pair[0] == name and one in shared}
-            others.append(chosen(name, there))
+    others = [chosen(name, [elsewhere(name, shared)]) for name in files if name != target]
     background = read_background([path for path in reference_queries if path.name.startswith(f"{target}.")])
     # such a query is called "<reference>|<signature>"; its compound stands in the shards
     names = set() if background is None else {name.split("|", 1)[1] for name in background.obs_names}
     obs = pd.concat([read_about(path)[0]["compound_id"].astype(str) for path in files[target]])
     behind = {identity.get((target, one), one) for one in obs[obs.index.isin(names)]}
-    return Material(
-        target, main, chosen(target, set(), genetic=True), [one for one in others if one is not None], behind
-    )
+    genetic, others = chosen(target, [], genetic=True), [one for one in others if one is not None]
+    return Material(target, main, genetic, others, behind, obs.value_counts())
 
 
 def _joined(
-    parts: Sequence[ad.AnnData], name: str, identity: dict[tuple[str, str], str], labels: pd.DataFrame
+    parts: Sequence[ad.AnnData],
+    name: str,
+    identity: dict[tuple[str, str], str],
+    labels: pd.DataFrame,
+    compounds: pd.DataFrame,
 ) -> ad.AnnData:
     """Signatures of one reference as one set, with what is known of their compounds."""
     whole = ad.concat(parts, merge="same", uns_merge="first")
@@ -111,6 +119,8 @@ def _joined(
     for column in ("mechanism", "targets"):
         obs[column] = own.map(labels[column]).fillna("").astype(str)
     obs["name_id"] = own  # as tables of drugs know it
+    keys = compounds.drop_duplicates("compound_id").set_index("compound_id")["inchi_keys"]
+    obs["inchi_key"] = own.map(keys).fillna("").str.split("|").str[0]
     obs["compound_id"] = [identity.get((name, one), one) for one in own]
     obs["reference"] = name
     return ad.AnnData(
@@ -118,21 +128,24 @@ def _joined(
     )
 
 
-def learner(sources: Sequence[str], *, encoder: str, seed: int, device: str) -> Callable[..., Checkpoint]:
+def learner(
+    sources: Sequence[str], *, encoder: str, search: bool, members: int, seed: int, device: str
+) -> Callable[..., Checkpoint]:
     """A function that learns a space as TRAIN_EMBEDDING does, from a target and the references among ``sources``.
 
     Parameters
     ----------
     sources
         Names of references with role train or both.
-    encoder, seed, device
+    encoder, search, members, seed, device
         As there.
     """
 
     def learned(target: ad.AnnData, others: Sequence[ad.AnnData]) -> Checkpoint:
         target = _slim(target)
         used = [_slim(one) for one in others if one.n_obs and one.obs["reference"].iloc[0] in sources]
-        return learn(target, used, encoder=encoder, training=TrainingSettings(seed=seed), device=device)[0]
+        return learn(target, used, encoder=encoder, search=search, members=members,
+            training=TrainingSettings(seed=seed), device=device)[0]  # fmt: skip
 
     return learned
 

@@ -60,14 +60,14 @@ def score_matrices(
 
 
 def oddness(queries: ad.AnnData, searched: ad.AnnData, methods: Sequence[str], **options: object) -> dict[str, float]:
-    """How far each method's score of a turned query is from the turned score, relative to the largest score."""
+    """How far each method's score of a turned query is from the turned score, relative to the largest score; NaN without any."""
     turned = queries.copy()
     turned.X = -turned.X
     one, other = (score_matrices(side, searched, methods, **options) for side in (queries, turned))
     out = {}
     for method in methods:
-        largest = np.nanmax(np.abs(one[method]), initial=0.0) if np.isfinite(one[method]).any() else 0.0
-        out[method] = float(np.nanmax(np.abs(one[method] + other[method])) / largest) if largest else 0.0
+        scores, largest = one[method], np.nanmax(np.abs(one[method]), initial=0.0)
+        out[method] = float(np.nanmax(np.abs(scores + other[method])) / largest) if largest else float("nan")
     return out
 
 

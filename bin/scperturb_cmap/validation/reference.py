@@ -16,8 +16,8 @@ from scperturb_cmap.validation.evaluate import evaluate_queries
 from scperturb_cmap.validation.leaks import Finding, inspect_run, same_profiles
 from scperturb_cmap.validation.matrices import as_queries, learned_in_folds, score_matrices
 from scperturb_cmap.validation.sample import MOST_QUERIES, choose_queries
-from scperturb_cmap.validation.splits import fold_table, training_rows
-from scperturb_cmap.validation.tasks import NOT_HERE, TASKS, Task
+from scperturb_cmap.validation.splits import families, fold_table, training_rows
+from scperturb_cmap.validation.tasks import NOT_HERE, TASKS, Task, membership
 
 __all__ = ["FEWEST_QUERIES", "LEARNED", "Validated", "validate_reference"]
 
@@ -47,18 +47,21 @@ class Validated(NamedTuple):
         Of :func:`~scperturb_cmap.validation.splits.fold_table`.
     findings
         Leaks.
+    oddness
+        Of the learned score, where one was learned: largest abs(score(-query) + score(query)) over the largest score.
     """
 
     queries: pd.DataFrame
     tasks: pd.DataFrame
     folds: pd.DataFrame
     findings: list[Finding]
+    oddness: dict[str, float]
 
 
 def validate_reference(
-    searched: ad.AnnData, others: Sequence[ad.AnnData], methods: Sequence[str], learn: Learn | None, *,
+    searched: ad.AnnData | None, others: Sequence[ad.AnnData], methods: Sequence[str], learn: Learn | None, *,
     genetic: ad.AnnData | None = None, background: set[str] = frozenset(), annotated: pd.Series | None = None,
-    n_queries: int = MOST_QUERIES, n_folds: int = 5, seed: int = 1, **options: object,
+    counts: pd.Series | None = None, n_queries: int = MOST_QUERIES, n_folds: int = 5, seed: int = 1, **options: object,
 ) -> Validated:  # fmt: skip
     """Run every task that the data support.
 
@@ -66,7 +69,7 @@ def validate_reference(
     ----------
     searched
         Chosen signatures of the reference (:func:`~scperturb_cmap.validation.sample.choose_searched`); ``obs`` holds
-        compound_id of one identity over all sets, mechanism and targets ("" = unknown).
+        compound_id of one identity over all sets, mechanism and targets ("" = unknown). None where there is none to choose.
     others
         The same of other references; those of gene sets are learned from, too.
     methods
@@ -79,6 +82,8 @@ def validate_reference(
         Compounds of the reference queries of scores.
     annotated
         compound_id of every row of the table of drugs.
+    counts
+        Signatures of each compound in the whole reference.
     n_queries
         Most queries of a task.
     n_folds, seed
@@ -86,26 +91,26 @@ def validate_reference(
     options
         Of :func:`~scperturb_cmap.validation.matrices.score_matrices`.
     """
-    text = ("compound_id", "cell_line", "mechanism", "targets", "batch")
-    labels = searched.obs.astype(dict.fromkeys(text, str))
+    if searched is None:
+        told = [
+            _told(task, "not run", 0, "the reference holds no usable signature of a compound")
+            for task in TASKS.values()
+        ]
+        return Validated(_no_queries(), pd.DataFrame(told + _not_here()), _NO_FOLDS, [], {})
+    labels = _labels(searched)
     folds = fold_table(labels, n_folds, seed)
-    halves = folds[folds["split"] == "compound"].set_index("name")["half"]
+    halves = {split: part.set_index("name")["half"] for split, part in folds.groupby("split")}
     chosen = choose_queries(labels["compound_id"], n_queries, seed)
     log.info("%d queries against %d signatures by %s", len(chosen), searched.n_obs, ", ".join(methods))
     strong = labels["tas"].to_numpy(float)
     strong = strong if np.isfinite(strong).all() else strength(np.asarray(searched.X))
-    queries = as_queries(searched[chosen].copy())
-    identical = same_profiles(queries.X, searched.X)
-    identical[np.arange(len(chosen)), chosen] = False
-    own = _Asked(queries, labels.iloc[chosen].reset_index(drop=True), _thirds(strong[chosen]), chosen)
-    own.hidden = identical.copy()
-    own.hidden[np.arange(len(chosen)), chosen] = True  # itself
+    own = _Asked(searched[chosen].copy(), searched, strong[chosen], chosen)
     maker = _Maker(searched, labels, others, folds, learn, methods, options)
-    found, told, masks = [], [], {}
+    found, told, tasks = [], [], {}
     for task in TASKS.values():
         asked, lacking = own, ""
         if task.queries != "reference":
-            asked, lacking = _other_queries(task, others, genetic, labels, n_queries, seed)
+            asked, lacking = _other_queries(task, others, genetic, searched, n_queries, seed)
         n = 0
         if asked:
             positive, negative = (mask & ~asked.hidden for mask in task.masks(asked.labels, labels))
@@ -122,36 +127,69 @@ def validate_reference(
             asked.queries, _on_genes(searched, asked.queries), scores[by],
             lambda other, by=by, task=task, asked=asked: maker.one(by, other, task, asked)[0], strong, seed=seed,
         )  # fmt: skip
+        half = halves["compound" if task.cluster == "compound_id" else "mechanism"]
         about = asked.labels[["compound_id"]].assign(
             task=task.name, cluster=asked.labels[task.cluster], strength_third=asked.third,
-            half=asked.labels["compound_id"].map(halves).fillna("test"),
+            half=asked.labels[task.cluster].map(half).fillna("test"),
         )  # fmt: skip
         found.append(evaluate_queries(scores, positive, negative, about))
         told.append(_told(task, "run", found[-1]["query"].nunique(), why))
-        if asked is own:
-            masks[task.name] = (positive, negative, chosen, np.arange(searched.n_obs))
+        tasks[task.name] = (positive, negative, asked.labels, ~np.isnan(asked.queries.X))
         log.info("%s: %d queries", task.name, told[-1]["n_queries"])
-    told += [
+    on_common_genes = all(known.shape[1] == searched.n_vars for *_, known in tasks.values())
+    findings = inspect_run(
+        labels, maker.trained_on, tasks=tasks, background=background, strength=strong, tested=chosen, annotated=annotated,
+        counts=counts, identical=own.identical, known=~np.isnan(np.asarray(searched.X)) if on_common_genes else None,
+    )  # fmt: skip
+    together = pd.concat(found, ignore_index=True) if found else _no_queries()
+    return Validated(together, pd.DataFrame(told + _not_here()), folds, findings, maker.oddness())
+
+
+_NO_FOLDS = pd.DataFrame(columns=["split", "name", "fold", "half"])
+
+
+def _no_queries() -> pd.DataFrame:
+    return evaluate_queries({}, np.empty((0, 0)), np.empty((0, 0)), pd.DataFrame(columns=_ABOUT))
+
+
+#: What is known of a query beside its metrics.
+_ABOUT = ("compound_id", "task", "cluster", "strength_third", "half")
+
+
+def _not_here() -> list[dict]:
+    return [
         {"task": name, "title": title, "status": "not run", "n_queries": 0, "reason": f"needs {needs}"}
         for name, (title, needs) in NOT_HERE.items()
     ]
-    findings = inspect_run(
-        labels, maker.trained_on, tasks=masks, background=background, identical=identical, strength=strong, tested=chosen,
-        known=(~np.isnan(queries.X), ~np.isnan(np.asarray(searched.X))), annotated=annotated,
-    )  # fmt: skip
-    together = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
-    return Validated(together, pd.DataFrame(told), folds, findings)
+
+
+def _labels(signatures: ad.AnnData) -> pd.DataFrame:
+    """What tasks look at, as text, and the family of each compound's mechanisms."""
+    text = ("compound_id", "cell_line", "mechanism", "targets", "batch")
+    labels = signatures.obs.astype(dict.fromkeys(text, str)).reset_index(drop=True)
+    return labels.assign(family=families(labels["mechanism"]))
 
 
 class _Asked:
     """Queries of a task: as populations, their labels, the third of strength each is in, their places in the reference.
 
-    ``hidden`` pairs do not count.
+    ``hidden`` pairs do not count: a signature itself, and whatever is the same measurement (``identical``).
     """
 
-    def __init__(self, queries: ad.AnnData, labels: pd.DataFrame, third: np.ndarray, places: np.ndarray | None = None):
-        self.queries, self.labels, self.third, self.places = queries, labels, third, places
-        self.hidden: np.ndarray | bool = np.False_
+    def __init__(
+        self, signatures: ad.AnnData, searched: ad.AnnData, strong: np.ndarray, places: np.ndarray | None = None
+    ):
+        self.queries, self.labels, self.third, self.places = (
+            as_queries(signatures),
+            _labels(signatures),
+            _thirds(strong),
+            places,
+        )
+        self.identical = same_profiles(self.queries.X, _on_genes(searched, self.queries).X)
+        self.hidden = self.identical.copy()
+        if places is not None:
+            self.identical[np.arange(len(places)), places] = False
+            self.hidden[np.arange(len(places)), places] = True
 
 
 class _Maker:
@@ -162,6 +200,7 @@ class _Maker:
         self._learn, self._methods, self._options = learn, methods, options
         self._classic: dict[int, dict[str, np.ndarray]] = {}
         self._learned: dict[str, Callable | None] = {}
+        self._asked: dict[str, tuple[Callable, ad.AnnData]] = {}  # spaces and the queries they are for
         self.trained_on: dict[str, tuple] = {}
 
     def scores(self, task: Task, asked: _Asked) -> tuple[dict[str, np.ndarray], str]:
@@ -182,32 +221,44 @@ class _Maker:
         if key not in self._learned:
             spaces, sides = self._spaces(task, asked)
             self._learned[key] = learned_in_folds(spaces, self._searched) if spaces else None
-            if spaces and asked.places is not None:
-                self.trained_on[task.holds_out] = sides
+            if spaces:
+                self._asked[key] = (self._learned[key], asked.queries)
+            if spaces and task.queries != "genetic":
+                self.trained_on[key] = (task.holds_out, *sides)
         made = self._learned[key]
         why = "" if made else "the learned score is not among them: the training part of a fold is too small"
         return (made(queries) if made else None), why
 
+    def oddness(self) -> dict[str, float]:
+        """How far the learned score of a turned query is from the turned score; nothing without a space."""
+        if not self._asked:
+            return {}
+        made, queries = next(iter(self._asked.values()))
+        turned = queries.copy()
+        turned.X = -turned.X
+        one, other = made(queries), made(turned)
+        largest = np.nanmax(np.abs(one), initial=0.0)
+        return {LEARNED: float(np.nanmax(np.abs(one + other)) / largest)} if largest else {}
+
     def _spaces(self, task: Task, asked: _Asked) -> tuple[list, tuple[np.ndarray, np.ndarray]]:
         """A space for every fold of the queries, learned from what may be seen; what was seen and what was tested."""
-        by = "cell_line" if task.holds_out == "cell_line" else "compound_id"
-        column = {"compound": "compound_id"}.get(task.holds_out, task.holds_out)
+        column = {"compound": "compound_id", "mechanism": "family"}.get(task.holds_out, task.holds_out)
         fold_of = self._folds[self._folds["split"] == task.holds_out].set_index("name")["fold"]
-        # a compound of several mechanisms is tested in the fold of its first, and none of them may be seen there
-        fold = asked.labels[column].str.split("|").str[0].map(fold_of)
+        # genes are no compounds, so nothing is held out of the space that places genetic perturbations
+        fold = asked.labels[column].map(fold_of) if task.queries != "genetic" else pd.Series(0, asked.labels.index)
         spaces, seen_of, held_of = [], [], []
         for number in sorted(fold.dropna().unique()):
             rows, held = (fold == number).to_numpy(), np.zeros(len(self._labels), bool)
             if asked.places is None:
-                seen = ~self._labels["compound_id"].isin(set(asked.labels.loc[rows, "compound_id"])).to_numpy()
+                held = self._labels["compound_id"].isin(set(asked.labels.loc[rows, "compound_id"])).to_numpy()
+                seen = ~held
             else:
                 seen = training_rows(self._labels, task.holds_out, asked.places[rows])
                 held[asked.places[rows]] = True
-            # of other references nothing is seen either
-            hidden = set(asked.labels.loc[rows, by]) | set(self._labels.loc[~seen, by])
-            sources = [one[~one.obs[by].astype(str).isin(hidden)].copy() for one in self._others]
+            seen &= ~asked.identical[rows].any(axis=0)  # the same measurement under another name
+            sources = self._sources(task, asked.labels[rows], seen)
             try:
-                spaces.append((rows, self._learn(self._searched[seen].copy(), [one for one in sources if one.n_obs])))
+                spaces.append((rows, self._learn(self._searched[seen].copy(), sources)))
             except InputError as error:
                 log.info("%s, fold %d: %s", task.name, number, error)
                 return [], (np.empty(0), np.empty(0))
@@ -215,6 +266,19 @@ class _Maker:
             held_of.append(held)
             log.info("%s held out, fold %d: learned from %d signatures", task.holds_out, number, seen.sum())
         return spaces, (np.array(seen_of), np.array(held_of))
+
+    def _sources(self, task: Task, tested: pd.DataFrame, seen: np.ndarray) -> list[ad.AnnData]:
+        """What may be seen of other references: nothing of what is held out here."""
+        by = "cell_line" if task.holds_out == "cell_line" else "compound_id"
+        hidden = set(tested[by]) | set(self._labels.loc[~seen, by])
+        names = sorted(set("|".join(tested["mechanism"]).split("|")) - {""}) if task.holds_out == "mechanism" else []
+        sources = []
+        for one in self._others:
+            kept = ~one.obs[by].astype(str).isin(hidden).to_numpy()
+            kept &= ~membership(one.obs["mechanism"].astype(str), names).any(axis=1)
+            if kept.any():
+                sources.append(one[kept].copy())
+        return sources
 
 
 def _told(task: Task, status: str, n: int, reason: str) -> dict:
@@ -237,16 +301,15 @@ def _on_genes(searched: ad.AnnData, queries: ad.AnnData) -> ad.AnnData:
 
 
 def _other_queries(
-    task: Task, others: Sequence[ad.AnnData], genetic: ad.AnnData | None, labels: pd.DataFrame, n: int, seed: int
+    task: Task, others: Sequence[ad.AnnData], genetic: ad.AnnData | None, searched: ad.AnnData, n: int, seed: int
 ) -> tuple[_Asked | None, str]:
     """Queries that are no signatures of the searched reference, or what is lacking."""
     parts = others if task.queries == "other" else [] if genetic is None else [genetic]
     if task.queries == "other":
-        parts = [one[one.obs["compound_id"].isin(set(labels["compound_id"]))] for one in parts]
+        parts = [one[one.obs["compound_id"].isin(set(searched.obs["compound_id"]))] for one in parts]
     parts = [one for one in parts if one.n_obs]
     if not parts:
         return None, task.needs
     largest = max(parts, key=lambda one: one.obs["compound_id"].nunique())
     mine = largest[choose_queries(largest.obs["compound_id"].astype(str), n, seed)].copy()
-    third = _thirds(strength(np.asarray(mine.X)))
-    return _Asked(as_queries(mine), mine.obs.reset_index(drop=True), third), ""
+    return _Asked(mine, searched, strength(np.asarray(mine.X))), ""

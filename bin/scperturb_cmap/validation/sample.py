@@ -5,15 +5,13 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.utils.names import VEHICLE
-
 __all__ = ["GENETIC", "MOST_PER_COMPOUND", "MOST_QUERIES", "MOST_SEARCHED", "choose_queries", "choose_searched"]
 
 #: Signatures searched: 150 MB at 12,328 genes, and as much for their ranks.
 MOST_SEARCHED = 3000
 
-#: Of one compound, so that much-used controls do not decide.
-MOST_PER_COMPOUND = 12
+#: Of one compound: more compounds tell more than more signatures of each, and much-used controls must not decide.
+MOST_PER_COMPOUND = 6
 
 #: Queries; intervals come from compounds, so a few of many compounds tell more than many of few.
 MOST_QUERIES = 300
@@ -24,20 +22,20 @@ GENETIC = ("trt_sh", "trt_sh.cgs", "trt_xpr", "trt_oe")
 
 def choose_searched(
     obs: Sequence[pd.DataFrame],
-    first: Collection[str] = (),
+    first: Sequence[Collection[str]] = (),
     *,
     genetic: bool = False,
     most: int = MOST_SEARCHED,
     seed: int = 0,
 ) -> list[list[str]]:
-    """Names of the signatures of whole compounds, drawn at random until there are enough.
+    """Names of the signatures of compounds drawn at random until there are enough; of the last one perhaps not all.
 
     Parameters
     ----------
     obs
-        ``obs`` of each shard: compound_id, pert_type, status.
+        ``obs`` of each shard: compound_id, pert_type, status. Controls (ctl_...) are no compounds.
     first
-        Compounds to be drawn first: those with a known mechanism or indication, which most tasks need.
+        Compounds to be drawn first, then those to be drawn next, and so on: answers that few compounds have.
     genetic
         Whether genetic perturbations are wanted, instead of all others.
     most
@@ -52,16 +50,20 @@ def choose_searched(
     Examples
     --------
     >>> obs = pd.DataFrame({"compound_id": list("aabbc"), "pert_type": "trt_cp", "status": "ok"}, index=list("vwxyz"))
-    >>> choose_searched([obs], first={"b"}, most=2)
+    >>> choose_searched([obs], first=[{"b"}], most=2)
     [['x', 'y']]
     """
     columns = ["compound_id", "pert_type", "status"]
     every = pd.concat([one[columns].astype(str).assign(shard=n, place=range(len(one))) for n, one in enumerate(obs)])
-    usable = (every["status"] == "ok") & (every["compound_id"] != "") & (every["pert_type"] != VEHICLE)
-    drawn = every[usable & (every["pert_type"].isin(GENETIC) == genetic)].sample(frac=1, random_state=seed)
+    kind = every["pert_type"]
+    usable = (every["status"] == "ok") & (every["compound_id"] != "") & ~kind.str.startswith("ctl_")
+    drawn = every[usable & (kind.isin(GENETIC) == genetic)].sample(frac=1, random_state=seed)
     drawn = drawn[drawn.groupby("compound_id").cumcount() < MOST_PER_COMPOUND]
     names = np.random.default_rng(seed).permutation(sorted(drawn["compound_id"].unique()))
-    order = pd.Series(np.arange(len(names)) - len(names) * np.isin(names, list(first)), names, dtype=int)
+    tier = np.full(len(names), len(first))
+    for number, wanted in reversed(list(enumerate(first))):
+        tier[np.isin(names, list(wanted))] = number
+    order = pd.Series(np.argsort(np.argsort(tier, kind="stable"), kind="stable"), names, dtype=int)
     drawn = drawn.assign(order=drawn["compound_id"].map(order)).sort_values("order", kind="stable").head(most)
     chosen = [set(drawn.loc[drawn["shard"] == n, "place"]) for n in range(len(obs))]
     return [[name for k, name in enumerate(one.index) if k in mine] for one, mine in zip(obs, chosen, strict=True)]

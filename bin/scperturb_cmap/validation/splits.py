@@ -7,19 +7,36 @@ import pandas as pd
 
 from scperturb_cmap.validation.tasks import membership
 
-__all__ = ["fold_table", "training_rows"]
+__all__ = ["families", "fold_table", "training_rows"]
 
 #: Columns of the labels that each split goes by.
-_COLUMNS = {"compound": "compound_id", "mechanism": "mechanism", "cell_line": "cell_line"}
+_COLUMNS = {"compound": "compound_id", "mechanism": "family", "cell_line": "cell_line"}
+
+
+def families(mechanisms: pd.Series) -> pd.Series:
+    """Of the mechanisms of a compound the one that most signatures have: what intervals are drawn over, and folds made of.
+
+    "x", "x|y" and "x|z" are one cluster then, not three.
+
+    Examples
+    --------
+    >>> families(pd.Series(["x", "y|x", "x|z", ""])).tolist()
+    ['x', 'x', 'x', '']
+    """
+    each = mechanisms.astype(str).str.split("|")
+    counts = each.explode().value_counts()
+    # of two as frequent ones the first by name
+    return each.map(lambda names: min(names, key=lambda name: (-counts[name], name)))
 
 
 def fold_table(labels: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
-    """A fold for every compound, mechanism and cell line, and the half of the compounds that chooses the headline.
+    """A fold for every compound, mechanism and cell line, and the half of the first two that chooses the headline.
 
     Parameters
     ----------
     labels
-        compound_id (one identity over all references: InChIKey skeleton, vendor id or name), mechanism ("a|b"), cell_line.
+        compound_id (one identity over all references: InChIKey skeleton, vendor id or name), family (:func:`families`),
+        cell_line.
     n_folds
         Folds; of cell lines never more than there are.
     seed
@@ -27,23 +44,23 @@ def fold_table(labels: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
 
     Returns
     -------
-    Columns split, name, fold, half. Half is "validation" or "test" for compounds, "" elsewhere: what is chosen by the first is
-    reported on the second.
+    Columns split, name, fold, half. Half is "validation" or "test" for compounds and mechanisms, "" for cell lines: what is
+    chosen by the first is reported on the second.
 
     Examples
     --------
-    >>> labels = pd.DataFrame({"compound_id": list("abcd"), "mechanism": ["x", "x|y", "", ""], "cell_line": list("AABB")})
+    >>> labels = pd.DataFrame({"compound_id": list("abcd"), "family": ["x", "y", "", ""], "cell_line": list("AABB")})
     >>> table = fold_table(labels, 2, seed=0)
     >>> table.groupby("split")["fold"].nunique().to_dict()
     {'cell_line': 2, 'compound': 2, 'mechanism': 2}
     """
     parts = []
     for number, (split, column) in enumerate(_COLUMNS.items()):
-        names = sorted(set("|".join(labels[column].astype(str)).split("|")) - {""})
+        names = sorted(set(labels[column].astype(str)) - {""})
         order = np.random.default_rng([seed, number]).permutation(len(names))
         place = np.empty(len(names), int)
         place[order] = np.arange(len(names))
-        half = np.where(place // n_folds % 2 == 0, "validation", "test") if split == "compound" else ""
+        half = "" if split == "cell_line" else np.where(place // n_folds % 2 == 0, "validation", "test")
         parts.append(pd.DataFrame({"split": split, "name": names, "fold": place % n_folds, "half": half}))
     return pd.concat(parts, ignore_index=True)
 
@@ -54,9 +71,10 @@ def training_rows(labels: pd.DataFrame, split: str, tested: Sequence[int]) -> np
     Parameters
     ----------
     labels
-        Of all signatures, as :func:`fold_table` takes them.
+        Of all signatures: compound_id, mechanism ("a|b"), cell_line.
     split
-        "compound", "mechanism" (and compound) or "cell_line" (compounds elsewhere may be seen).
+        "compound", "mechanism" (and compound; whoever shares any mechanism is hidden) or "cell_line" (compounds elsewhere may
+        be seen).
     tested
         Positions of the signatures tested.
 

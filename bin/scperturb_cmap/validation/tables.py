@@ -1,5 +1,7 @@
 """Validation of any table of scores, of whatever tool, against a table of labels."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +9,8 @@ from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.validation.evaluate import evaluate_queries, summarise
 
 __all__ = ["validate_scores"]
+
+log = logging.getLogger(__name__)
 
 _IDS = ("query", "item")
 _YES, _NO = {"1", "true", "yes", "positive"}, {"0", "false", "no", "negative"}
@@ -64,11 +68,15 @@ def validate_scores(
         matrices[method] = np.full(shape, np.nan)
         matrices[method][row, column] = scores[method] * (1 if higher else -1)
     known = labels[labels["query"].isin(queries) & labels["item"].isin(items)]
+    if lost := len(labels) - len(known):
+        log.warning("%d of %d labels are of queries or items without a score: they do not count.", lost, len(labels))
     positive, negative = np.zeros(shape, bool), np.zeros(shape, bool)
     for mask, mine in ((positive, known[known["positive"]]), (negative, known[~known["positive"]])):
         mask[queries.get_indexer(mine["query"]), items.get_indexer(mine["item"])] = True
     if labels["positive"].all():
-        negative = ~positive & np.isfinite(np.stack(list(matrices.values()))).all(axis=0)
+        # a method that has no score at all for a query does not take it from the others
+        finite = [np.isfinite(one) | ~np.isfinite(one).any(axis=1, keepdims=True) for one in matrices.values()]
+        negative = ~positive & np.all(finite, axis=0)
     clusters = known.drop_duplicates("query").set_index("query")["cluster"].reindex(queries)
     about = pd.DataFrame({"cluster": clusters.fillna("").to_numpy(str), "task": "given", "half": ""})
     found = evaluate_queries(matrices, positive, negative, about)
@@ -92,6 +100,9 @@ def _wide(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
         first = table.loc[table.duplicated(keys), keys].iloc[0].tolist()
         raise InputError(Problem(name, ", ".join(keys), f"{first} stands twice.", "Give every pair one row."))
     if long:
+        table = table.assign(method=table["method"].astype(str).str.strip())
+        if table["method"].isin(["", "nan", "None"]).any():
+            raise InputError(Problem(name, "method", "A row names no method.", "Fill it in, or remove the row."))
         values = table.assign(score=_numbers(table["score"], name, "score"))
         table = values.pivot(index=list(_IDS), columns="method", values="score").reset_index()
     else:
@@ -114,7 +125,9 @@ def _numbers(column: pd.Series, name: str, field: str, strict: bool = True) -> p
     wrong = text[numbers.isna() & text.notna()]
     if len(wrong) and strict:
         raise InputError(Problem(name, field, f"{wrong.iloc[0]!r} is no number.", "Leave missing scores empty."))
-    return column if len(wrong) else numbers.where(np.isfinite(numbers))
+    if np.isinf(numbers).any():
+        raise InputError(Problem(name, field, "It holds an infinite score.", "Write a number, or leave it empty."))
+    return column if len(wrong) else numbers
 
 
 def _labels(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -133,5 +146,6 @@ def _labels(table: pd.DataFrame, name: str) -> pd.DataFrame:
         problems.append(Problem(name, "label", "There is no positive.", "Mark what a query should find with 1."))
     if problems:
         raise InputError(problems)
-    cluster = table["cluster"].astype(str) if "cluster" in table else table["query"]
+    cluster = table["cluster"].astype(str).str.strip() if "cluster" in table else table["query"]
+    cluster = cluster.where(~cluster.isin(["", "nan", "None"]), table["query"])
     return table.assign(positive=word.isin(_YES), cluster=cluster)

@@ -30,7 +30,7 @@ class Task:
     holds_out
         What the learned space must not have seen of a query: its compound, its mechanisms, its cell line.
     cluster
-        What is drawn again for intervals: "compound_id" or "mechanism".
+        What is drawn again for intervals: "compound_id", or "family", the most frequent mechanism of a compound.
     masks
         From the labels of queries and of the signatures searched (one row each: compound_id, mechanism, targets, cell_line,
         dose_um, time_h, batch, pert_type): positives and negatives, bool (n_queries, n_signatures).
@@ -42,7 +42,7 @@ class Task:
     title: str
     needs: str
     holds_out: Literal["compound", "mechanism", "cell_line"]
-    cluster: Literal["compound_id", "mechanism"]
+    cluster: Literal["compound_id", "family"]
     masks: Callable[[pd.DataFrame, pd.DataFrame], Masks]
     queries: Literal["reference", "other", "genetic"] = "reference"
 
@@ -162,9 +162,9 @@ TASKS = {
         Task("other_dose_or_time", "the same compound at another dose or time, same cell line",
              "compounds at two doses or times in one cell line", "compound", "compound_id", _other_dose_or_time),
         Task("mechanism", "another compound of the same mechanism; mechanisms unseen",
-             "mechanisms of the compounds (--drugs)", "mechanism", "mechanism", _mechanism),
+             "mechanisms of the compounds (--drugs)", "mechanism", "family", _mechanism),
         Task("mechanism_of_unseen_compound", "another compound of the same mechanism; compound unseen",
-             "mechanisms of the compounds (--drugs)", "compound", "mechanism", _mechanism),
+             "mechanisms of the compounds (--drugs)", "compound", "family", _mechanism),
         Task("unseen_line", "the same compound elsewhere, cell line of the query unseen", "compounds in two cell lines",
              "cell_line", "compound_id", _other_line),
         Task("other_platform", "the same compound in another reference", "a second reference that shares compounds",

@@ -11,6 +11,9 @@ __all__ = ["cluster_interval", "cluster_means", "holm", "signed_rank_p"]
 #: With fewer clusters there is too little to draw from, and Student's distribution takes the place of draws.
 _FEWEST_TO_DRAW = 8
 
+#: Weights of clusters held at once (80 MB): of very many clusters there are fewer draws, whose means vary less.
+_MOST_WEIGHTS = 20_000_000
+
 #: A draw's error is taken for no less than this part of the sample's.
 _LEAST_SPREAD = 0.3
 
@@ -76,10 +79,12 @@ def cluster_interval(
     return np.stack([centre - high * error, centre - low * error])
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _draws(count: int, n: int, seed: int) -> np.ndarray:
     """Weights of the clusters in every draw, shape (n, count), which add up to 1; most intervals of a run share them."""
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=n) / count
+    n = max(min(n, _MOST_WEIGHTS // count), 500)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=n)
+    return drawn.astype(np.float32) / np.float32(count)
 
 
 def signed_rank_p(values: np.ndarray, clusters: Sequence[str]) -> float:
