@@ -14,6 +14,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 import cross_platform
+import known_answers
 import losses
 import same_mechanism
 import single_cell
@@ -25,8 +26,8 @@ TASKS = {
     "same_mechanism": same_mechanism.run,
     "single_cell": single_cell.run,
 }
-#: Only when asked for by --tasks: they take longer than half an hour.
-MORE_TASKS = {"losses": losses.run}
+#: Only when asked for by --tasks: networks take longer than half an hour, known answers use nothing learned.
+MORE_TASKS = {"losses": losses.run, "known_answers": known_answers.run}
 
 
 def main() -> None:
