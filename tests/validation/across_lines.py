@@ -20,13 +20,13 @@ FIGURES = ["auc", "substituted", "unseen negatives"]
 SETTINGS = LinearSettings(N_AXES, 120, 1.0)
 
 
-def trials(query, compounds: set) -> list[tuple[int, int, np.ndarray, np.ndarray]]:  # noqa: ANN001
+def trials(query, compounds: set, width: int = NEAR) -> list[tuple[int, int, np.ndarray, np.ndarray]]:  # noqa: ANN001
     """Query, positive, negatives of the positive, neighbours of the query; every pair of instances in two lines."""
     of_line = {line: np.flatnonzero(query.line == line) for line in np.unique(query.line)}
 
     def beside(row: int) -> np.ndarray:
         there = of_line[query.line[row]]
-        close = np.abs(query.number[there] - query.number[row]) <= NEAR
+        close = np.abs(query.number[there] - query.number[row]) <= width
         return there[close & (query.compound[there] != query.compound[row])]
 
     near = {}

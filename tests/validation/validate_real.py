@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import cross_platform
 import known_answers
 import losses
+import plain
 import same_mechanism
 import single_cell
 from real_data import load
@@ -26,8 +27,8 @@ TASKS = {
     "same_mechanism": same_mechanism.run,
     "single_cell": single_cell.run,
 }
-#: Only when asked for by --tasks: networks take longer than half an hour, known answers use nothing learned.
-MORE_TASKS = {"losses": losses.run, "known_answers": known_answers.run}
+#: Only when asked for by --tasks: networks take longer than half an hour, the other two judge nothing that is learned.
+MORE_TASKS = {"losses": losses.run, "plain": plain.run, "known_answers": known_answers.run}
 
 
 def main() -> None:
