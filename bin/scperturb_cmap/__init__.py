@@ -12,6 +12,11 @@ __version__ = "0.1.0"
 __all__ = ["connectivity"]
 
 
+def __dir__() -> list[str]:
+    """Names that are there once they are asked for stand among the others."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import what is behind a name when it is asked for: torch takes seconds, and most stages do without."""
     if name == "connectivity":

@@ -300,6 +300,15 @@ def test_why_a_drug_stands_at_the_top(run):
     assert "HDAC inhibitor" in said and HOSTILE[2] in said and "drugs drawn at random" in said
     assert HOSTILE[0] not in said  # its drugs mimic
     assert figures.reasons("pDC", pairs, edges, enrichment) == ""
+    mine = enrichment[(enrichment["population"] == "CD14 monocytes") & (enrichment["es"] < 0)]
+    lone, shared = (
+        mine.iloc[[0]].assign(leading_drugs="x", p_value=0.001),
+        mine.iloc[[0]].assign(leading_drugs="x|y", p_value=0.4),
+    )
+    said = Page(
+        figures.enrichment_table("CD14 monocytes", pd.concat([lone.assign(name="A"), shared.assign(name="B")]))
+    ).text
+    assert said.index("B") < said.index("(it alone)")
     not_run = enrichment.assign(status="not_run", es=np.nan, null="", reason="No drug annotation was given (--drugs).")
     assert "No drug annotation was given" in figures.enrichment_table("CD14 monocytes", not_run)
     assert "No drug reverses" in figures.partner_table("CD14 monocytes", pairs.assign(status="not_paired"), edges)

@@ -212,9 +212,8 @@ def _summary(row: pd.Series, genes: pd.DataFrame, mine: pd.DataFrame) -> str:
         if not (mine["score"] < 0).any():
             sentences.append("None of them reverses the signature.")
         if n_zero := int((mine["score"] == 0).sum()):
-            sentences.append(
-                f"{n_zero:,} of them score exactly 0 and share a rank: their effect has no direction here."
-            )
+            verb = "scores exactly 0: its" if n_zero == 1 else "score exactly 0 and share a rank: their"
+            sentences.append(f"{n_zero:,} of them {verb} effect has no direction here.")
     return " ".join(sentences)
 
 

@@ -61,6 +61,8 @@ def partner_table(population: str, pairs: pd.DataFrame, edges: pd.DataFrame, bes
 def enrichment_table(population: str, enrichment: pd.DataFrame, best: int = 6) -> Html:
     """Table of the mechanisms and of the targets whose drugs reverse a population, the surest first.
 
+    Where one drug alone leads, it and not the mechanism reverses: these stand after the others and say so.
+
     Parameters
     ----------
     population
@@ -71,15 +73,21 @@ def enrichment_table(population: str, enrichment: pd.DataFrame, best: int = 6) -
         How many of each kind.
     """
     mine = enrichment[enrichment["population"] == population]
-    found = mine[(mine["status"] == "ok") & (mine["es"] < 0)].sort_values("p_value", kind="stable")
-    found = found.groupby("kind", sort=True).head(best).sort_values(["kind", "p_value"], kind="stable")
+    found = mine[(mine["status"] == "ok") & (mine["es"] < 0)]
+    found = found.assign(alone=~found["leading_drugs"].astype(str).str.contains("|", regex=False))
+    found = found.sort_values(["alone", "p_value"], kind="stable").groupby("kind", sort=True).head(best)
+    found = found.sort_values(["kind", "alone", "p_value"], kind="stable")
     columns = [
         text("name", "Mechanism or target", style="name"),
         text("kind", "Kind"),
         number("n_drugs", "Drugs", help="Ranked drugs that have it"),
         number("nes", "NES", 2, help="Enrichment score over that expected by chance; below 0 its drugs reverse"),
         Column("FDR", lambda row: _rate(row["fdr"]), lambda row: row["fdr"], style="num"),
-        Column("Leading drugs", lambda row: clip(row["leading_drugs"], 4), style="prose"),
+        Column(
+            "Leading drugs",
+            lambda row: clip(row["leading_drugs"], 4) + (" (it alone)" if row["alone"] else ""),
+            style="prose",
+        ),
     ]
     untested = [reason for reason in mine["reason"].unique() if reason]
     if (mine["status"] == "ok").any():

@@ -68,6 +68,7 @@ class Cells:
                     raise self._problem("layer 'raw'", wrong, "Remove or rename the one without raw counts.")
                 self._matrix_key = f"layers/{layer}"
             missing = [key for key in ("obs", "var", self._matrix_key) if key not in file]
+            self._matrices = [*(["raw"] if "raw/X" in file else []), *(file["layers"] if "layers" in file else [])]
             if "/" in layer:
                 missing.append(self._matrix_key)
             if "obs" in missing or "var" in missing:
@@ -259,10 +260,16 @@ class Cells:
             wrong = f"values no cell can have (such as {values.max():.3g})"
         else:
             return
+        others = [name for name in self._matrices if name != self.layer]
+        there = (
+            f"The file also has {', '.join(others)}"
+            if others
+            else "The file has no other matrix: go back to the counts"
+        )
         raise self._problem(
             f"layer '{self.layer}'" if self.layer else "X",
             f"It holds {wrong}; raw counts are needed.",
-            "Name the layer with raw counts in the column 'layer' of the sample sheet ('raw' means adata.raw).",
+            f"Name the layer with raw counts in the column 'layer' of the sample sheet ('raw' means adata.raw). {there}.",
         )
 
     def _problem(self, field: str, wrong: str, remedy: str) -> InputError:

@@ -1,6 +1,7 @@
 """Sample sheet and reference sheet: their columns, and every problem of a sheet at once."""
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
@@ -67,6 +68,12 @@ class Row(dict):
         self.line = line
 
 
+def _meant(column: str, known: set[str]) -> str:
+    """What a misspelt column was probably meant to be."""
+    near = get_close_matches(column.lower(), sorted(known), 1, 0.75)
+    return f": did you mean {near[0]}?" if near else ""
+
+
 def check_sheet(path: Path, kind: str) -> tuple[list[Row], list[Problem]]:
     """Read a sheet and list everything that is wrong with its cells (not with the files it names).
 
@@ -106,7 +113,7 @@ def check_sheet(path: Path, kind: str) -> tuple[list[Row], list[Problem]]:
         Problem(
             name,
             f"column '{column}'",
-            "The column is not known.",
+            f"The column is not known{_meant(column, set(known) - set(table))}.",
             f"Correct or remove it; optional columns are {', '.join(layout['optional'])}.",
         )
         for column in table.columns

@@ -69,9 +69,20 @@ def connectivity(
     methods = [method] if isinstance(method, str) else list(method)
     problems = [
         Problem("method", "", f"{name} is not known.", f"Choose among {', '.join(SCORES)}.")
+        if name != "embedding"
+        else Problem(
+            "method", "", "embedding needs a learned space.", "Run the pipeline, or use scperturb_cmap.embedding."
+        )
         for name in methods
         if name not in SCORES
     ]
+    for side, data in (("queries", queries), ("reference", reference)):
+        if not isinstance(data, ad.AnnData):
+            problems.append(
+                Problem(side, "", f"It is a {type(data).__name__}.", "Give an AnnData, one signature a row.")
+            )
+    if any(not isinstance(data, ad.AnnData) for data in (queries, reference)):
+        raise InputError(problems)
     for side, data in (("queries", queries), ("reference", reference)):
         if not isinstance(data.X, np.ndarray):
             problems.append(Problem(side, "X", "It is no dense array.", "Signatures are dense: give a numpy array."))

@@ -8,7 +8,8 @@ from scperturb_cmap.validation.headline import DEFAULT, Headline, choose_headlin
 from scperturb_cmap.validation.leaks import CHECKS, Finding, inspect_run
 from scperturb_cmap.validation.material import Material, learner, read_material
 from scperturb_cmap.validation.metrics import METRICS, PRIMARY, chance, retrieval_metrics
-from scperturb_cmap.validation.reference import LEARNED, Validated, validate_reference
+from scperturb_cmap.validation.reference import Validated, validate_reference
+from scperturb_cmap.validation.spaces import LEARNED
 from scperturb_cmap.validation.tables import validate_scores
 
 __all__ = [

@@ -12,7 +12,8 @@ from scperturb_cmap.validation.disease import indication_recovery
 from scperturb_cmap.validation.headline import Headline, choose_headline
 from scperturb_cmap.validation.leaks import Finding
 from scperturb_cmap.validation.matrices import as_queries, oddness, score_matrices
-from scperturb_cmap.validation.reference import LEARNED, Validated
+from scperturb_cmap.validation.reference import Validated
+from scperturb_cmap.validation.spaces import LEARNED
 
 __all__ = ["headline_of_run", "indicated_compounds", "recover_indications", "refuse_leaks"]
 

@@ -1,0 +1,158 @@
+"""Scores of the queries of a task by every method, with spaces that have not seen what they are tested on."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from scperturb_cmap.embedding.checkpoint import Checkpoint
+from scperturb_cmap.utils.errors import InputError
+from scperturb_cmap.validation.leaks import same_profiles
+from scperturb_cmap.validation.matrices import as_queries, learned_in_folds, score_matrices
+from scperturb_cmap.validation.splits import families, training_rows
+from scperturb_cmap.validation.tasks import Task, membership
+
+__all__ = ["LEARNED", "Asked", "Learn", "Maker", "labels_of", "on_genes"]
+
+log = logging.getLogger(__name__)
+
+#: Name of the learned score.
+LEARNED = "embedding"
+
+#: Learns a space from a target and sources; a target that is too small raises an InputError.
+Learn = Callable[[ad.AnnData, Sequence[ad.AnnData]], Checkpoint]
+
+
+def labels_of(signatures: ad.AnnData) -> pd.DataFrame:
+    """What tasks look at, as text, and the family of each compound's mechanisms."""
+    text = ("compound_id", "cell_line", "mechanism", "targets", "batch")
+    labels = signatures.obs.astype(dict.fromkeys(text, str)).reset_index(drop=True)
+    return labels.assign(family=families(labels["mechanism"]))
+
+
+def _thirds(values: np.ndarray) -> np.ndarray:
+    """1 for the weakest third, 3 for the strongest."""
+    place = pd.Series(values).rank(method="first").to_numpy()
+    return np.minimum((place - 1) * 3 // max(len(values), 1), 2).astype(int) + 1
+
+
+def on_genes(searched: ad.AnnData, queries: ad.AnnData) -> ad.AnnData:
+    """The searched signatures on the genes of queries of another reference, for the untrained space."""
+    if searched.var_names.equals(queries.var_names):
+        return searched
+    found = searched.var_names.get_indexer(queries.var_names)
+    values = np.where(found >= 0, np.asarray(searched.X)[:, found], np.nan).astype(np.float32)
+    return ad.AnnData(values, searched.obs, queries.var)
+
+
+class Asked:
+    """Queries of a task: as populations, their labels, the third of strength each is in, their places in the reference.
+
+    ``hidden`` pairs do not count: a signature itself, and whatever is the same measurement (``identical``).
+    """
+
+    def __init__(
+        self, signatures: ad.AnnData, searched: ad.AnnData, strong: np.ndarray, places: np.ndarray | None = None
+    ):
+        self.queries, self.labels, self.third, self.places = (
+            as_queries(signatures),
+            labels_of(signatures),
+            _thirds(strong),
+            places,
+        )
+        self.identical = same_profiles(self.queries.X, on_genes(searched, self.queries).X)
+        self.hidden = self.identical.copy()
+        if places is not None:
+            self.identical[np.arange(len(places)), places] = False
+            self.hidden[np.arange(len(places)), places] = True
+
+
+class Maker:
+    """Scores by every method; spaces are made once for everything that is held out alike."""
+
+    def __init__(self, searched, labels, others, folds, learn, methods, options):  # noqa: ANN001
+        self._searched, self._labels, self._others, self._folds = searched, labels, others, folds
+        self._learn, self._methods, self._options = learn, methods, options
+        self._classic: dict[int, dict[str, np.ndarray]] = {}
+        self._learned: dict[str, Callable | None] = {}
+        self._asked: dict[str, tuple[Callable, ad.AnnData]] = {}  # spaces and the queries they are for
+        self.trained_on: dict[str, tuple] = {}
+
+    def scores(self, task: Task, asked: Asked) -> tuple[dict[str, np.ndarray], str]:
+        """Scores of all methods, and why the learned one is not among them."""
+        if id(asked) not in self._classic:  # the queries of a run are kept, so ids are not given again
+            self._classic[id(asked)] = score_matrices(asked.queries, self._searched, self._methods, **self._options)
+        scores, why = dict(self._classic[id(asked)]), ""
+        if self._learn:
+            matrix, why = self.one(LEARNED, asked.queries, task, asked)
+            scores |= {} if matrix is None else {LEARNED: matrix}
+        return scores, why
+
+    def one(self, method: str, queries: ad.AnnData, task: Task, asked: Asked) -> tuple[np.ndarray | None, str]:
+        """Scores of these, or of changed, queries by one method."""
+        if method != LEARNED:
+            return score_matrices(queries, self._searched, [method], **self._options)[method], ""
+        key = task.holds_out if task.queries == "reference" else task.name
+        if key not in self._learned:
+            spaces, sides = self._spaces(task, asked)
+            self._learned[key] = learned_in_folds(spaces, self._searched) if spaces else None
+            if spaces:
+                self._asked[key] = (self._learned[key], asked.queries)
+            if spaces and task.queries != "genetic":
+                self.trained_on[key] = (task.holds_out, *sides)
+        made = self._learned[key]
+        why = "" if made else "the learned score is not among them: the training part of a fold is too small"
+        return (made(queries) if made else None), why
+
+    def oddness(self) -> dict[str, float]:
+        """How far the learned score of a turned query is from the turned score; nothing without a space."""
+        if not self._asked:
+            return {}
+        made, queries = next(iter(self._asked.values()))
+        turned = queries.copy()
+        turned.X = -turned.X
+        one, other = made(queries), made(turned)
+        largest = np.nanmax(np.abs(one), initial=0.0)
+        return {LEARNED: float(np.nanmax(np.abs(one + other)) / largest)} if largest else {}
+
+    def _spaces(self, task: Task, asked: Asked) -> tuple[list, tuple[np.ndarray, np.ndarray]]:
+        """A space for every fold of the queries, learned from what may be seen; what was seen and what was tested."""
+        column = {"compound": "compound_id", "mechanism": "family"}.get(task.holds_out, task.holds_out)
+        fold_of = self._folds[self._folds["split"] == task.holds_out].set_index("name")["fold"]
+        # genes are no compounds, so nothing is held out of the space that places genetic perturbations
+        fold = asked.labels[column].map(fold_of) if task.queries != "genetic" else pd.Series(0, asked.labels.index)
+        spaces, seen_of, held_of = [], [], []
+        for number in sorted(fold.dropna().unique()):
+            rows, held = (fold == number).to_numpy(), np.zeros(len(self._labels), bool)
+            if asked.places is None:
+                held = self._labels["compound_id"].isin(set(asked.labels.loc[rows, "compound_id"])).to_numpy()
+                seen = ~held
+            else:
+                seen = training_rows(self._labels, task.holds_out, asked.places[rows])
+                held[asked.places[rows]] = True
+            seen &= ~asked.identical[rows].any(axis=0)  # the same measurement under another name
+            sources = self._sources(task, asked.labels[rows], seen)
+            try:
+                spaces.append((rows, self._learn(self._searched[seen].copy(), sources)))
+            except InputError as error:
+                log.info("%s, fold %d: %s", task.name, number, error)
+                return [], (np.empty(0), np.empty(0))
+            seen_of.append(seen)
+            held_of.append(held)
+            log.info("%s held out, fold %d: learned from %d signatures", task.holds_out, number, seen.sum())
+        return spaces, (np.array(seen_of), np.array(held_of))
+
+    def _sources(self, task: Task, tested: pd.DataFrame, seen: np.ndarray) -> list[ad.AnnData]:
+        """What may be seen of other references: nothing of what is held out here."""
+        by = "cell_line" if task.holds_out == "cell_line" else "compound_id"
+        hidden = set(tested[by]) | set(self._labels.loc[~seen, by])
+        names = sorted(set("|".join(tested["mechanism"]).split("|")) - {""}) if task.holds_out == "mechanism" else []
+        sources = []
+        for one in self._others:
+            kept = ~one.obs[by].astype(str).isin(hidden).to_numpy()
+            kept &= ~membership(one.obs["mechanism"].astype(str), names).any(axis=1)
+            if kept.any():
+                sources.append(one[kept].copy())
+        return sources
