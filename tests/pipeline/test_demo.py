@@ -43,7 +43,7 @@ def test_the_average_would_have_misled(drugs, truth, method):
 
 def test_the_calibrated_score_ranks_what_is_planted_first_and_last(drugs, truth):
     ranked = drugs[drugs["rank"].notna()]
-    assert (ranked["method"] == "wtcs").all() and (ranked["scored_by"] == "z").all()
+    assert (ranked["method"] == "spearman").all() and (ranked["scored_by"] == "z").all()
     assert (ranked.groupby("population")["score"].diff().dropna() >= 0).all()
     for population, planted in truth.drop(["bulk_decoy", "strong_unrelated"]).groupby("population"):
         order = ranked.loc[ranked["population"] == population, "compound"]

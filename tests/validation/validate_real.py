@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+import classic
 import cross_platform
 import known_answers
 import losses
@@ -27,8 +28,8 @@ TASKS = {
     "same_mechanism": same_mechanism.run,
     "single_cell": single_cell.run,
 }
-#: Only when asked for by --tasks: networks take longer than half an hour, the other two judge nothing that is learned.
-MORE_TASKS = {"losses": losses.run, "plain": plain.run, "known_answers": known_answers.run}
+#: Only when asked for by --tasks: networks take longer than half an hour, the others judge nothing that is learned.
+MORE_TASKS = {"losses": losses.run, "plain": plain.run, "classic": classic.run, "known_answers": known_answers.run}
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from scperturb_cmap.validation.uncertainty import cluster_interval, cluster_mean
 
 __all__ = ["DEFAULT", "FEWEST_CLUSTERS", "Headline", "choose_headline"]
 
-#: The score that ranks where nothing speaks against it.
-DEFAULT = "wtcs"
+#: The score that ranks where nothing speaks against it: best of the classic ones on single cells (docs/validation.md).
+DEFAULT = "spearman"
 
 #: Tasks that decide, the first with enough compounds or mechanisms.
 _DECIDE = ("mechanism", "other_line", "other_platform", "other_dose_or_time", "replicate")
