@@ -20,7 +20,7 @@ def build_parser():
     )
     parser.add_argument("--drugs", type=Path, help="drug annotation")
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
-    parser.add_argument("--headline", default="wtcs", help="the score that decides the rank")
+    parser.add_argument("--headline", default="spearman", help="the score that decides the rank")
     parser.add_argument(
         "--aggregation",
         default="z",

@@ -27,7 +27,7 @@ def build_parser():
     )
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
     parser.add_argument("--embedding", type=Path, help="checkpoint of a learned space, for the method embedding (json)")
-    parser.add_argument("--headline", default="wtcs", help="the score of resamples, reference queries and p-values")
+    parser.add_argument("--headline", default="spearman", help="the score of resamples, reference queries and p-values")
     parser.add_argument("--random-queries", type=int, default=1000, help="random queries each pair is compared with")
     parser.add_argument("--seed", type=int, default=1, help="of the random queries")
     parser.add_argument("--n-genes", type=int, default=150, help="size of the up and of the down set")

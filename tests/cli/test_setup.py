@@ -131,9 +131,10 @@ def test_real_run_writes_sheets_and_calls_nextflow(project):
         ("covid19_combat", "covid_critical", "healthy"),
     ]
     with open(project / "results/real/input/references.csv") as handle:
-        (reference,) = csv.DictReader(handle)
+        reference, sets = csv.DictReader(handle)
     assert reference["path"] == f"{data}/lincs/l1000_consensus_drugbank_n1170x978.gctx"
-    assert (reference["format"], reference["role"], reference["geneinfo"]) == ("gctx", "search", "")
+    assert (reference["format"], reference["role"], reference["geneinfo"]) == ("gctx", "both", "")
+    assert (sets["format"], sets["role"]) == ("gmt", "train") and sets["path_down"].startswith(f"{data}/cmap02/")
 
 
 @pytest.mark.nextflow

@@ -101,3 +101,19 @@ def test_memory_stays_small(results):
 
 def test_the_report_opens_without_a_network(results, check_report):
     assert check_report(results / "report") == []
+
+
+def test_methods_are_validated_on_the_reference(results):
+    tasks = pd.read_csv(results / "validation" / "run.validation_tasks.tsv", sep="\t").set_index("task")
+    assert (tasks.loc[["mechanism", "mechanism_of_unseen_compound", "other_platform"], "status"] == "run").all()
+    table = pd.read_csv(results / "validation" / "run.validation.tsv", sep="\t", keep_default_na=False)
+    mine = table[(table["metric"] == "auroc") & (table["split"] == "all") & (table["compared_with"] == "")]
+    area = mine.set_index(["task", "method"])[["value", "low", "high"]].astype(float)
+    print(f"\n{area}")
+    # compounds of one mechanism and the same compound elsewhere are found, by nothing where genes are exchanged
+    assert (
+        area["low"].loc[[("mechanism", "cosine"), ("mechanism", "embedding"), ("other_platform", "spearman")]] > 0.5
+    ).all()
+    assert abs(area.at[("mechanism", "control: shuffled genes"), "value"] - 0.5) < 0.1
+    findings = pd.read_csv(results / "validation" / "run.validation_findings.tsv", sep="\t")
+    assert "identical profiles" in set(findings["check"]) and "refused" not in set(findings["action"])
