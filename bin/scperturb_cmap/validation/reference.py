@@ -92,7 +92,7 @@ def validate_reference(
     labels = labels_of(searched)
     folds = fold_table(labels, n_folds, seed)
     halves = {split: part.set_index("name")["half"] for split, part in folds.groupby("split")}
-    chosen = choose_queries(labels["compound_id"], n_queries, seed)
+    chosen = choose_queries(labels["compound_id"], n_queries, seed, (labels["family"] != "").to_numpy())
     log.info("%d queries against %d signatures by %s", len(chosen), searched.n_obs, ", ".join(methods))
     strong = labels["tas"].to_numpy(float)
     strong = strong if np.isfinite(strong).all() else strength(np.asarray(searched.X))

@@ -69,14 +69,28 @@ def choose_searched(
     return [[name for k, name in enumerate(one.index) if k in mine] for one, mine in zip(obs, chosen, strict=True)]
 
 
-def choose_queries(compounds: Sequence[str], most: int = MOST_QUERIES, seed: int = 0) -> np.ndarray:
+def choose_queries(
+    compounds: Sequence[str], most: int = MOST_QUERIES, seed: int = 0, first: np.ndarray | None = None
+) -> np.ndarray:
     """Positions of the queries: one of every compound, then a second one, until there are enough.
+
+    Parameters
+    ----------
+    compounds
+        Of every signature.
+    most, seed
+        How many, and of the choice.
+    first
+        Signatures to be taken before others in each turn: those of a known mechanism, which few tasks can do without.
 
     Examples
     --------
     >>> sorted(np.array(list("aaab"))[choose_queries(list("aaab"), most=2)].tolist())
     ['a', 'b']
+    >>> choose_queries(list("aabc"), most=2, first=np.array([False, False, True, True])).tolist()
+    [2, 3]
     """
-    drawn = pd.Series(list(compounds)).sample(frac=1, random_state=seed)
-    turn = drawn.groupby(drawn).cumcount()
-    return np.sort(turn.sort_values(kind="stable").index[:most].to_numpy())
+    drawn = pd.DataFrame({"compound": list(compounds), "later": True if first is None else ~np.asarray(first)})
+    drawn = drawn.sample(frac=1, random_state=seed)
+    turn = drawn.groupby("compound").cumcount()
+    return np.sort(drawn.assign(turn=turn).sort_values(["turn", "later"], kind="stable").index[:most].to_numpy())
