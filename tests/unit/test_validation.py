@@ -193,6 +193,16 @@ def test_without_a_task_that_can_be_run_there_is_a_headline_and_an_empty_table()
         assert chosen.method == "spearman" and "no task" in chosen.reason
 
 
+def test_the_default_headline_is_that_of_the_kind_of_reference():
+    data = reference(60, cell_line="A")
+    for effect, wanted in (("modz", "spearman"), ("rank", "wtcs")):
+        data.uns["effect"] = effect
+        found = validate_reference(data, [], ["spearman", "wtcs"], None, seed=1, device="cpu")
+        assert (
+            validation.headline_of_run("auto", found, data, ["spearman", "wtcs"], seed=1, device="cpu").method == wanted
+        )
+
+
 def test_the_same_measurement_in_another_reference_answers_nothing():
     data = reference(40)
     other = data.copy()

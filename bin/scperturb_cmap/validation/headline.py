@@ -9,10 +9,13 @@ import pandas as pd
 from scperturb_cmap.validation.metrics import PRIMARY
 from scperturb_cmap.validation.uncertainty import cluster_interval, cluster_means
 
-__all__ = ["DEFAULT", "FEWEST_CLUSTERS", "Headline", "choose_headline"]
+__all__ = ["DEFAULT", "DEFAULT_OF_SETS", "FEWEST_CLUSTERS", "Headline", "choose_headline"]
 
 #: The score that ranks where nothing speaks against it: best of the classic ones on single cells (docs/validation.md).
 DEFAULT = "spearman"
+
+#: The same for a reference of gene sets, where Spearman's score calls too many drugs under shuffled labels.
+DEFAULT_OF_SETS = "wtcs"
 
 #: Tasks that decide, the first with enough compounds or mechanisms.
 _DECIDE = ("mechanism", "other_line", "other_platform", "other_dose_or_time", "replicate")
@@ -49,7 +52,13 @@ class Headline(NamedTuple):
 
 
 def choose_headline(
-    found: pd.DataFrame, methods: Sequence[str], *, oddness: dict[str, float], learned: str = "embedding", seed: int = 0
+    found: pd.DataFrame,
+    methods: Sequence[str],
+    *,
+    oddness: dict[str, float],
+    learned: str = "embedding",
+    default: str = DEFAULT,
+    seed: int = 0,
 ) -> Headline:
     """Choose the score that ranks the drugs.
 
@@ -71,6 +80,8 @@ def choose_headline(
         Method -> largest abs(score(-query) + score(query)), relative to the scores' size.
     learned
         Name of the learned score.
+    default
+        The classic score that ranks unless another one is surely better.
     seed
         Of the bootstrap.
     """
@@ -85,7 +96,7 @@ def choose_headline(
     usable = [name for name in methods if name in odd and name in measured]
     # the learned score never ranks without having passed the gates
     classic = [name for name in usable if name != learned] or [name for name in methods if name != learned]
-    best = DEFAULT if DEFAULT in classic else classic[0]
+    best = default if default in classic else classic[0]
     if not task:
         why = f"no task has {FEWEST_CLUSTERS} compounds or mechanisms to decide by"
         return Headline(best, f"{best} ranks the drugs: {why}", _table(gates))
