@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, run
+from scperturb_cmap.utils.cli import base_parser, check_headline, run
 
 
 def build_parser():
@@ -38,22 +38,13 @@ def rank_drugs(args: Namespace) -> None:
     from scperturb_cmap.io.signature_set import read_signature_set
     from scperturb_cmap.io.tables import read_text_table
     from scperturb_cmap.io.wide_scores import WideScores
-    from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
 
     def wide_scores(paths):
         return WideScores(paths) if paths else None
 
     methods = list(dict.fromkeys(args.methods.split(",")))
-    if args.headline not in methods:
-        raise InputError(
-            Problem(
-                "--headline",
-                "",
-                f"{args.headline!r} is not among --methods {args.methods}.",
-                "Add it there or choose another.",
-            )
-        )
+    check_headline(args.headline, methods)
     signatures = read_signature_set(args.signatures)
     populations = signatures.obs.reset_index(drop=True)
     dataset = populations["dataset"].iloc[0]

@@ -6,7 +6,7 @@ from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, limit_threads, run
+from scperturb_cmap.utils.cli import base_parser, check_headline, limit_threads, run
 
 
 def build_parser():
@@ -61,10 +61,7 @@ def score_connectivity(args: Namespace) -> None:
     if EmbeddingScore.name in methods and not args.embedding:
         remedy = "Give its checkpoint (--embedding), or leave the method out."
         raise InputError(Problem("--methods", "", "The method embedding needs a learned space.", remedy))
-    if args.headline not in methods:
-        raise InputError(Problem(
-            "--headline", "", f"{args.headline!r} is not among --methods {args.methods}.", "Add it there or choose another.",
-        ))  # fmt: skip
+    check_headline(args.headline, methods)
     limit_threads(args.threads)
     shard = read_signature_set(args.shard)
     name, reference = args.shard.name.removesuffix(".h5ad"), str(shard.obs["reference"].iloc[0])

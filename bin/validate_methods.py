@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, limit_threads, run
+from scperturb_cmap.utils.cli import base_parser, check_headline, limit_threads, run
 
 
 def build_parser():
@@ -88,9 +88,8 @@ def validate_run(args: Namespace) -> None:
 
     methods = list(dict.fromkeys(args.methods.split(",")))
     classic = [method for method in methods if method != validation.LEARNED]
-    if args.headline not in ("auto", *methods):
-        wrong = f"{args.headline!r} is not among --methods {args.methods}."
-        raise InputError(Problem("--headline", "", wrong, "Add it there or choose another."))
+    if args.headline != "auto":
+        check_headline(args.headline, methods)
     if not classic:
         wrong = "There is no classic score to compare the learned one with."
         raise InputError(Problem("--methods", "", wrong, "Add wtcs."))
@@ -114,14 +113,11 @@ def validate_run(args: Namespace) -> None:
     found = validation.validate_reference(
         material.searched, material.others, classic, learn if learned else None,
         genetic=material.genetic, background=material.background, annotated=annotated, counts=material.counts,
-        n_queries=args.queries, n_folds=args.folds, seed=args.seed,
-        **options,
+        n_queries=args.queries, n_folds=args.folds, seed=args.seed, **options,
     )  # fmt: skip
     validation.refuse_leaks(found.findings)
     base = validation.DEFAULT if validation.DEFAULT in classic else classic[0]
-    headline = validation.headline_of_run(
-        args.headline, found, material.searched, methods, seed=args.seed, **options
-    )  # fmt: skip
+    headline = validation.headline_of_run(args.headline, found, material.searched, methods, seed=args.seed, **options)
     recovered = validation.recover_indications(
         [read_signature_set(path) for path in args.signatures], material.searched, indications,
         headline.method if headline.method in classic else base, seed=args.seed, **options,

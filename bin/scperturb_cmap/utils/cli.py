@@ -4,13 +4,13 @@ import logging
 import os
 import sys
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scperturb_cmap import __version__
-from scperturb_cmap.utils.errors import InputError
+from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["base_parser", "limit_threads", "run"]
+__all__ = ["base_parser", "check_headline", "limit_threads", "run"]
 
 log = logging.getLogger("scperturb_cmap")
 
@@ -74,6 +74,19 @@ def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) 
         )
         return 1
     return 0
+
+
+def check_headline(headline: str, methods: Sequence[str]) -> None:
+    """Refuse a headline that is not computed.
+
+    Raises
+    ------
+    InputError
+        It is not among the methods.
+    """
+    if headline not in methods:
+        wrong = f"{headline!r} is not among --methods {','.join(methods)}."
+        raise InputError(Problem("--headline", "", wrong, "Add it there or choose another."))
 
 
 def limit_threads(threads: int) -> None:

@@ -150,7 +150,8 @@ def _rows(
         known | {"metric": metric, "value": value, "low": low[column], "high": high[column], "p": np.nan}
         for column, (metric, value) in enumerate(zip(METRICS, means.mean(axis=0), strict=True))
     ]
-    place, reached = list(METRICS).index(PRIMARY), means[:, list(METRICS).index(PRIMARY)]
+    place = list(METRICS).index(PRIMARY)
+    reached = means[:, place]
     if by_chance is None:
         out[place]["p"] = signed_rank_p(values[PRIMARY], clusters)
         return out

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+
+from scperturb_cmap.validation.metrics import retrieval_metrics
 
 __all__ = ["CHECKS", "Finding", "inspect_run", "same_profiles"]
 
@@ -81,12 +82,14 @@ def same_profiles(queries: np.ndarray, searched: np.ndarray) -> np.ndarray:
     >>> same_profiles(np.array([[1.0, 2, 4]]), np.array([[2.0, 4, 8], [4, 2, 1]])).tolist()
     [[True, False]]
     """
-    unit = []
-    for side in (queries, searched):
-        off = np.nan_to_num(np.asarray(side, np.float32))
-        off = off - off.mean(axis=1, keepdims=True)
-        unit.append(off / np.maximum(np.linalg.norm(off, axis=1, keepdims=True), 1e-9))
-    return unit[0] @ unit[1].T > _IDENTICAL
+    return _correlations(*(np.nan_to_num(np.asarray(side, np.float32)) for side in (queries, searched))) > _IDENTICAL
+
+
+def _correlations(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Of all pairs of rows; 0 where one is constant."""
+    off = [side - side.mean(axis=1, keepdims=True) for side in (mine, theirs)]
+    unit = [side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9) for side in off]
+    return unit[0] @ unit[1].T
 
 
 def inspect_run(
@@ -185,26 +188,21 @@ def _task(
         found += _finding("one experiment", task, inside[positive].sum(), one[0])
     for check, tells in (
         ("strength tells the answer", None if strength is None else np.broadcast_to(strength, positive.shape)),
-        ("missing genes tell the answer", None if known is None else _overlap(*known)),
+        (
+            "missing genes tell the answer",
+            None if known is None else _correlations(*(one.astype(np.float32) for one in known)),
+        ),
     ):
         if tells is not None and (area := _area(tells, positive, negative)) > _SHORTCUT:
             found += _finding(check, task, (positive.any(axis=1)).sum(), f"area under the curve {area:.2f} by it alone")
     return found
 
 
-def _overlap(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """How alike the missing genes of two signatures are: correlation of what is measured; 0 where nothing differs."""
-    off = [side - side.mean(axis=1, keepdims=True) for side in (mine.astype(np.float32), theirs.astype(np.float32))]
-    unit = [side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9) for side in off]
-    return unit[0] @ unit[1].T
-
-
 def _area(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
     """Mean area under the curve over queries with both; 0.5 without any."""
-    areas = []
-    for row, yes, no in zip(scores, positive, negative, strict=True):
-        if yes.any() and no.any():
-            place = rankdata(row[yes | no])
-            n = int(yes.sum())
-            areas.append((place[yes[yes | no]].mean() - (n + 1) / 2) / int(no.sum()))
+    areas = [
+        retrieval_metrics(row[yes | no], yes[yes | no])["auroc"]
+        for row, yes, no in zip(scores, positive, negative, strict=True)
+        if yes.any() and no.any()
+    ]
     return float(np.mean(areas)) if areas else 0.5

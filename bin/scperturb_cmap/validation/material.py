@@ -75,6 +75,7 @@ def read_material(
     files = {name: [] for name in sorted(about)}
     for path in sorted(shards, key=lambda path: path.name):
         files[path.name.rsplit(".shard_", 1)[0]].append(path)
+    known = {name: [read_about(path)[0] for path in paths] for name, paths in files.items()}
     target = choose_target({name: (about[name]["effect"], about[name]["n_signatures"]) for name in searched})
     labels = annotation if annotation is not None else pd.DataFrame(columns=["mechanism", "targets"])
     members = labels.loc[labels["mechanism"] != "", "mechanism"].str.split("|").explode()
@@ -85,8 +86,7 @@ def read_material(
         return {pair[1] for pair, one in identity.items() if pair[0] == name and one in ids}
 
     def chosen(name: str, first: Sequence[set[str]], genetic: bool = False) -> ad.AnnData | None:
-        obs = [read_about(path)[0] for path in files[name]]
-        names = choose_searched(obs, first, genetic=genetic, seed=seed)
+        names = choose_searched(known[name], first, genetic=genetic, seed=seed)
         pairs = zip(files[name], names, strict=True)
         parts = [read_rows(path, mine) for path, mine in pairs if mine]
         return _joined(parts, name, identity, labels, tables[name]) if parts else None
@@ -98,7 +98,7 @@ def read_material(
     background = read_background([path for path in reference_queries if path.name.startswith(f"{target}.")])
     # such a query is called "<reference>|<signature>"; its compound stands in the shards
     names = set() if background is None else {name.split("|", 1)[1] for name in background.obs_names}
-    obs = pd.concat([read_about(path)[0]["compound_id"].astype(str) for path in files[target]])
+    obs = pd.concat([one["compound_id"].astype(str) for one in known[target]])
     behind = {identity.get((target, one), one) for one in obs[obs.index.isin(names)]}
     genetic, others = chosen(target, [], genetic=True), [one for one in others if one is not None]
     return Material(target, main, genetic, others, behind, obs.value_counts())

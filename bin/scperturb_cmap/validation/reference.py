@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.embedding.pairs import strength
-from scperturb_cmap.validation.controls import control_scores
 from scperturb_cmap.validation.evaluate import evaluate_queries
 from scperturb_cmap.validation.leaks import Finding, inspect_run
 from scperturb_cmap.validation.sample import MOST_QUERIES, choose_queries
-from scperturb_cmap.validation.spaces import LEARNED, Asked, Learn, Maker, labels_of, on_genes
+from scperturb_cmap.validation.spaces import Asked, Learn, Maker, labels_of
 from scperturb_cmap.validation.splits import fold_table
 from scperturb_cmap.validation.tasks import NOT_HERE, TASKS, Task
 
@@ -97,7 +96,7 @@ def validate_reference(
     strong = labels["tas"].to_numpy(float)
     strong = strong if np.isfinite(strong).all() else strength(np.asarray(searched.X))
     own = Asked(searched[chosen].copy(), searched, strong[chosen], chosen)
-    maker = Maker(searched, labels, others, folds, learn, methods, options)
+    maker = Maker(searched, labels, others, folds, learn, methods, strong, seed, options)
     found, told, tasks = [], [], {}
     for task in TASKS.values():
         asked, lacking = own, ""
@@ -114,11 +113,6 @@ def validate_reference(
             told.append(_told(task, "not run", n, f"needs {lacking}"))
             continue
         scores, why = maker.scores(task, asked)
-        by = LEARNED if LEARNED in scores else "wtcs" if "wtcs" in methods else methods[0]
-        scores |= control_scores(
-            asked.queries, on_genes(searched, asked.queries), scores[by],
-            lambda other, by=by, task=task, asked=asked: maker.one(by, other, task, asked)[0], strong, seed=seed,
-        )  # fmt: skip
         half = halves["compound" if task.cluster == "compound_id" else "mechanism"]
         about = asked.labels[["compound_id"]].assign(
             task=task.name, cluster=asked.labels[task.cluster], strength_third=asked.third,

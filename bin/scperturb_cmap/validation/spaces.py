@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
+from scperturb_cmap.embedding.inputs import on_genes
 from scperturb_cmap.utils.errors import InputError
+from scperturb_cmap.validation.controls import control_scores
 from scperturb_cmap.validation.leaks import same_profiles
 from scperturb_cmap.validation.matrices import as_queries, learned_in_folds, score_matrices
 from scperturb_cmap.validation.splits import families, training_rows
 from scperturb_cmap.validation.tasks import Task, membership
 
-__all__ = ["LEARNED", "Asked", "Learn", "Maker", "labels_of", "on_genes"]
+__all__ = ["LEARNED", "Asked", "Learn", "Maker", "labels_of"]
 
 log = logging.getLogger(__name__)
 
@@ -38,63 +40,84 @@ def _thirds(values: np.ndarray) -> np.ndarray:
     return np.minimum((place - 1) * 3 // max(len(values), 1), 2).astype(int) + 1
 
 
-def on_genes(searched: ad.AnnData, queries: ad.AnnData) -> ad.AnnData:
-    """The searched signatures on the genes of queries of another reference, for the untrained space."""
+def searched_like(searched: ad.AnnData, queries: ad.AnnData) -> ad.AnnData:
+    """The searched signatures on the genes of queries, which may be those of another reference."""
     if searched.var_names.equals(queries.var_names):
         return searched
-    found = searched.var_names.get_indexer(queries.var_names)
-    values = np.where(found >= 0, np.asarray(searched.X)[:, found], np.nan).astype(np.float32)
+    values = on_genes(np.asarray(searched.X), searched.var_names, queries.var_names)
     return ad.AnnData(values, searched.obs, queries.var)
 
 
 class Asked:
     """Queries of a task: as populations, their labels, the third of strength each is in, their places in the reference.
 
-    ``hidden`` pairs do not count: a signature itself, and whatever is the same measurement (``identical``).
+    ``searched`` are the searched signatures on the queries' genes. ``hidden`` pairs do not count: a signature itself, and
+    whatever is the same measurement (``identical``).
     """
 
     def __init__(
         self, signatures: ad.AnnData, searched: ad.AnnData, strong: np.ndarray, places: np.ndarray | None = None
     ):
-        self.queries, self.labels, self.third, self.places = (
-            as_queries(signatures),
-            labels_of(signatures),
-            _thirds(strong),
-            places,
-        )
-        self.identical = same_profiles(self.queries.X, on_genes(searched, self.queries).X)
+        self.queries, self.labels = as_queries(signatures), labels_of(signatures)
+        self.third, self.places = _thirds(strong), places
+        self.searched = searched_like(searched, self.queries)
+        self.identical = same_profiles(self.queries.X, self.searched.X)
         self.hidden = self.identical.copy()
         if places is not None:
             self.identical[np.arange(len(places)), places] = False
             self.hidden[np.arange(len(places)), places] = True
 
 
+def _held_out(task: Task) -> str:
+    """What spaces are made for: all tasks of the reference's own queries that hold out the same share them."""
+    return task.holds_out if task.queries == "reference" else task.name
+
+
 class Maker:
     """Scores by every method; spaces are made once for everything that is held out alike."""
 
-    def __init__(self, searched, labels, others, folds, learn, methods, options):  # noqa: ANN001
+    def __init__(self, searched, labels, others, folds, learn, methods, strong, seed, options):  # noqa: ANN001
         self._searched, self._labels, self._others, self._folds = searched, labels, others, folds
         self._learn, self._methods, self._options = learn, methods, options
+        self._strong, self._seed = strong, seed
         self._classic: dict[int, dict[str, np.ndarray]] = {}
         self._learned: dict[str, Callable | None] = {}
+        self._scores: dict[tuple[int, str], tuple[dict[str, np.ndarray], str]] = {}
         self._asked: dict[str, tuple[Callable, ad.AnnData]] = {}  # spaces and the queries they are for
         self.trained_on: dict[str, tuple] = {}
 
     def scores(self, task: Task, asked: Asked) -> tuple[dict[str, np.ndarray], str]:
-        """Scores of all methods, and why the learned one is not among them."""
-        if id(asked) not in self._classic:  # the queries of a run are kept, so ids are not given again
+        """Scores of all methods and controls, and why the learned one is not among them.
+
+        Tasks that ask the same queries, of spaces that had to leave out the same, share them.
+        """
+        key = (
+            id(asked),
+            _held_out(task) if self._learn else "",
+        )  # the queries of a run are kept, so ids are not given again
+        if key not in self._scores:
+            self._scores[key] = self._all_scores(task, asked)
+        return self._scores[key]
+
+    def _all_scores(self, task: Task, asked: Asked) -> tuple[dict[str, np.ndarray], str]:
+        if id(asked) not in self._classic:
             self._classic[id(asked)] = score_matrices(asked.queries, self._searched, self._methods, **self._options)
         scores, why = dict(self._classic[id(asked)]), ""
         if self._learn:
             matrix, why = self.one(LEARNED, asked.queries, task, asked)
             scores |= {} if matrix is None else {LEARNED: matrix}
-        return scores, why
+        by = LEARNED if LEARNED in scores else "wtcs" if "wtcs" in self._methods else self._methods[0]
+        controls = control_scores(
+            asked.queries, asked.searched, scores[by], lambda other: self.one(by, other, task, asked)[0],
+            self._strong, seed=self._seed,
+        )  # fmt: skip
+        return scores | controls, why
 
     def one(self, method: str, queries: ad.AnnData, task: Task, asked: Asked) -> tuple[np.ndarray | None, str]:
         """Scores of these, or of changed, queries by one method."""
         if method != LEARNED:
             return score_matrices(queries, self._searched, [method], **self._options)[method], ""
-        key = task.holds_out if task.queries == "reference" else task.name
+        key = _held_out(task)
         if key not in self._learned:
             spaces, sides = self._spaces(task, asked)
             self._learned[key] = learned_in_folds(spaces, self._searched) if spaces else None
