@@ -13,7 +13,7 @@ include { FIND_LEADING_EDGES } from './modules/find_leading_edges/main'
 include { PAIR_DRUGS         } from './modules/pair_drugs/main'
 include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
-include { check_params ; can_validate ; checkpoint_files ; digest ; fixed_headline ; json ; library_files ; notebook ; page ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
+include { check_params ; can_validate ; checkpoint_files ; digest ; fixed_headline ; gathered ; json ; library_files ; notebook ; page ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
 
 workflow {
     main:
@@ -84,39 +84,27 @@ workflow {
     // one emission, [demo.signatures.h5ad, kang.signatures.h5ad]: each shard is read once for all data sets
     ch_signatures = DERIVE_SIGNATURES.out.signatures.map { _meta, signatures -> signatures }.toSortedList { file -> file.name }
 
-    // one emission, [[id: 'run', searched: ['l1000']], shards, libraries, tables of all references], where there is something to learn
-    ch_training = BUILD_REFERENCE.out.shards
+    // each emission is [[id: 'l1000', role: 'both'], shards, library, tables, reference queries]
+    ch_built = BUILD_REFERENCE.out.shards
         .join(BUILD_REFERENCE.out.library)
         .join(BUILD_REFERENCE.out.tables)
-        .filter { meta, _shards, _library, _tables -> learns && meta.role != 'search' }
-        .toSortedList { one, other -> one[0].id <=> other[0].id }
-        .filter { training -> training }
-        .map { training ->
-            def parts = training.transpose()
-            def compounds = parts[3].flatten().findAll { table -> table.name.endsWith('.compounds.tsv') }
-            tuple([id: 'run', searched: searched], parts[1].flatten(), parts[2], compounds)
-        }
+        .join(BUILD_REFERENCE.out.reference_queries)
+    // one emission, [[id: 'run', searched: ['l1000']], shards, libraries, tables of compounds], where there is something to learn
+    ch_training = gathered(ch_built.filter { meta, _shards, _library, _tables, _queries -> learns && meta.role != 'search' })
+        .map { _metas, shards, libraries, compounds, _queries -> tuple([id: 'run', searched: searched], shards, libraries, compounds) }
     TRAIN_EMBEDDING(ch_training, params.subMap(['encoder', 'embedding_search', 'members', 'seed', 'device']) + [code: code])
     // one emission, [run.embedding.json, run.embedding.safetensors]; [] without a space
     ch_embedding = learns ? TRAIN_EMBEDDING.out.checkpoint : channel.value(given)
 
-    // one emission as of ch_training, of all references and with their reference queries
-    ch_references_built = BUILD_REFERENCE.out.shards
-        .join(BUILD_REFERENCE.out.library)
-        .join(BUILD_REFERENCE.out.tables)
-        .join(BUILD_REFERENCE.out.reference_queries)
-        .filter { _meta, _shards, _library, _tables, _queries -> validates }
-        .toSortedList { one, other -> one[0].id <=> other[0].id }
-        .filter { built -> built }
-        .map { built ->
-            def parts = built.transpose()
-            def names = parts[0].groupBy { meta -> meta.role }.collectEntries { role, metas -> [role, metas.collect { meta -> meta.id }] }
-            def compounds = parts[3].flatten().findAll { table -> table.name.endsWith('.compounds.tsv') }
-            def meta = [id: 'run', searched: (names.search ?: []) + (names.both ?: []), learned: learns ? (names.train ?: []) + (names.both ?: []) : []]
-            tuple(meta, parts[1].flatten(), parts[2], compounds, parts[4])
+    // the same of all references, with their reference queries and what is learned from
+    ch_validation = gathered(ch_built.filter { _meta, _shards, _library, _tables, _queries -> validates })
+        .map { metas, shards, libraries, compounds, queries ->
+            def ranked = metas.findAll { meta -> meta.role != 'train' }.collect { meta -> meta.id }
+            def learned = metas.findAll { meta -> learns && meta.role != 'search' }.collect { meta -> meta.id }
+            tuple([id: 'run', searched: ranked, learned: learned], shards, libraries, compounds, queries)
         }
     VALIDATE_METHODS(
-        ch_references_built,
+        ch_validation,
         params.indications ? ch_signatures : [], // else another data set would validate the reference anew
         drugs,
         indications,

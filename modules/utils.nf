@@ -222,6 +222,19 @@ def notebook(name) {
     return file("${projectDir}/notebooks/${name}.ipynb", checkIfExists: true)
 }
 
+// References of a run as one emission, if there are any: what is known of each, and all their shards, libraries, tables of
+// compounds and reference queries, in the order of their names.
+def gathered(ch_built) {
+    return ch_built
+        .toSortedList { one, other -> one[0].id <=> other[0].id }
+        .filter { built -> built }
+        .map { built ->
+            def parts = built.transpose()
+            def compounds = parts[3].flatten().findAll { table -> table.name.endsWith('.compounds.tsv') }
+            tuple(parts[0], parts[1].flatten(), parts[2], compounds, parts[4])
+        }
+}
+
 // One page of the report that shows files of the whole run, if there are any.
 def page(name, ch_files) {
     return ch_files.toSortedList { file -> file.name }.filter { files -> files }.map { files -> tuple([id: name, dataset: ''], notebook(name), files) }
