@@ -32,7 +32,7 @@ def retrieval_metrics(scores: np.ndarray, positive: np.ndarray) -> dict[str, flo
     """Metrics of one query: its positives should have the highest scores.
 
     Equal scores share their places: a method gains nothing by the order of its input. All metrics come from one sort; where
-    scikit-learn has them they are its (tests/unit/test_validation.py), whose checks of every call take 20 times as long.
+    scikit-learn has them they are its (tests/unit/test_validation_metrics.py), whose checks take 20 times as long.
 
     Parameters
     ----------
