@@ -305,7 +305,7 @@ def test_the_registry_is_what_users_are_told(root):
     text, methods = json.dumps(described), (root / "docs/methods.md").read_text()
     names = [*SCORES, EmbeddingScore.name]
     assert f"({'|'.join(names)})(,({'|'.join(names)}))*" in text and f"one or more of {', '.join(names)}," in text
-    assert json.dumps(names) in text
+    assert json.dumps(["auto", *names]) in text
     for score in SCORES.values():
         assert f"| `{score.name}` |" in methods, score.name
 
