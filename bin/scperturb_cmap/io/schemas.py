@@ -83,7 +83,7 @@ DRUGS = pa.DataFrameSchema({
     "selectivity": _MAYBE_NUMBER, "selectivity_to_best": _MAYBE_NUMBER,
     "n_signatures": _MAYBE_COUNT, "n_cell_lines": _MAYBE_COUNT, "best_reference": _MAYBE_TEXT, "best_cell_line": _MAYBE_TEXT,
     "best_dose_um": _MAYBE_NUMBER, "best_time_h": _MAYBE_NUMBER, "best_signature": _MAYBE_TEXT,
-    **dict.fromkeys(("mechanism", "targets", "clinical_phase"), _MAYBE_TEXT),
+    **dict.fromkeys(("mechanism", "targets", "clinical_phase", "indications"), _MAYBE_TEXT),
     "status": _is("ok", "few_genes", "limited_evidence", "exploratory_evidence", "not_ranked"), "reason": _TEXT,
 }, checks=[
     _reason_given(("ok",)),
