@@ -116,7 +116,7 @@ def validate_run(args: Namespace) -> None:
         n_queries=args.queries, n_folds=args.folds, seed=args.seed, **options,
     )  # fmt: skip
     validation.refuse_leaks(found.findings)
-    base = validation.DEFAULT if validation.DEFAULT in classic else classic[0]
+    base = validation.base_score("" if material.searched is None else str(material.searched.uns["effect"]), classic)
     headline = validation.headline_of_run(args.headline, found, material.searched, methods, seed=args.seed, **options)
     recovered = validation.recover_indications(
         [read_signature_set(path) for path in args.signatures], material.searched, indications,

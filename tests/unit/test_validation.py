@@ -112,6 +112,19 @@ def test_the_default_headline_is_that_of_the_kind_of_reference():
         )
 
 
+def test_controls_are_made_of_the_score_that_the_validation_starts_from():
+    data = reference(40)
+    for effect, base in (("modz", "spearman"), ("rank", "wtcs")):
+        data.uns["effect"] = effect
+        several, alone = (
+            validate_reference(data, [], methods, None, seed=1, device="cpu", n_genes=40).queries
+            for methods in (["cosine", "wtcs", "spearman"], [base])
+        )
+        for control in ("control: permuted labels", "control: drug prior"):
+            values = [found.loc[found["method"] == control, "auroc"].to_numpy() for found in (several, alone)]
+            np.testing.assert_allclose(*values)
+
+
 def test_the_same_measurement_in_another_reference_answers_nothing():
     data = reference(40)
     other = data.copy()

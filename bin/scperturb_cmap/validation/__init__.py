@@ -4,7 +4,7 @@ from scperturb_cmap.validation.conclude import headline_of_run, indicated_compou
 from scperturb_cmap.validation.controls import CONTROLS
 from scperturb_cmap.validation.disease import Recovery, indication_recovery
 from scperturb_cmap.validation.evaluate import COLUMNS, evaluate_queries, summarise
-from scperturb_cmap.validation.headline import DEFAULT, Headline, choose_headline
+from scperturb_cmap.validation.headline import Headline, base_score, choose_headline
 from scperturb_cmap.validation.leaks import CHECKS, Finding, inspect_run
 from scperturb_cmap.validation.material import Material, learner, read_material
 from scperturb_cmap.validation.metrics import METRICS, PRIMARY, chance, retrieval_metrics
@@ -13,8 +13,8 @@ from scperturb_cmap.validation.spaces import LEARNED
 from scperturb_cmap.validation.tables import validate_scores
 
 __all__ = [
-    "CHECKS", "COLUMNS", "CONTROLS", "DEFAULT", "LEARNED", "METRICS", "PRIMARY", "Finding", "Headline", "Material", "Recovery",
-    "Validated", "chance", "choose_headline", "evaluate_queries", "headline_of_run", "indicated_compounds",
+    "CHECKS", "COLUMNS", "CONTROLS", "LEARNED", "METRICS", "PRIMARY", "Finding", "Headline", "Material", "Recovery",
+    "Validated", "base_score", "chance", "choose_headline", "evaluate_queries", "headline_of_run", "indicated_compounds",
     "indication_recovery", "inspect_run", "learner", "read_material", "recover_indications", "refuse_leaks",
     "retrieval_metrics", "summarise", "validate_reference", "validate_scores",
 ]  # fmt: skip

@@ -6,11 +6,10 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.embedding.inputs import is_gene_sets
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import compound_key
 from scperturb_cmap.validation.disease import indication_recovery
-from scperturb_cmap.validation.headline import DEFAULT, DEFAULT_OF_SETS, Headline, choose_headline
+from scperturb_cmap.validation.headline import Headline, base_score, choose_headline
 from scperturb_cmap.validation.leaks import Finding
 from scperturb_cmap.validation.matrices import as_queries, oddness, score_matrices
 from scperturb_cmap.validation.reference import Validated
@@ -67,8 +66,7 @@ def headline_of_run(
     if searched is not None:
         few = searched[np.linspace(0, searched.n_obs - 1, min(_TURNED, searched.n_obs)).astype(int)].copy()
         odd = oddness(as_queries(few), few, classic, **options) | found.oddness
-    sets = searched is not None and is_gene_sets(str(searched.uns["effect"]))
-    default = DEFAULT_OF_SETS if sets else DEFAULT
+    default = base_score("" if searched is None else str(searched.uns["effect"]), classic)
     judged = [*classic, *[LEARNED] * (LEARNED in found.oddness)]
     chosen = choose_headline(found.queries, judged, oddness=odd, learned=LEARNED, default=default, seed=seed)
     if LEARNED in methods and LEARNED not in found.oddness:

@@ -11,6 +11,7 @@ from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import on_genes
 from scperturb_cmap.utils.errors import InputError
 from scperturb_cmap.validation.controls import control_scores
+from scperturb_cmap.validation.headline import base_score
 from scperturb_cmap.validation.leaks import same_profiles
 from scperturb_cmap.validation.matrices import as_queries, learned_in_folds, score_matrices
 from scperturb_cmap.validation.splits import families, training_rows
@@ -106,7 +107,7 @@ class Maker:
         if self._learn:
             matrix, why = self.one(LEARNED, asked.queries, task, asked)
             scores |= {} if matrix is None else {LEARNED: matrix}
-        by = LEARNED if LEARNED in scores else "wtcs" if "wtcs" in self._methods else self._methods[0]
+        by = LEARNED if LEARNED in scores else base_score(str(self._searched.uns["effect"]), self._methods)
         controls = control_scores(
             asked.queries, asked.searched, scores[by], lambda other: self.one(by, other, task, asked)[0],
             self._strong, seed=self._seed,
