@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scperturb_cmap.io.signature_set import read_signature_set, write_signature_set
+
 TABLES = (
     "validation_meanings",
     "validation",
@@ -72,7 +74,16 @@ def test_the_headline_asked_for_overrides_the_gates_and_says_so(validated):
     assert "because --headline says so; left to the gates, the embedding" in headline["reason"]
 
 
-def test_mechanisms_and_indications_come_from_tables(validated, references):
+def test_mechanisms_lineages_and_indications_come_from_tables(validated, references):
+    for name, lineage in (("target", ""), ("source", "skin")):  # one reference knows of one line what it is
+        shard = references / f"{name}.shard_0000.h5ad"
+        signatures = read_signature_set(shard)
+        odd = signatures.obs["compound"].str.split("-").str[1].astype(int) % 2 == 1
+        signatures.obs["cell_line"], signatures.obs["cell_lineage"] = (
+            np.where(odd, "B", "A"),
+            np.where(odd, lineage, ""),
+        )
+        write_signature_set(signatures, shard)
     drugs = pd.DataFrame({"pert_iname": [f"drug {n}" for n in range(120)], "moa": [f"m{n % 60}" for n in range(120)]})
     drugs.to_csv(references / "drugs.tsv", sep="\t", index=False)
     known = pd.DataFrame({"dataset": "nowhere", "compound": [f"drug {n}" for n in range(5)]})
@@ -81,6 +92,16 @@ def test_mechanisms_and_indications_come_from_tables(validated, references):
     tables, headline = validated("mechanisms", *options)
     tasks = tables["validation_tasks"].set_index("task")
     assert tasks.at["mechanism", "status"] == "run" and tasks.at["indication", "status"] == "not run"
+    assert (
+        tasks.at["unseen_batch", "status"] == "not run"
+        and "a batch of every signature" in tasks.at["unseen_batch", "reason"]
+    )
+    assert 0 < tasks.at["mechanism_in_unseen_line", "n_queries"] < tasks.at["mechanism", "n_queries"]
+    splits = tables["validation_splits"]
+    lines = splits[splits["split"] == "cell_line"].set_index("name")
+    assert lines["group"].to_dict() == {"A": "A", "B": "skin"} and lines["fold"].nunique() == 2
+    crossed = splits[splits["split"] == "mechanism and cell_line"]
+    assert set(crossed["group"]) == {"A", "skin"} and crossed["name"].str.startswith("m").all()
     # mechanisms are at random here, so nothing finds them and the default stays
     assert headline["method"] == "spearman" and "on mechanism" in headline["reason"]
 

@@ -159,7 +159,8 @@ TASKS = pa.DataFrameSchema({
 
 #: validation/<name>.validation_splits.tsv
 SPLITS = pa.DataFrameSchema({
-    "split": _is("compound", "mechanism", "cell_line"), "name": _TEXT, "fold": _COUNT, "half": _is("validation", "test", ""),
+    "split": _is("compound", "mechanism", "cell_line", "batch", "mechanism and cell_line"), "name": _TEXT, "group": _TEXT,
+    "fold": _COUNT, "half": _is("validation", "test", ""),
 }, strict=True)  # fmt: skip
 
 #: validation/<name>.validation_gates.tsv
