@@ -26,6 +26,7 @@ from scperturb_cmap.figures.style import THEME, Html, embed, plain, standalone
 from scperturb_cmap.figures.tables import Column, html_table
 from scperturb_cmap.figures.validation import (
     difference_table,
+    efficacy_table,
     finding_table,
     gate_table,
     headline_note,
@@ -47,6 +48,7 @@ __all__ = [
     "badge",
     "components_figure",
     "difference_table",
+    "efficacy_table",
     "donor_table",
     "drug_table",
     "embed",

@@ -12,7 +12,7 @@ from scperturb_cmap.embedding.pairs import strength
 from scperturb_cmap.validation.evaluate import evaluate_queries
 from scperturb_cmap.validation.leaks import Finding, inspect_run
 from scperturb_cmap.validation.sample import MOST_QUERIES, choose_queries
-from scperturb_cmap.validation.spaces import Asked, Learn, Maker, labels_of
+from scperturb_cmap.validation.spaces import Asked, Learn, Maker, labels_of, strength_of
 from scperturb_cmap.validation.splits import fold_of, fold_table
 from scperturb_cmap.validation.tasks import NOT_HERE, TASKS, Task
 
@@ -94,8 +94,7 @@ def validate_reference(
     halves = {split: part.drop_duplicates("group").set_index("group")["half"] for split, part in folds.groupby("split")}
     chosen = choose_queries(labels["compound_id"], n_queries, seed, (labels["family"] != "").to_numpy())
     log.info("%d queries against %d signatures by %s", len(chosen), searched.n_obs, ", ".join(methods))
-    strong = labels["tas"].to_numpy(float)
-    strong = strong if np.isfinite(strong).all() else strength(np.asarray(searched.X))
+    strong = strength_of(searched)
     own = Asked(searched[chosen].copy(), searched, strong[chosen], chosen)
     maker = Maker(searched, labels, others, folds, learn, methods, strong, seed, options)
     found, told, tasks = [], [], {}

@@ -9,6 +9,7 @@ import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import on_genes
+from scperturb_cmap.embedding.pairs import strength
 from scperturb_cmap.utils.errors import InputError
 from scperturb_cmap.validation.controls import control_scores
 from scperturb_cmap.validation.headline import base_score
@@ -17,7 +18,7 @@ from scperturb_cmap.validation.matrices import as_queries, learned_in_folds, sco
 from scperturb_cmap.validation.splits import alike, fold_of
 from scperturb_cmap.validation.tasks import Task
 
-__all__ = ["LEARNED", "Asked", "Learn", "Maker", "labels_of"]
+__all__ = ["LEARNED", "Asked", "Learn", "Maker", "labels_of", "strength_of"]
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,12 @@ def labels_of(signatures: ad.AnnData) -> pd.DataFrame:
     """What tasks and splits look at, as text."""
     text = ("compound_id", "cell_line", "lineage", "mechanism", "families", "family", "targets", "batch")
     return signatures.obs.astype(dict.fromkeys(text, str)).reset_index(drop=True)
+
+
+def strength_of(signatures: ad.AnnData) -> np.ndarray:
+    """How much each signature does: its TAS, or its values where not all have one."""
+    tas = signatures.obs["tas"].to_numpy(float)
+    return tas if np.isfinite(tas).all() else strength(np.asarray(signatures.X))
 
 
 def _thirds(values: np.ndarray) -> np.ndarray:

@@ -207,6 +207,6 @@ NOT_HERE = {
     ),
     "efficacy": (
         "drugs that reverse more kill more cells",
-        "a table of drug sensitivity (GDSC, CTRP, PRISM), which no parameter takes yet",
+        "drug sensitivities (GDSC, CTRP, PRISM) for a data set of this run (--sensitivity)",
     ),
 }
