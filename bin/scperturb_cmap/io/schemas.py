@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 __all__ = [
     "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "EFFICACY", "ENRICHMENT", "FINDINGS", "FUNNEL", "GATES", "GENES",
-    "INDICATIONS", "LEADING_EDGES", "LEFT_OUT", "MEANINGS", "NEIGHBOURS", "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES", "SPLITS",
-    "TASKS", "VALIDATION",
+    "INDICATIONS", "LEADING_EDGES", "LEFT_OUT", "MEANINGS", "NEIGHBOURS", "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES",
+    "SPLITS", "TASKS", "VALIDATION",
     "connections_writer", "parquet_writer", "read_scores", "read_tables",
     "scores_writer", "write_table",
 ]  # fmt: skip
