@@ -173,7 +173,9 @@ class Maker:
                 return [], (np.empty(0), np.empty(0))
             seen_of.append(seen)
             held_of.append(held)
-            log.info("%s held out, fold %d: learned from %d signatures", task.holds_out, number, seen.sum())
+            log.info(
+                "%s held out, fold %d: learned from %d signatures", " and ".join(task.holds_out), number, seen.sum()
+            )
         return spaces, (np.array(seen_of), np.array(held_of))
 
     def _sources(self, tested: pd.DataFrame, holds_out: Sequence[str], same: set[str]) -> list[ad.AnnData]:
