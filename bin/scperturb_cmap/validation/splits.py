@@ -12,6 +12,9 @@ __all__ = ["CROSSED", "SPLITS", "alike", "fold_of", "fold_table"]
 #: Split -> the column of the labels that is held out as a whole: folds are made of it.
 SPLITS = {"compound": "compound_id", "mechanism": "family", "cell_line": "lineage", "batch": "batch"}
 
+#: Split -> columns in which nobody seen may have a tested one's value.
+_WHOLE = {"compound": ("compound_id",), "mechanism": ("compound_id",), "cell_line": ("cell_line", "lineage")}
+
 #: Two splits at once: no family and no lineage of a query is seen.
 CROSSED = ("mechanism", "cell_line")
 
@@ -45,7 +48,7 @@ def fold_table(labels: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
     >>> table.groupby("split")["fold"].nunique().to_dict()
     {'cell_line': 2, 'compound': 2, 'mechanism': 2, 'mechanism and cell_line': 1}
     """
-    parts, fold_of = [], {}
+    parts, folds = [], {}
     for number, (split, column) in enumerate(SPLITS.items()):
         groups = sorted(set(labels[column].astype(str)) - {""})
         order = np.random.default_rng([seed, number]).permutation(len(groups))
@@ -55,8 +58,8 @@ def fold_table(labels: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
         where = pairs["group"].map(place).to_numpy(int)
         half = np.where(where // n_folds % 2 == 0, "validation", "test") if split in ("compound", "mechanism") else ""
         parts.append(pairs.assign(split=split, fold=where % n_folds, half=half))
-        fold_of[split] = place % n_folds
-    mechanism, line = (fold_of[split] for split in CROSSED)
+        folds[split] = place % n_folds
+    mechanism, line = (folds[split] for split in CROSSED)
     pairs = labels[["family", "lineage"]].astype(str).drop_duplicates().set_axis(["name", "group"], axis=1)
     fold = pairs["name"].map(mechanism)
     met = (fold % max(line.nunique(), 1) == pairs["group"].map(line)) & (line.nunique() > 1)
@@ -68,16 +71,12 @@ def fold_table(labels: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
 
 def _names(labels: pd.DataFrame, split: str) -> pd.DataFrame:
     """What stands in a split, and what each goes with."""
-    if split == "mechanism":
-        lists = [labels[column].astype(str).str.split("|").explode().to_numpy() for column in ("mechanism", "families")]
-    else:
-        lists = [
-            labels[column].astype(str)
-            for column in ("cell_line" if split == "cell_line" else SPLITS[split], SPLITS[split])
-        ]
-    return (
-        pd.DataFrame(dict(zip(("name", "group"), lists, strict=True))).drop_duplicates().sort_values(["name", "group"])
-    )
+    name = split if split in ("mechanism", "cell_line") else SPLITS[split]
+    group = "families" if split == "mechanism" else SPLITS[split]
+    pairs = pd.DataFrame({"name": labels[name].astype(str), "group": labels[group].astype(str)}).drop_duplicates()
+    if split == "mechanism":  # each of "a|b" with its family
+        pairs = pairs.apply(lambda column: column.str.split("|")).explode(["name", "group"]).drop_duplicates()
+    return pairs.sort_values(["name", "group"])
 
 
 def _title(holds_out: Sequence[str]) -> str:
@@ -128,14 +127,8 @@ def alike(labels: pd.DataFrame, tested: pd.DataFrame, holds_out: Sequence[str]) 
     [True, True, False, True]
     """
     shared = np.zeros(len(labels), bool)
-    by = {
-        "mechanism": ("compound_id",),
-        "cell_line": ("cell_line", "lineage"),
-        "batch": (),
-        "compound": ("compound_id",),
-    }
     for split in holds_out:
-        for column in by[split]:
+        for column in _WHOLE.get(split, ()):
             shared |= labels[column].isin(set(tested[column]) - {""}).to_numpy()
         if split == "mechanism":
             names = sorted(set("|".join(tested["families"]).split("|")) - {""})
