@@ -24,6 +24,7 @@ workflow {
     drugs = params.drugs ? file(params.drugs, glob: false) : []
     orthologs = params.orthologs ? file(params.orthologs, glob: false) : []
     indications = params.indications ? file(params.indications, glob: false) : []
+    sensitivity = params.sensitivity ? file(params.sensitivity, glob: false) : []
     code = digest('bin/scperturb_cmap/**.py')
     // Every file the sheets name, as [[cell: 'input:cells.h5ad', file: /data/cells.h5ad], ...]; those that do not exist are
     // left to CHECK_INPUTS, which reports all problems at once.
@@ -105,9 +106,10 @@ workflow {
         }
     VALIDATE_METHODS(
         ch_validation,
-        params.indications ? ch_signatures : [], // else another data set would validate the reference anew
+        params.indications || params.sensitivity ? ch_signatures : [], // else another data set would validate the reference anew
         drugs,
         indications,
+        sensitivity,
         params.subMap(['headline', 'validation_queries', 'encoder', 'embedding_search', 'members', 'n_genes', 'min_tags', 'feature_space', 'seed', 'device']) + [methods: methods],
     )
     // what ranks the drugs, and what is told of it: asked for, chosen by the gates, or the default where nothing is validated

@@ -115,6 +115,7 @@ def shown(run, populations, drugs, signatures):
         "gates": figures.gate_table(run.tables("validation_gates")),
         "findings": figures.finding_table(run.tables("validation_findings")),
         "indications": figures.indication_table(run.tables("indications")),
+        "efficacy": figures.efficacy_table(run),
     }
 
 

@@ -36,6 +36,7 @@ from scperturb_cmap.figures.style import THEME, Html, embed, plain, standalone
 from scperturb_cmap.figures.tables import Column, html_table
 from scperturb_cmap.figures.validation import (
     difference_table,
+    efficacy_table,
     finding_table,
     gate_table,
     headline_note,
@@ -59,6 +60,7 @@ __all__ = [
     "condition_table",
     "coverage_notice",
     "difference_table",
+    "efficacy_table",
     "donor_table",
     "dose_figure",
     "dossiers",

@@ -47,8 +47,7 @@ def harmonise_annotation(table: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> harmonise_annotation(table, "drugs.tsv")["mechanism"].to_dict()
     {'drug-a': 'X inhibitor|Y agonist'}
     """
-    text = pick_columns(table, _ALIASES, ["compound"], name, "Give a table with a column of compound names.")
-    text["compound_id"] = text.pop("compound").map(compound_key)
+    text = _named(table, name)
     text = text[text["compound_id"] != ""]
     return text.groupby("compound_id").agg(lambda values: "|".join(dict.fromkeys(value for value in values if value)))
 
@@ -61,8 +60,13 @@ def annotated_compounds(table: pd.DataFrame, name: str) -> pd.Series:
     >>> annotated_compounds(pd.DataFrame({"drug": ["Drug A", "drug-a"]}), "drugs.tsv").tolist()
     ['drug-a', 'drug-a']
     """
+    return _named(table, name)["compound_id"]
+
+
+def _named(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Our columns of a drug annotation, with the identity of every row's compound in the place of its name."""
     text = pick_columns(table, _ALIASES, ["compound"], name, "Give a table with a column of compound names.")
-    return text["compound"].map(compound_key)
+    return text.assign(compound_id=text.pop("compound").map(compound_key))
 
 
 def annotate(drugs: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFrame:
