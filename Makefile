@@ -9,7 +9,7 @@ IMAGES := core torch report
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test bench validate-real lint lock images $(IMAGES:%=image-%) clean
+.PHONY: help setup demo real test bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ lint: setup ## style of the code, layers of the library, Nextflow syntax
 	ruff check .
 	lint-imports --no-logo --no-cache
 	tools/nf_lint.sh
+
+pictures: setup ## pictures for README and docs/output.md, from the demo's report (REPORT=FOLDER for another)
+	tools/make_pictures.py $(or $(REPORT),results/demo/report) docs/images
 
 lock: setup ## bring containers/constraints.txt up to date with the requirements
 	eval "$$(python tools/pip_to_uv.py)" && uv pip compile --quiet --upgrade --universal --python-version 3.11 \

@@ -155,13 +155,13 @@ workflow {
         FIND_LEADING_EDGES.out.genes.toSortedList { file -> file.name },
     )
 
-    // What the pages of the report show. Nothing that runs from here on may emit to the topic, or the versions would wait
-    // for themselves.
+    // What the pages of the report show; whose report it is (report_...) concerns BUILD_REPORT alone. Nothing that runs from
+    // here on may emit to the topic, or the versions would wait for themselves.
     ch_versions = channel.topic('versions')
         .mix(channel.of(['pipeline', 'scPerturb-CMap', workflow.manifest.version], ['pipeline', 'Nextflow', workflow.nextflow.version.toString()]))
         .map { process, tool, version -> "${process}\t${tool}\t${version}".toString() }
     ch_run = version_table(ch_versions, null)
-        .mix(channel.of(pretty_json(params)).collectFile(name: 'params.json'), CHECK_INPUTS.out.manifest)
+        .mix(channel.of(pretty_json(params.findAll { name, _value -> !name.startsWith('report_') })).collectFile(name: 'params.json'), CHECK_INPUTS.out.manifest)
     ch_metrics = DERIVE_SIGNATURES.out.metrics
         .mix(BUILD_REFERENCE.out.metrics, TRAIN_EMBEDDING.out.metrics, VALIDATE_METHODS.out.metrics, EMBED_SIGNATURES.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics, FIND_LEADING_EDGES.out.metrics, PAIR_DRUGS.out.metrics)
     ch_funnels = BUILD_REFERENCE.out.tables.map { _meta, tables -> tables }.flatten()
@@ -188,8 +188,10 @@ workflow {
     BUILD_REPORT(
         RUN_NOTEBOOK.out.notebook.flatten().toSortedList { file -> file.name },
         RANK_DRUGS.out.tables.mix(PAIR_DRUGS.out.tables, DERIVE_SIGNATURES.out.tables).map { _meta, tables -> tables }.mix(VALIDATE_METHODS.out.tables).flatten().toSortedList { file -> file.name },
+        ch_pages.map { _meta, _notebook, files -> files }.flatten().unique { file -> file.name }.toSortedList { file -> file.name },
+        params.report_logo ? file(params.report_logo, glob: false) : [],
         file("${projectDir}/report"),
-        digest('report/**'),
+        [title: params.report_title ?: '', contact: params.report_contact ?: '', digest: digest('report/**')],
     )
     channel.of(pretty_json(params)).collectFile(name: 'params.json', storeDir: "${params.outdir}/pipeline_info")
     version_table(ch_versions.mix(RUN_NOTEBOOK.out.versions, BUILD_REPORT.out.versions), "${params.outdir}/pipeline_info")

@@ -7,15 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from argparse import ArgumentParser, Namespace
 from html import escape
 from pathlib import Path
 from string import punctuation
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from scperturb_cmap.report.branding import contact_line, logo_ending
 from scperturb_cmap.utils.cli import base_parser, run
-from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.errors import InputError, Problem, attempt
 
 
 def build_parser() -> ArgumentParser:
@@ -23,7 +23,14 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--book", type=Path, required=True, help="folder with _config.yml, _static and further pages")
     parser.add_argument("--notebooks", type=Path, nargs="+", required=True, help="executed notebooks, in any order")
     parser.add_argument("--tables", type=Path, nargs="*", default=[], help="files for the folder of downloads")
-    parser.add_argument("--title", default="", help="title of the report; that of _config.yml by default")
+    parser.add_argument(
+        "--results", type=Path, nargs="*", default=[], help="files for rerun.zip: what the notebooks read"
+    )
+    parser.add_argument("--report-title", default="", help="title of the report; that of _config.yml by default")
+    parser.add_argument("--report-logo", type=Path, help="picture above it: PNG, JPG or SVG of at most 1 MB")
+    parser.add_argument(
+        "--report-contact", default="", help="at the foot of every page: a name, an e-mail address or both"
+    )
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for the report; report.zip is written beside it"
     )
@@ -33,16 +40,29 @@ def build_parser() -> ArgumentParser:
 def build_report(args: Namespace) -> None:
     pages = sorted((read_page(path) for path in args.notebooks), key=lambda page: (page["order"], page["name"]))
     check(args, pages)
+    from scperturb_cmap.report import bundle, downloads, workbook  # heavy imports after parsing: --help stays instant
+
     source = args.out.with_name(f"{args.out.name}.book")
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(args.book, source)
     for path in (source, *source.rglob("*")):
         path.chmod(path.stat().st_mode | 0o200)  # a shared installation may be read-only
-    write_source(source, pages, args.title, sorted(path.name for path in args.tables))
-    built = build_book(source)
+    extra = source / "_extra"  # goes into the report as it is
+    (extra / "tables").mkdir(parents=True)
     for path in args.tables:
-        (built / "tables").mkdir(exist_ok=True)
-        shutil.copy(path, built / "tables")
+        downloads.copy_table(path, extra / "tables")
+    groups = downloads.grouped(args.tables)
+    for name, files in groups.items():
+        if tables := [path for path in files if path.suffix == ".tsv"]:
+            workbook.write_workbook(extra / "tables" / f"{name}.xlsx", tables)
+    if args.results:
+        notebooks = {f"{page['name']}.ipynb": page["notebook"] for page in pages}
+        bundle.write_bundle(extra / downloads.BUNDLE, notebooks, args.results)
+    if args.tables or args.results:
+        (source / "tables.md").write_text(downloads.tables_page(extra, groups), encoding="utf-8")
+    write_source(source, pages, args)
+    built = build_book(source)
+    shutil.copytree(extra, built, dirs_exist_ok=True)
     if broken := broken_links(built):
         raise InputError(
             Problem(page, link, "The link leads nowhere.", "Hand over the notebook it means.") for page, link in broken
@@ -50,7 +70,10 @@ def build_report(args: Namespace) -> None:
     shutil.rmtree(args.out, ignore_errors=True)
     built.rename(args.out)
     shutil.rmtree(source)
-    write_zip(args.out)
+    files = (path for path in args.out.rglob("*") if path.is_file())
+    bundle.write_zip(
+        args.out.with_name("report.zip"), {str("report" / path.relative_to(args.out)): path for path in files}
+    )
 
 
 def read_page(path: Path) -> dict:
@@ -84,9 +107,11 @@ def check(args: Namespace, pages: list[dict]) -> None:
     names = [page["name"] for page in pages]
     problems = [
         Problem(str(path), "", "The file does not exist.", "Correct the path.")
-        for path in args.tables
+        for path in (*args.tables, *args.results)
         if not path.is_file()
     ]
+    if args.report_logo:
+        attempt(problems, logo_ending, args.report_logo)
     if not (args.book / "_config.yml").is_file():
         problems.append(
             Problem(str(args.book), "", "The folder holds no _config.yml.", "Name the folder report/ of the pipeline.")
@@ -110,8 +135,8 @@ def check(args: Namespace, pages: list[dict]) -> None:
         raise InputError(problems)
 
 
-def write_source(source: Path, pages: list[dict], title: str, tables: list[str]) -> None:
-    """Complete the book's source: pages, table of contents, title, and the one script that draws all figures."""
+def write_source(source: Path, pages: list[dict], args: Namespace) -> None:
+    """Complete the book's source: pages, table of contents, whose report it is, and the one script that draws all figures."""
     import yaml
     from plotly.offline import get_plotlyjs
 
@@ -124,27 +149,32 @@ def write_source(source: Path, pages: list[dict], title: str, tables: list[str])
             chapters[page["under"]].setdefault("sections", []).append(chapter)
         elif page["name"] != "index":
             parts.setdefault(page["part"] or "Further pages", []).append(chapter)
-    # pages of the book that need no results
+    # pages of the book that need no results, and that of the downloads
     for path in sorted(source.glob("*.md")):
         parts.setdefault("About this run", []).append({"file": path.stem})
-    if tables:
-        parts.setdefault("About this run", []).append({"file": "tables"})
-        links = "".join(f'<li><a href="tables/{quote(name)}" download>{escape(name)}</a></li>' for name in tables)
-        text = "The tables behind the figures, as text with tabs: any spreadsheet opens them."
-        (source / "tables.md").write_text(f"# Tables to download\n\n{text}\n\n<ul>{links}</ul>\n", encoding="utf-8")
     toc = {
         "format": "jb-book",
         "root": "index",
         "parts": [{"caption": name, "chapters": files} for name, files in parts.items()],
     }
     (source / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
-    if title:
-        config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
-        # The theme takes the text beside the logo as HTML.
-        config["sphinx"]["config"]["html_theme_options"]["logo"] = {"text": escape(title)}
-        (source / "_config.yml").write_text(yaml.safe_dump(config | {"title": title}), encoding="utf-8")
+    config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
+    brand(config, source, args)
+    (source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (source / "_static").mkdir(exist_ok=True)
     (source / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+
+
+def brand(config: dict, source: Path, args: Namespace) -> None:
+    """Put the client's title, logo and contact into the book's configuration; its theme takes texts as HTML."""
+    theme = config["sphinx"]["config"]["html_theme_options"]
+    if title := args.report_title.strip():
+        config["title"] = title
+        theme["logo"] = {"text": escape(title)}
+    if args.report_logo:
+        config["logo"] = f"logo.{logo_ending(args.report_logo)}"
+        shutil.copyfile(args.report_logo, source / config["logo"])
+    theme["extra_footer"] = contact_line(args.report_contact)
 
 
 def build_book(source: Path) -> Path:
@@ -161,10 +191,13 @@ def build_book(source: Path) -> Path:
         faults = [line for line in said if "WARNING" in line or "ERROR" in line] or said[-5:]
         raise InputError(Problem(str(source), "", f"Jupyter Book found a fault: {line}", "") for line in faults)
     html = source / "_build" / "html"
-    # No reader needs them: maps for developers, fonts that browsers have a smaller form of, translations of the theme.
-    for pattern in (".buildinfo", "objects.inv", "_static/**/*.map", "_static/**/*.ttf", "_static/locales/**/*.[mp]o"):
+    # No reader needs them: maps for developers, fonts that browsers have a smaller form of or that no page uses.
+    for pattern in (".buildinfo", "objects.inv", "_static/**/*.map", "_static/**/*.ttf", "_static/**/fa-[br]*.woff2"):
         for path in html.glob(pattern):
             path.unlink()
+    shutil.rmtree(html / "_static" / "locales", ignore_errors=True)  # translations of the theme
+    # 1.5 MB that draw the icons once more, which the theme's font has
+    (html / "_static" / "scripts" / "fontawesome.js").write_text("")
     return html
 
 
@@ -176,17 +209,6 @@ def broken_links(folder: Path) -> list[tuple[str, str]]:
             if not urlsplit(link).scheme and not (folder / unquote(link)).exists():
                 found.append((page.name, link))
     return list(dict.fromkeys(found))
-
-
-def write_zip(folder: Path) -> None:
-    """Pack the report as report.zip; the same pages give the same zip."""
-    partial = folder.with_name("report.zip.partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(str("report" / path.relative_to(folder)))
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
-    partial.rename(folder.with_name("report.zip"))
 
 
 if __name__ == "__main__":

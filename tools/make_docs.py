@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""Write docs/parameters.md from nextflow_schema.json; with --check only say whether it is up to date."""
+"""Write docs/parameters.md from nextflow_schema.json and the columns in docs/output.md from the library.
+
+With --check it only says whether they are up to date.
+"""
 
 import json
+import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "bin"))
 
 
 def parameter_page(schema: dict) -> str:
@@ -35,16 +40,29 @@ def parameter_page(schema: dict) -> str:
     return "\n".join(lines)
 
 
+def output_page(text: str) -> str:
+    """The page with the columns of every table that is marked ``<!-- columns of KIND -->``."""
+    from scperturb_cmap.io.meanings import markdown
+
+    mark = r"(<!-- columns of (\w+) -->)\n(?:\|.*\n)*"
+    return re.sub(mark, lambda found: f"{found[1]}\n{markdown(found[2])}\n", text)
+
+
 def main() -> int:
-    """Write or compare; 1 where the page is out of date."""
-    page = ROOT / "docs" / "parameters.md"
-    text = parameter_page(json.loads((ROOT / "nextflow_schema.json").read_text()))
+    """Write or compare; 1 where a page is out of date."""
+    output = ROOT / "docs" / "output.md"
+    pages = {
+        ROOT / "docs" / "parameters.md": parameter_page(json.loads((ROOT / "nextflow_schema.json").read_text())),
+        output: output_page(output.read_text()),
+    }
+    stale = [page for page, text in pages.items() if not page.is_file() or page.read_text() != text]
     if "--check" not in sys.argv:
-        page.write_text(text)
-    elif not page.is_file() or page.read_text() != text:
-        print("docs/parameters.md is out of date: run tools/make_docs.py", file=sys.stderr)
-        return 1
-    return 0
+        for page in stale:
+            page.write_text(pages[page])
+        return 0
+    for page in stale:
+        print(f"docs/{page.name} is out of date: run tools/make_docs.py", file=sys.stderr)
+    return bool(stale)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ process BUILD_REPORT {
     input:
     path notebooks
     path tables, stageAs: 'tables/*'
+    path results, stageAs: 'results/*'
+    path logo, stageAs: 'logo/*'
     path book, stageAs: 'book'
-    val _digest
+    val opts
 
     output:
     path 'report/*', emit: html
@@ -15,8 +17,11 @@ process BUILD_REPORT {
     eval("echo '${task.process}\tjupyter-book\t'\$(pkg_version.py jupyter-book)"), emit: versions
 
     script:
+    // Between single quotes the shell looks at nothing but the next one.
+    def quoted = [opts.title, opts.contact].collect { text -> "'" + text.toString().replaceAll(/\s+/, ' ').replace("'", "'\\''") + "'" }
     """
-    build_report.py --book ${book} --notebooks ${notebooks} --tables ${tables} --out report ${task.ext.args ?: ''}
+    build_report.py --book ${book} --notebooks ${notebooks} --tables ${tables} --results ${results} \\
+        --report-title=${quoted[0]} --report-contact=${quoted[1]} ${logo ? "--report-logo ${logo}" : ''} --out report ${task.ext.args ?: ''}
     """
 
     stub:

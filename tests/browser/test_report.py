@@ -45,6 +45,12 @@ def report(root, tmp_path_factory) -> Path:
         *sorted(folder.glob("*.ipynb")),
         "--tables",
         *tables,
+        "--results",
+        *(path for path in (folder / "results").rglob("*") if path.is_file()),
+        "--report-title",
+        FAKE["HOSTILE"][0],
+        "--report-contact",
+        FAKE["HOSTILE"][1],
         "--out",
         "html",
     )
@@ -72,6 +78,7 @@ def test_the_check_notices_what_is_wrong(report, tmp_path):
     (
         tmp_path / "index.html"
     ).write_text("""<!doctype html><main><img src="x" onerror="alert(1)"><p style="width:3000px">NaN</p>
+        <details><p style="color:#ccc;background:#fff">pale</p></details>
         <script src="https://example.org/x.js"></script><a href="gone.html">x</a><div class="plotly-graph-div"></div></main>""")
     said = "\n".join(CHECK["check_report"](tmp_path, widths=(400,)))
     for fault in (
@@ -82,6 +89,8 @@ def test_the_check_notices_what_is_wrong(report, tmp_path):
         "NaN",
         "gone.html is dead",
         "not drawn",
+        "critical (image-alt)",
+        "serious (color-contrast)",
     ):
         assert fault in said, fault
     assert CHECK["check_report"](tmp_path / "nothing") == [f"{tmp_path / 'nothing'}: there is no index.html"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zipfile
 
 import pytest
@@ -48,7 +49,7 @@ def build(stage, root, tmp_path):
 
 def test_the_pages_their_order_and_the_zip(build, pages, tmp_path):
     (tmp_path / "a & b.tsv").write_text("x\n1\n")
-    status, said = build(pages, "--tables", tmp_path / "a & b.tsv", "--title", "Report for <us>")
+    status, said = build(pages, "--tables", tmp_path / "a & b.tsv", "--report-title", "Report for <us>")
     assert status == 0, said
     out = tmp_path / "out"
     assert {path.name for path in out.glob("*.html")} >= {
@@ -94,12 +95,57 @@ def test_a_second_build_replaces_the_first(build, pages, tmp_path):
     assert (tmp_path / "report.zip").read_bytes() == first
 
 
+def test_downloads_title_logo_and_contact(build, pages, tmp_path):
+    hostile = '"><img src=x onerror=alert(1)>'
+    table, other = tmp_path / f"{hostile[:4]} b.genes.tsv", tmp_path / "run.params.json"
+    table.write_text("gene\tgene_key\tmatched_by\n=1+1\t7\tsymbol\n")
+    other.write_text("{}")
+    (tmp_path / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    options = ("--tables", table, "--results", table, other, "--report-logo", tmp_path / "logo.svg",
+               f"--report-title={hostile}", f"--report-contact={hostile} me@example.org")  # fmt: skip
+    status, said = build(pages, *options)
+    assert status == 0, said
+    out, first = tmp_path / "out", (tmp_path / "report.zip").read_bytes()
+    assert {path.name for path in (out / "tables").iterdir()} == {table.name, f"{hostile[:4]} b.xlsx"}
+    page = (out / "tables.html").read_text()
+    assert "<img src=x" not in page and page.count("&lt;img src=x") >= 2
+    assert 'href="mailto:me@example.org"' in page and 'href="rerun.zip"' in page and "its Entrez id" in page
+    assert 'src="_static/logo.svg"' in (out / "index.html").read_text()
+    with zipfile.ZipFile(out / "rerun.zip") as archive:
+        names = archive.namelist()
+        assert {"rerun/index.ipynb", "rerun/README.md", "rerun/results/run.params.json"} <= set(names)
+        assert not any("/__pycache__/" in name for name in names)
+    assert build(pages, *options)[0] == 0
+    assert (tmp_path / "report.zip").read_bytes() == first
+
+
+def test_a_read_only_installation_is_enough(build, pages, root, tmp_path):
+    book = shutil.copytree(root / "report", tmp_path / "book")
+    (tmp_path / "a.genes.tsv").write_text("gene\tgene_key\tmatched_by\n")
+    (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    files = [tmp_path / "a.genes.tsv", tmp_path / "logo.png", *book.rglob("*"), book]
+    for path in files:
+        path.chmod(path.stat().st_mode & ~0o222)
+    status, said = build(pages, "--tables", files[0], "--results", files[0], "--report-logo", files[1], book=book)
+    assert status == 0, said
+    assert build(pages, "--tables", files[0], book=book)[0] == 0  # and what it wrote can be replaced
+    for path in files:
+        path.chmod(path.stat().st_mode | 0o200)
+
+
 def test_faults_are_named(build, pages, tmp_path, root):
     assert "The file does not exist" in build([tmp_path / "none.ipynb"])[1]
     (tmp_path / "bad.ipynb").write_text("<html>")
     assert "no Jupyter notebook" in build([tmp_path / "bad.ipynb"])[1]
-    status, said = build([*pages[:3], pages[0]], "--tables", tmp_path / "none.tsv", book=tmp_path)
-    assert status == 1 and "has 4 problems" in said
+    status, said = build(
+        [*pages[:3], pages[0]],
+        "--tables",
+        tmp_path / "none.tsv",
+        "--report-logo",
+        tmp_path / "bad.ipynb",
+        book=tmp_path,
+    )
+    assert status == 1 and "has 5 problems" in said and "--report-logo, bad.ipynb: It is no PNG" in said
     assert all(text in said for text in ("no _config.yml", "first page, is missing", "make the same page", "none.tsv"))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").touch()

@@ -59,6 +59,16 @@ def test_resume_sees_an_edit_of_the_library(make_project, run_pipeline):
     assert set(edited.trace["status"]) == {"COMPLETED"}
 
 
+def test_whose_report_it_is_concerns_the_report_alone(make_project, run_pipeline):
+    project = make_project()
+    assert run_pipeline(project, "-profile", "test", "-stub-run").status == 0
+    (project / "logo.svg").write_text("<svg/>")
+    options = ("--report_title", "O'Neill's <study>", "--report_contact", "me@example.org", "--report_logo", "logo.svg")
+    run = run_pipeline(project, "-profile", "test", "-stub-run", "-resume", *options)
+    assert run.status == 0, run.said
+    assert run.trace.loc[run.trace["status"] != "CACHED", "name"].tolist() == ["BUILD_REPORT"]
+
+
 def edit_sheet(project, name, change):
     """Replace the rows of a demo sheet by ``change(header, first row)``."""
     sheet = project / "assets" / "demo" / name

@@ -221,7 +221,7 @@ def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
     schema
         Its contract, one of this module's.
     path
-        Ends in .tsv or .parquet. Numbers are written with the digits that tell them apart.
+        Ends in .tsv or .parquet. In text, which people read, numbers have 6 significant digits; Parquet has them all.
 
     Raises
     ------
@@ -236,7 +236,7 @@ def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
         # A line break inside a name would break the table for the next reader.
         text = [c for c in table.select_dtypes("object") if table[c].notna().any()]
         table.assign(**{c: table[c].replace(r"[\t\r\n]+", " ", regex=True) for c in text}).to_csv(
-            partial, sep="\t", index=False
+            partial, sep="\t", index=False, float_format="%.6g"
         )
     partial.rename(path)
 

@@ -6,28 +6,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
+from scperturb_cmap.io.meanings import TABLES
 from scperturb_cmap.validation.metrics import METRICS, PRIMARY, average_precision_null, chance, retrieval_metrics
 from scperturb_cmap.validation.uncertainty import cluster_interval, cluster_means, holm, signed_rank_p
 
 __all__ = ["COLUMNS", "evaluate_queries", "summarise"]
 
 #: Column of the table -> what it holds.
-COLUMNS = {
-    "task": "what had to be found",
-    "split": "which queries: all; the validation half of the compounds, which chooses the headline; the test half, which did not",
-    "method": "the score, or a control that must be near chance",
-    "compared_with": "empty, or the method whose value was taken off, query by query",
-    "metric": "see METRICS; share_found: compounds (or mechanisms) beyond chance at an FDR of 5 %",
-    "value": "macro mean: of each compound (or mechanism) the mean over its queries, then the mean of these",
-    "low": "lower bound of the 95 % interval; compounds (or mechanisms) are drawn again",
-    "high": "upper bound",
-    "n": "compounds (or mechanisms)",
-    "n_queries": "queries with a positive and a negative",
-    "chance": "what a random order gives; 0 for differences",
-    "p": "of average_precision: against random orders (copairs); of differences: Wilcoxon's signed rank test over compounds",
-    "p_holm": "of differences: adjusted over the tasks of the run",
-    "reason": "why a value, an interval or a p is missing",
-}
+COLUMNS = TABLES["validation"].columns
 
 _DRAWS = 1000
 

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Make the pictures of README and docs/output.md from a report: make_pictures.py REPORT FOLDER."""
+
+import runpy
+import sys
+from io import BytesIO
+from pathlib import Path
+
+#: Picture -> (the first page of this name, what is at its top: the head of the page, or a part of it).
+PICTURES = {
+    "summary": ("index.html", ""),
+    "population": ("population*.html dataset*.html", "section.population, h1"),
+    "validation": ("validation.html", "figure.plot"),
+    "embedding": ("embedding*.html", "figure.plot"),
+    "tables": ("tables.html", ""),
+}
+SIZE = {"width": 1280, "height": 800}
+MOST_BYTES = 150_000
+
+
+def page_of(report: Path, patterns: str) -> Path | None:
+    """Find the first page of these names."""
+    return next((path for pattern in patterns.split() for path in sorted(report.glob(pattern))), None)
+
+
+def small_png(picture: bytes) -> bytes:
+    """Fewer colours, and if need be fewer pixels, until the picture is small."""
+    from PIL import Image
+
+    image = Image.open(BytesIO(picture)).convert("RGB")
+    while True:
+        packed = BytesIO()
+        image.quantize(96, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
+        if packed.tell() <= MOST_BYTES:
+            return packed.getvalue()
+        image = image.resize((image.width * 9 // 10, image.height * 9 // 10), Image.Resampling.LANCZOS)
+
+
+def main() -> int:
+    """Take the pictures; 1 where the report is not there."""
+    if len(sys.argv) != 3 or not (Path(sys.argv[1]) / "index.html").is_file():
+        print(f"{__doc__}\nREPORT is a folder with index.html: make demo writes one.", file=sys.stderr)
+        return 1
+    report, folder = (Path(name).resolve() for name in sys.argv[1:])
+    check = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "browser" / "check_pages.py"))
+    folder.mkdir(parents=True, exist_ok=True)
+    with check["browser"]() as chromium:
+        for name, (patterns, part) in PICTURES.items():
+            if not (path := page_of(report, patterns)):
+                print(f"{name}: the report has no page {patterns}, so there is no picture of it.", file=sys.stderr)
+                continue
+            page = chromium.new_page(viewport=SIZE)
+            page.goto(path.as_uri())
+            page.wait_for_timeout(1000)  # figures draw themselves
+            if part:
+                page.locator(part).first.evaluate(
+                    "place => scrollTo(0, place.getBoundingClientRect().top + scrollY - 12)"
+                )
+            picture = small_png(page.screenshot())
+            (folder / f"{name}.png").write_bytes(picture)
+            print(f"{name}.png: {path.name}, {len(picture) / 1e3:.0f} kB")
+            page.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
