@@ -203,7 +203,7 @@ TABLES = {
         },
     ),
     "validation": Table(
-        "Which method finds what is known: one row per task, split, method and metric, and per pair of methods compared.", schemas.VALIDATION,
+        "Which method finds what is known: a row per task, split, method and metric, and per pair compared.", schemas.VALIDATION,
         {
             "task": "what had to be found; the table of tasks has the titles",
             "split": "which queries: `all`; the `validation` half of the compounds, which chooses the headline; the `test` "
