@@ -205,7 +205,7 @@ def efficacy_table(run: Results) -> Html:
     """Whether drugs that reverse more kill more, beside what the strength of a drug alone tells."""
     empty = "No sensitivities were given (--sensitivity)."
     if not run.find("*.efficacy.tsv"):
-        return Html('<p class="note">{}</p>').format(empty)
+        return Html('<p class="empty">{}</p>').format(empty)
     table = _read(run.tables("efficacy")).rename(columns={"spearman": "value"})
     columns = [text("dataset", "Data set"), text("population", "Population"), _METHOD, _interval("Spearman [95 %]")]
     columns += [_number("p", "p"), _number("n_drugs", "Drugs measured", 0), text("reason", "Remark")]
