@@ -149,7 +149,7 @@ def test_names_from_data_are_text_in_tables(shown):
 def test_names_from_data_are_text_in_figures(drawn):
     for name, figure in drawn.items():
         markup = set(re.findall(r"<[^>]*>", " ".join(texts(figure.to_plotly_json()))))
-        assert markup <= {"<b>", "</b>", "<br>"}, f"{name}: {markup}"
+        assert markup <= {"<b>", "</b>", "<br>", "<extra>", "</extra>"}, f"{name}: {markup}"
         html = figures.embed(figure, HOSTILE[0])
         assert html.count("</script>") == html.count("<script") == 1 and "cdn." not in html.lower(), name
         assert figure.layout.template.layout.colorway == figures.THEME.layout.colorway, name

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from scperturb_cmap.figures.results import AVERAGE
-from scperturb_cmap.figures.style import MIMIC, REVERSAL, THEME, decimal, plain
+from scperturb_cmap.figures.style import MIMIC, REVERSAL, THEME, plain
 from scperturb_cmap.utils.names import FDR
 
 __all__ = ["components_figure", "ma_plot"]
@@ -14,7 +14,7 @@ __all__ = ["components_figure", "ma_plot"]
 _COLUMNS = 3
 
 
-def ma_plot(genes: pd.DataFrame, background: int = 1500) -> go.Figure:
+def ma_plot(genes: pd.DataFrame, background: int = 800) -> go.Figure:
     """MA plot: change against mean count, one point per gene.
 
     Parameters
@@ -47,11 +47,8 @@ def ma_plot(genes: pd.DataFrame, background: int = 1500) -> go.Figure:
             mode="markers",
             name=name,
             showlegend=bool(changed.any()),
-            hoverinfo="text",
-            hovertext=[
-                f"<b>{plain(gene.symbol)}</b><br>log2 change {decimal(gene.log_fc)}<br>mean count {decimal(gene.mean_count, 1)}"
-                for gene in part.itertuples()
-            ],
+            hovertext=[plain(symbol) for symbol in part["symbol"]],
+            hovertemplate="<b>%{hovertext}</b><br>log2 change %{y:.2f}<br>log10 (mean count + 1) %{x:.2f}<extra></extra>",
             marker={"color": colour, "size": size, "opacity": 0.75},
         )
     figure.update_xaxes(title_text="log10 (mean count per sample + 1)")

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from scperturb_cmap.figures.style import MIMIC, REVERSAL, THEME, Html, decimal, plain
+from scperturb_cmap.figures.style import MIMIC, REVERSAL, THEME, Html, plain
 from scperturb_cmap.figures.tables import html_table, number, text
 from scperturb_cmap.utils.names import FDR
 
@@ -31,7 +31,7 @@ def signature_genes(signatures: ad.AnnData, population: str) -> pd.DataFrame:
     return genes[genes["z"].notna()].sort_values("z", ascending=False, kind="stable")
 
 
-def volcano(genes: pd.DataFrame, labels: int = 6, background: int = 1200) -> go.Figure:
+def volcano(genes: pd.DataFrame, labels: int = 6, background: int = 800) -> go.Figure:
     """Volcano plot: change against certainty, one point per gene.
 
     Certainty is the size of z rather than the p-value, which is too small to tell the strongest genes apart.
@@ -61,18 +61,15 @@ def volcano(genes: pd.DataFrame, labels: int = 6, background: int = 1200) -> go.
     }
     figure = go.Figure(layout={"template": THEME, "height": 360})
     for name, (part, colour, size) in parts.items():
-        hover = [
-            f"<b>{plain(gene.symbol)}</b><br>log2 change {decimal(gene.log_fc)}"
-            f"<br>z {decimal(gene.z, 1)}, FDR {gene.fdr:.2g}"
-            for gene in part.itertuples()
-        ]
         figure.add_scatter(
             x=part["log_fc"].astype("float32"),
             y=part["y"].astype("float32"),
             mode="markers",
             name=name,
-            hovertext=hover,
-            hoverinfo="text",
+            # one template and not a text per gene: there are many, and a report is sent by mail
+            hovertext=[plain(symbol) for symbol in part["symbol"]],
+            customdata=[f"{fdr:.1g}" for fdr in part["fdr"]],
+            hovertemplate="<b>%{hovertext}</b><br>log2 change %{x:.2f}<br>size of z %{y:.1f}, FDR %{customdata}<extra></extra>",
             marker={"color": colour, "size": size, "opacity": 0.75},
         )
     for side in ("down", "up"):
