@@ -130,7 +130,10 @@ def test_nothing_names_this_machine(root):
             ],
         ),
         (["-profile", "test", "--exclude_genes", "mito"], ["write mitochondrial, ribosomal or"]),
-        (["-profile", "test", "--report_logo", "logo.gif"], ["--report_logo is 'logo.gif': name a PNG, JPG or SVG file"]),
+        (
+            ["-profile", "test", "--report_logo", "logo.gif"],
+            ["--report_logo is 'logo.gif': name a PNG, JPG or SVG file"],
+        ),
         (["-profile", "test", "--report_logo", "lost.png"], ["--report_logo: the file lost.png does not exist"]),
     ],
 )

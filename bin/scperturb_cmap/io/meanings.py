@@ -102,8 +102,7 @@ TABLES = {
         _WHERE
         | {
             "case, control": "the conditions that are compared",
-            "n_donors_case, n_donors_control, n_cells_case, n_cells_control": "donors and cells of each arm that "
-            "were used",
+            "n_donors_case, n_donors_control, n_cells_case, n_cells_control": "donors and cells of each arm",
             "design, covariates": "`paired` (the same donors in both arms) or `unpaired`; covariates in the model",
             "evidence": "as in the ranking",
             "effect": "what the signature's numbers are: `wald_z`, `log_fc`, `statistic`, `signed_z`, `rank`, `set`",
@@ -161,8 +160,7 @@ TABLES = {
         schemas.DESIGN,
         {
             "dataset, population, donor": "where, and who",
-            "arm, condition, covariates": "`case` or `control`; the condition as the data call it; the donor's "
-            "covariates",
+            "arm, condition, covariates": "`case` or `control`; the condition as the data call it; the donor's covariates",
             "n_cells, n_counts": "cells, and their counts added up",
             "used, reason": "`yes`, or `no` with the reason",
             "pc1, pc2, pc1_share, pc2_share": "its place among the population's samples by principal components, "
@@ -220,8 +218,7 @@ TABLES = {
         },
     ),
     "validation": Table(
-        "Which method finds what is known: one row per task, split, method and metric, and per pair of methods "
-        "compared.",
+        "Which method finds what is known: one row per task, split, method and metric, and pair of methods.",
         schemas.VALIDATION,
         {
             "task": "what had to be found; the table of tasks has the titles",
