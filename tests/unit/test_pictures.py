@@ -12,7 +12,7 @@ from PIL import Image
 
 def test_pictures_are_small_and_keep_their_colours(root):
     tool = runpy.run_path(str(root / "tools" / "make_pictures.py"))
-    noise = np.random.default_rng(0).integers(0, 255, (600, 900, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 255, (300, 530, 3), dtype=np.uint8)
     page = np.full((600, 900, 3), 255, dtype=np.uint8)
     page[:, :400] = np.linspace(0, 255, 400, dtype=np.uint8)[None, :, None]
     page[5:9, 600:604] = 0xB3, 0x58, 0x06  # a small orange mark
