@@ -13,7 +13,7 @@ include { FIND_LEADING_EDGES } from './modules/find_leading_edges/main'
 include { PAIR_DRUGS         } from './modules/pair_drugs/main'
 include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
-include { check_params ; can_validate ; checkpoint_files ; digest ; fixed_headline ; gathered ; json ; library_files ; notebook ; page ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
+include { check_params ; can_validate ; checkpoint_files ; digest ; fixed_headline ; gathered ; json ; library_files ; page ; page_of_each ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
 
 workflow {
     main:
@@ -24,6 +24,7 @@ workflow {
     drugs = params.drugs ? file(params.drugs, glob: false) : []
     orthologs = params.orthologs ? file(params.orthologs, glob: false) : []
     indications = params.indications ? file(params.indications, glob: false) : []
+    sensitivity = params.sensitivity ? file(params.sensitivity, glob: false) : []
     code = digest('bin/scperturb_cmap/**.py')
     // Every file the sheets name, as [[cell: 'input:cells.h5ad', file: /data/cells.h5ad], ...]; those that do not exist are
     // left to CHECK_INPUTS, which reports all problems at once.
@@ -105,9 +106,10 @@ workflow {
         }
     VALIDATE_METHODS(
         ch_validation,
-        params.indications ? ch_signatures : [], // else another data set would validate the reference anew
+        params.indications || params.sensitivity ? ch_signatures : [], // else another data set would validate the reference anew
         drugs,
         indications,
+        sensitivity,
         params.subMap(['headline', 'validation_queries', 'encoder', 'embedding_search', 'members', 'n_genes', 'min_tags', 'feature_space', 'seed', 'device']) + [methods: methods],
     )
     // what ranks the drugs, and what is told of it: asked for, chosen by the gates, or the default where nothing is validated
@@ -163,23 +165,28 @@ workflow {
     ch_metrics = DERIVE_SIGNATURES.out.metrics
         .mix(BUILD_REFERENCE.out.metrics, TRAIN_EMBEDDING.out.metrics, VALIDATE_METHODS.out.metrics, EMBED_SIGNATURES.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics, FIND_LEADING_EDGES.out.metrics, PAIR_DRUGS.out.metrics)
     ch_funnels = BUILD_REFERENCE.out.tables.map { _meta, tables -> tables }.flatten()
-    // each emission is [[id: 'kang'], [kang.drugs.tsv, kang.populations.tsv, kang.design.tsv, kang.signatures.h5ad, ...]]
+    // each emission is [[id: 'kang'], [kang.drugs.tsv, kang.populations.tsv, kang.connections.parquet, kang.signatures.h5ad, ...]]
     ch_datasets = RANK_DRUGS.out.tables
+        .join(RANK_DRUGS.out.connections)
         .join(PAIR_DRUGS.out.tables)
         .join(DERIVE_SIGNATURES.out.tables)
         .join(DERIVE_SIGNATURES.out.signatures)
-        .map { meta, ranking, pairs, tables, signatures -> tuple(meta, ranking + pairs + tables + [signatures]) }
+        .map { meta, ranking, connections, pairs, tables, signatures -> tuple(meta, ranking + pairs + tables + [connections, signatures]) }
+    ch_all = ch_datasets.map { _meta, files -> files }.flatten()
     // each emission is [[id: '02_dataset.kang', dataset: 'kang'], 02_dataset.ipynb, [files]]
-    ch_pages = page('01_overview', ch_datasets.map { _meta, files -> files }.flatten().mix(ch_funnels, ch_metrics, ch_run, VALIDATE_METHODS.out.headline))
+    ch_pages = page('01_overview', ch_all.mix(ch_funnels, ch_metrics, ch_run, VALIDATE_METHODS.out.headline))
         .mix(
-            ch_datasets.map { meta, files -> tuple([id: "02_dataset.${meta.id}", dataset: meta.id], notebook('02_dataset'), files) },
-            page('05_validation', VALIDATE_METHODS.out.tables.flatten().mix(VALIDATE_METHODS.out.headline)),
-            page('03_methods', ch_funnels.mix(ch_metrics, ch_run)),
-            page('04_provenance', ch_run),
+            page_of_each('02_dataset', ch_datasets),
+            page_of_each('03_population', ch_datasets),
+            page('04_library', ch_all.mix(ch_funnels, ch_run, BUILD_REFERENCE.out.library.map { _meta, library -> library })),
+            page('05_embedding', EMBED_SIGNATURES.out.neighbours.mix(EMBED_SIGNATURES.out.embedded, TRAIN_EMBEDDING.out.tables).flatten()),
+            page('06_validation', VALIDATE_METHODS.out.tables.flatten().mix(VALIDATE_METHODS.out.headline)),
+            page('07_methods', ch_run.mix(VALIDATE_METHODS.out.headline)),
+            page('08_provenance', ch_run),
         )
     RUN_NOTEBOOK(ch_pages)
     BUILD_REPORT(
-        RUN_NOTEBOOK.out.notebook.toSortedList { file -> file.name },
+        RUN_NOTEBOOK.out.notebook.flatten().toSortedList { file -> file.name },
         RANK_DRUGS.out.tables.mix(PAIR_DRUGS.out.tables, DERIVE_SIGNATURES.out.tables).map { _meta, tables -> tables }.mix(VALIDATE_METHODS.out.tables).flatten().toSortedList { file -> file.name },
         ch_pages.map { _meta, _notebook, files -> files }.flatten().unique { file -> file.name }.toSortedList { file -> file.name },
         params.report_logo ? file(params.report_logo, glob: false) : [],

@@ -89,14 +89,16 @@ def read_page(path: Path) -> dict:
         raise InputError(
             Problem(str(path), "", "It is no Jupyter notebook.", "Name files with the ending .ipynb.")
         ) from None
-    name = place.get("page", path.stem)
+    name = place.get("page", "")
     if title := str(parameters.get(place.get("title"), "")):
-        # One notebook, many pages: each bears the value of a parameter as its title.
-        name = f"{name}_{title}"
+        # One notebook, many pages: each is called as its file is, and bears the value of a parameter as its title.
+        name = re.sub(r"\A\d+_", "", path.stem)
         source = "".join(cells[0]["source"])
         heading = "# " + re.sub(f"([{re.escape(punctuation)}])", r"\\\1", title)
         cells[0]["source"] = re.sub(r"\A# .*", lambda _: heading, source)
-    page = {"name": re.sub(r"[^\w-]", "_", name), "order": place.get("order", 9), "part": place.get("part", "")}
+    name = re.sub(r"[^\w.-]", "_", name or path.stem)
+    under = f"{place['under']}.{parameters.get(place['under'])}" if "under" in place else ""
+    page = {"name": name, "order": place.get("order", 9), "part": place.get("part", ""), "under": under}
     return page | {"notebook": notebook}
 
 
@@ -139,10 +141,14 @@ def write_source(source: Path, pages: list[dict], args: Namespace) -> None:
     from plotly.offline import get_plotlyjs
 
     parts: dict[str, list] = {}
+    chapters: dict[str, dict] = {}
     for page in pages:
         (source / f"{page['name']}.ipynb").write_text(json.dumps(page["notebook"]), encoding="utf-8")
-        if page["name"] != "index":
-            parts.setdefault(page["part"] or "Further pages", []).append({"file": page["name"]})
+        chapter = chapters[page["name"]] = {"file": page["name"]}
+        if page["under"] in chapters:
+            chapters[page["under"]].setdefault("sections", []).append(chapter)
+        elif page["name"] != "index":
+            parts.setdefault(page["part"] or "Further pages", []).append(chapter)
     # pages of the book that need no results, and that of the downloads
     for path in sorted(source.glob("*.md")):
         parts.setdefault("About this run", []).append({"file": path.stem})

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Execute one notebook with the parameters of a JSON or YAML file, in the current directory."""
+"""Execute one notebook with the parameters of a JSON or YAML file, in the current directory; some make several pages."""
 
+import json
+import logging
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -44,8 +46,6 @@ def run_notebook(args: Namespace) -> None:
     )
 
     import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
 
     try:
         known = papermill.inspect_notebook(args.notebook)
@@ -64,10 +64,43 @@ def run_notebook(args: Namespace) -> None:
         )
     if "standalone" in known:  # every page of the report loads plotly's script, so none brings its own
         parameters.setdefault("standalone", False)
-    partial = args.out.with_name(f"{args.out.stem}.unfinished.ipynb")
+    for values, out in pages(args.notebook, parameters, args.out):
+        logging.getLogger("scperturb_cmap").info("%s", out.name)
+        execute(args.notebook, values, out)
+
+
+def pages(notebook: Path, parameters: dict, out: Path) -> list[tuple[dict, Path]]:
+    """What to run: parameters and the file for it.
+
+    A notebook whose metadata tell ``"each": "population"`` makes a page, ``<out>.001.ipynb`` and so on, for every population
+    of its data set.
+    """
+    metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
+    if metadata.get("report", {}).get("each") != "population" or parameters.get("population"):
+        return [(parameters, out)]
+    from scperturb_cmap.figures import Results
+
+    run = Results(parameters.get("results", "."))
+    dataset = parameters.get("dataset") or run.datasets[0]
+    names = run.table(f"{dataset}.populations.tsv")["population"]
+    return [
+        (parameters | {"dataset": dataset, "population": name}, out.with_name(f"{out.stem}.{number:03d}.ipynb"))
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def execute(notebook: Path, parameters: dict, out: Path) -> None:
+    """Run a notebook; ``out`` is there once every cell has run."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    from scperturb_cmap.utils.errors import InputError, Problem
+
+    partial = out.with_name(f"{out.stem}.unfinished.ipynb")
     try:
         papermill.execute_notebook(
-            args.notebook,
+            notebook,
             partial,
             parameters,
             kernel_name="python3",
@@ -77,7 +110,7 @@ def run_notebook(args: Namespace) -> None:
     except PapermillExecutionError as error:
         raise InputError(
             Problem(
-                args.notebook.name,
+                notebook.name,
                 f"cell {error.cell_index}",
                 f"It stopped with {error.ename}: {error.evalue}".rstrip(".") + ".",
                 f"What ran before it is in {partial}.",
@@ -88,9 +121,9 @@ def run_notebook(args: Namespace) -> None:
             raise
         # Killed for its memory, or beaten to its port by another kernel that started in the same moment: with this
         # status Nextflow tries again, and gives it more.
-        print(f"{args.notebook.name}: the kernel died, most likely for want of memory ({error}).", file=sys.stderr)
+        print(f"{notebook.name}: the kernel died, most likely for want of memory ({error}).", file=sys.stderr)
         sys.exit(137)
-    partial.rename(args.out)
+    partial.rename(out)
 
 
 if __name__ == "__main__":

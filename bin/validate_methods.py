@@ -30,6 +30,9 @@ def build_parser():
     within.add_argument("--signatures", type=Path, nargs="*", default=[], help="signature sets of populations (h5ad)")
     within.add_argument("--drugs", type=Path, help="annotation with mechanisms and targets")
     within.add_argument("--indications", type=Path, help="dataset (or disease) and compound: which drugs treat what")
+    within.add_argument(
+        "--sensitivity", type=Path, help="dataset (or disease), compound, sensitivity: lower = the drug kills more"
+    )
     within.add_argument("--methods", default="cosine,spearman,wtcs", help="scores, separated by commas")
     within.add_argument("--headline", default="auto", help="the score that ranks the drugs; auto lets the gates choose")
     within.add_argument("--encoder", default="linear", help="of the learned space")
@@ -98,12 +101,12 @@ def validate_run(args: Namespace) -> None:
     drugs = read_text_table(args.drugs) if args.drugs else None
     annotated = None if drugs is None else ranking.annotated_compounds(drugs, args.drugs.name)
     annotation = None if drugs is None else ranking.harmonise_annotation(drugs, args.drugs.name)
-    indications = None
-    if args.indications:
-        indications = validation.indicated_compounds(read_text_table(args.indications), args.indications.name)
+    known = {"indication": (args.indications, validation.indicated_compounds),
+        "efficacy": (args.sensitivity, validation.measured_compounds)}  # fmt: skip
+    given = {task: read(read_text_table(path), path.name) for task, (path, read) in known.items() if path}
     material = validation.read_material(
         args.shards, args.libraries, args.compounds, args.searched, annotation=annotation, seed=args.seed,
-        wanted=set() if indications is None else set(indications["compound_id"]), reference_queries=args.reference_queries,
+        wanted={one for table in given.values() for one in table["compound_id"]}, reference_queries=args.reference_queries,
     )  # fmt: skip
     options = {key: getattr(args, key) for key in ("n_genes", "min_tags", "feature_space", "device")}
     learned = validation.LEARNED in methods and bool(args.learned)
@@ -116,17 +119,24 @@ def validate_run(args: Namespace) -> None:
         n_queries=args.queries, n_folds=args.folds, seed=args.seed, **options,
     )  # fmt: skip
     validation.refuse_leaks(found.findings)
-    base = validation.DEFAULT if validation.DEFAULT in classic else classic[0]
+    base = validation.base_score("" if material.searched is None else str(material.searched.uns["effect"]), classic)
     headline = validation.headline_of_run(args.headline, found, material.searched, methods, seed=args.seed, **options)
-    recovered = validation.recover_indications(
-        [read_signature_set(path) for path in args.signatures], material.searched, indications,
-        headline.method if headline.method in classic else base, seed=args.seed, **options,
-    )  # fmt: skip
-    tasks, measured = found.tasks.set_index("task"), int(recovered["auroc"].notna().sum())
-    if measured:
-        tasks.loc["indication", ["status", "n_queries", "reason"]] = ["run", measured, ""]
-    elif args.indications:
-        tasks.loc["indication", "reason"] = "too few of the drugs given for these data sets are in the reference"
+    populations = [read_signature_set(path) for path in args.signatures] if given else []
+    by = headline.method if headline.method in classic else base
+    recovered, compared = (
+        ask(populations, material.searched, given.get(task), by, seed=args.seed, **options)
+        for task, ask in (
+            ("indication", validation.recover_indications),
+            ("efficacy", validation.compare_sensitivities),
+        )
+    )
+    tasks = found.tasks.set_index("task")
+    for task, table, value in (("indication", recovered, "auroc"), ("efficacy", compared, "spearman")):
+        measured = len(table.dropna(subset=value).drop_duplicates(["dataset", "population"]))
+        if measured:
+            tasks.loc[task, ["status", "n_queries", "reason"]] = ["run", measured, ""]
+        elif task in given:
+            tasks.loc[task, "reason"] = "too few of the drugs given for these data sets are in the reference"
     told = [("column", *one) for one in validation.COLUMNS.items()]
     told += [("metric", *one) for one in validation.METRICS.items()]
     told += [("control", *one) for one in validation.CONTROLS.items()]
@@ -136,7 +146,8 @@ def validate_run(args: Namespace) -> None:
         (schemas.VALIDATION, validation.summarise(found.queries, [base], seed=args.seed), "validation"),
         (schemas.TASKS, tasks.reset_index(), "validation_tasks"), (schemas.SPLITS, found.folds, "validation_splits"),
         (schemas.GATES, headline.gates, "validation_gates"), (schemas.FINDINGS, findings, "validation_findings"),
-        (schemas.INDICATIONS, recovered, "indications"), (schemas.MEANINGS, meanings, "validation_meanings"),
+        (schemas.INDICATIONS, recovered, "indications"), (schemas.EFFICACY, compared, "efficacy"),
+        (schemas.MEANINGS, meanings, "validation_meanings"),
     ):  # fmt: skip
         schemas.write_table(table, schema, args.out / f"{args.name}.{kind}.tsv")
     chosen = {"method": headline.method, "reason": headline.reason, "given": args.headline, "reference": material.name}

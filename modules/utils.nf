@@ -240,6 +240,11 @@ def page(name, ch_files) {
     return ch_files.toSortedList { file -> file.name }.filter { files -> files }.map { files -> tuple([id: name, dataset: ''], notebook(name), files) }
 }
 
+// Pages of a notebook that shows one data set at a time.
+def page_of_each(name, ch_datasets) {
+    return ch_datasets.map { meta, files -> tuple([id: "${name}.${meta.id}", dataset: meta.id], notebook(name), files) }
+}
+
 // The versions of everything that ran, as a table; stored where a folder is given.
 def version_table(ch_versions, folder) {
     def options = [name: 'software_versions.tsv', seed: 'process\ttool\tversion', newLine: true, sort: true]

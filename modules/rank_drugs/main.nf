@@ -15,7 +15,7 @@ process RANK_DRUGS {
     output:
     tuple val(meta), path("${meta.id}.{drugs,populations,enrichment}.tsv"), emit: tables
     tuple val(meta), path("${meta.id}.drugs.parquet"), emit: drugs
-    path "${meta.id}.connections.parquet", emit: connections
+    tuple val(meta), path("${meta.id}.connections.parquet"), emit: connections
     path "${meta.id}.rank_drugs.metrics.json", emit: metrics
     tuple val("${task.process}"), val('pandas'), eval('pkg_version.py pandas'), topic: versions
     tuple val("${task.process}"), val('decoupler'), eval('pkg_version.py decoupler'), topic: versions

@@ -1,4 +1,4 @@
-// Run one notebook of the report on the files it shows.
+// Run one notebook of the report on the files it shows; that of populations makes a page for each of them.
 process RUN_NOTEBOOK {
     tag "${meta.id}"
     label 'process_single'
@@ -8,7 +8,7 @@ process RUN_NOTEBOOK {
     tuple val(meta), path(notebook, stageAs: 'notebook/*'), path(files)
 
     output:
-    path "${meta.id}.ipynb", emit: notebook
+    path "${meta.id}*.ipynb", emit: notebook
     // Not to the topic: these tasks wait for it (see the entry workflow).
     eval("echo '${task.process}\tpapermill\t'\$(pkg_version.py papermill)"), emit: versions
 

@@ -31,6 +31,7 @@ from scperturb_cmap.utils.ranks import descending_ranks  # noqa: E402
 
 SHARD = 12_500
 REPEATS = 3
+OPTIONS = "--methods wtcs --headline wtcs --random-queries 0 --device cpu --log-level warning".split()
 
 
 def write_shard(folder: Path, number: int, n: int, var: pd.DataFrame) -> Path:
@@ -46,8 +47,8 @@ def write_shard(folder: Path, number: int, n: int, var: pd.DataFrame) -> Path:
 def score(shards: list[Path], queries: Path, side_by_side: int = 1, threads: int | None = None) -> tuple[float, float]:
     """Seconds for all shards, ``side_by_side`` at a time with so many threads each (all by default); peak GB of one task."""
     threads = threads or os.cpu_count()
-    command = [sys.executable, ROOT / "bin/score_connectivity.py", "--signatures", queries, "--methods", "wtcs"]
-    command += ["--random-queries", "0", "--device", "cpu", "--log-level", "warning", "--threads", str(threads)]
+    command = [sys.executable, ROOT / "bin/score_connectivity.py", "--signatures", queries, *OPTIONS]
+    command += ["--threads", str(threads)]
     start, waiting, running, peak = time.perf_counter(), list(shards), 0, 0
     while waiting or running:
         while waiting and running < side_by_side:
@@ -65,8 +66,7 @@ def within(shards: list[Path], queries: Path) -> float:
     import score_connectivity
 
     start = time.perf_counter()
-    options = ["--methods", "wtcs", "--random-queries", "0", "--device", "cpu", "--log-level", "warning"]
-    options += ["--signatures", str(queries), "--threads", str(os.cpu_count()), "--out", str(queries.parent)]
+    options = [*OPTIONS, "--signatures", str(queries), "--threads", str(os.cpu_count()), "--out", str(queries.parent)]
     parser = score_connectivity.build_parser()
     for shard in shards:
         gc.collect()  # anndata's views refer to each other

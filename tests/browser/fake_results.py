@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, norm
@@ -127,7 +128,10 @@ def write_results(
         {"stage": "rank_drugs", "id": dataset, "warnings": [f"{HOSTILE[0]}: skipped"] if hostile else []},
         folder / "ranking" / f"{dataset}.rank_drugs.metrics.json",
     )
+    connections = _connections(pd.concat(tables, ignore_index=True), rng)
+    connections.to_parquet(folder / "ranking" / f"{dataset}.connections.parquet", index=False)
     _write_run(folder, dataset, n_drugs)
+    _write_space(folder / "embedding", obs[obs["status"] == "ok"], drugs, rng)
     _write_validation(folder / "validation", dataset, rng)
     return folder
 
@@ -236,6 +240,41 @@ def _reasons(drugs: pd.DataFrame, symbols: list[str], rng: np.random.Generator) 
     }
 
 
+def _connections(drugs: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Up to 40 signatures of each drug, in lines, at doses and times; the last drug's without."""
+    ranked = drugs[drugs["rank"].notna()]
+    names = ["dataset", "population", "compound", "compound_id", "score"]
+    table = ranked.loc[ranked.index.repeat(ranked["n_signatures"].astype(int)), names].reset_index(drop=True)
+    n = len(table)
+    table = table.assign(
+        signature=[f"{HOSTILE[0]}:{k}" for k in range(n)], reference="l1000", cell_line=rng.choice(["A375", HOSTILE[1], ""], n),
+        dose_um=rng.choice([10, 3.33, 0.12], n), time_h=rng.choice([6.0, 24.0], n), tas=rng.random(n),
+        score=table["score"] + rng.normal(0, 0.1, n), ncs=-1.1, tau=-80.0, p_value=0.01, fdr=0.04, fdr_null="random queries",
+        status="ok", reason="", norm_reason="",
+    )  # fmt: skip
+    table.loc[table["compound_id"] == table["compound_id"].iloc[-1], ["dose_um", "time_h"]] = np.nan
+    return table
+
+
+def _write_space(folder: Path, obs: pd.DataFrame, drugs: list[str], rng: np.random.Generator) -> None:
+    """A map, nearest drugs and a model card of a learned space."""
+    about = obs[["dataset", "population"]].reset_index(drop=True).assign(compound="", compound_id="")
+    compounds = pd.DataFrame({"compound": drugs, "compound_id": [f"id{k}" for k in range(len(drugs))]})
+    parts = [about.assign(what="population"), about.assign(what="opposite"), compounds.assign(what="compound")]
+    points = pd.concat(parts, ignore_index=True).fillna("").rename(index=str)
+    folder.mkdir(parents=True, exist_ok=True)
+    ad.AnnData(obs=points, obsm={"X_umap": rng.normal(size=(len(points), 2))}).write_h5ad(
+        folder / "run.profile.embedded.h5ad"
+    )
+    near = about[["dataset", "population"]].merge(compounds.head(5), how="cross")
+    near = near.assign(direction="reverses", neighbour=near.groupby("population").cumcount() + 1, score=-0.3,
+                       n_signatures=4, genes=f"+{HOSTILE[0]}|-MX1", share=0.2)  # fmt: skip
+    _write(near, folder / "run.neighbours.tsv")
+    (folder / "run.model_card.md").write_text(
+        f"# The space\n\n| Reference |\n| --- |\n| {HOSTILE[0]} [x](javascript:alert(4)) |\n"
+    )
+
+
 def _signatures(obs: pd.DataFrame, n_genes: int, hostile: bool, rng: np.random.Generator):
     symbols = _names(GENES, n_genes, hostile)
     z = rng.normal(0, 1, (len(obs), n_genes)) * np.where(np.arange(n_genes) < 60, 6, 1.2)
@@ -259,6 +298,10 @@ def _write_run(folder: Path, dataset: str, n_drugs: int) -> None:
         ),
         folder / "reference" / "l1000.funnel.tsv",
     )
+    source = {"file": HOSTILE[1], "column": "path", "sha256": "ab" * 32}
+    library = {"reference": "l1000", "n_signatures": 3100, "n_compounds": n_drugs, "n_vehicles": 9, "effect": "modz"}
+    library |= {"filter": "", "licence": HOSTILE[0], "sources": [source]}
+    _json(library, folder / "reference" / "l1000.library.json")
     info = folder / "pipeline_info"
     tools = [
         ("DERIVE_SIGNATURES", "pydeseq2", "0.5.4"),
@@ -279,7 +322,7 @@ def _write_run(folder: Path, dataset: str, n_drugs: int) -> None:
                     "covariates": "",
                 }
             ],
-            "references": [{"reference": "l1000", "path": "/data/l1000.gctx", "format": "gctx"}],
+            "references": [{"reference": "l1000", "path": "/data/l1000.gctx", "format": "gctx", "role": "both"}],
         },
         info / "manifest.json",
     )

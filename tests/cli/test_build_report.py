@@ -29,10 +29,13 @@ def page(path, title, html="<p>text</p>", report=None, **parameters):
 @pytest.fixture
 def pages(tmp_path):
     dataset = {"page": "dataset", "title": "dataset", "part": "Data sets", "order": 1}
+    population = {"page": "population", "title": "population", "under": "dataset", "order": 2}
+    inside = {"dataset": "my_data.2", "population": "B [*naive*]"}
     return [
         page(tmp_path / "c.ipynb", "Methods", report={"page": "methods", "part": "About", "order": 3}),
-        page(tmp_path / "b.ipynb", "Data set", report=dataset, dataset="my_data.2"),
-        page(tmp_path / "a.ipynb", "Overview", '<a href="dataset_my_data_2.html">x</a>', {"page": "index", "order": 0}),
+        page(tmp_path / "02_dataset.my_data.2.ipynb", "Data set", report=dataset, dataset="my_data.2"),
+        page(tmp_path / "03_population.my_data.2.001.ipynb", "Population", report=population, **inside),
+        page(tmp_path / "a.ipynb", "Overview", '<a href="dataset.my_data.2.html">x</a>', {"page": "index", "order": 0}),
     ]
 
 
@@ -51,19 +54,22 @@ def test_the_pages_their_order_and_the_zip(build, pages, tmp_path):
     out = tmp_path / "out"
     assert {path.name for path in out.glob("*.html")} >= {
         "index.html",
-        "dataset_my_data_2.html",
+        "dataset.my_data.2.html",
         "methods.html",
         "tables.html",
     }
     index = (out / "index.html").read_text()
     navigation = index[index.index('class="bd-sidebar-primary') :]
-    assert re.findall(r'internal" href="([a-z_0-9]*)\.html', navigation)[:3] == [
-        "dataset_my_data_2",
+    assert re.findall(r'internal" href="([a-z_.0-9]*)\.html', navigation)[:5] == [
+        "dataset.my_data.2",
+        "population.my_data.2.001",
         "methods",
+        "glossary",
         "tables",
     ]
+    assert "<h1>B [*naive*]</h1>" in (out / "population.my_data.2.001.html").read_text()
     assert "Report for &lt;us&gt;" in index and "<us>" not in index
-    assert "my_data.2" in (out / "dataset_my_data_2.html").read_text()
+    assert "my_data.2" in (out / "dataset.my_data.2.html").read_text()
     assert (
         'href="tables/a%20%26%20b.tsv"' in (out / "tables.html").read_text()
         and (out / "tables" / "a & b.tsv").is_file()
@@ -132,7 +138,7 @@ def test_faults_are_named(build, pages, tmp_path, root):
     (tmp_path / "bad.ipynb").write_text("<html>")
     assert "no Jupyter notebook" in build([tmp_path / "bad.ipynb"])[1]
     status, said = build(
-        [*pages[:2], pages[0]],
+        [*pages[:3], pages[0]],
         "--tables",
         tmp_path / "none.tsv",
         "--report-logo",
@@ -147,13 +153,22 @@ def test_faults_are_named(build, pages, tmp_path, root):
 
 
 def test_a_dead_link_stops_the_build(build, pages, tmp_path):
-    page(pages[2], "Overview", '<a href="dataset_gone.html">x</a>', {"page": "index"})
+    page(pages[3], "Overview", '<a href="dataset_gone.html">x</a>', {"page": "index"})
     status, said = build(pages)
     assert status == 1 and "index.html, dataset_gone.html: The link leads nowhere." in said
     assert not (tmp_path / "out").exists()
 
 
 def test_a_broken_page_stops_the_build(build, pages, tmp_path):
-    page(pages[2], "[x](nowhere.md)", report={"page": "index"})
+    page(pages[3], "[x](nowhere.md)", report={"page": "index"})
     status, said = build(pages)
     assert status == 1 and "Jupyter Book found a fault" in said and "nowhere.md" in said and "Traceback" not in said
+
+
+def test_a_title_is_text_wherever_it_stands(build, pages, tmp_path):
+    report = {"page": "population", "title": "population", "under": "dataset", "order": 2}
+    name = "<script>alert(1)</script>"
+    page(pages[2], "Population", report=report, dataset="my_data.2", population=name)
+    assert build(pages)[0] == 0
+    html = "".join(path.read_text() for path in (tmp_path / "out").glob("*.html"))
+    assert name not in html and "&lt;script&gt;alert(1)" in html

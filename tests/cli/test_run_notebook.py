@@ -109,3 +109,17 @@ def test_a_bad_notebook(stage, tmp_path, monkeypatch, content):
         (tmp_path / "one.ipynb").write_text(content)
     status, said = stage("run_notebook", "--notebook", "one.ipynb", "--parameters", "p.json", "--out", "done.ipynb")
     assert status == 1 and "one.ipynb" in said and "Traceback" not in said
+
+
+def test_a_notebook_of_populations_makes_a_page_of_each(execute, tmp_path):
+    (tmp_path / "kang.populations.tsv").write_text("dataset\tpopulation\nkang\tB/T; $(x)\nkang\t<b>\n")
+    path = notebook(tmp_path / "n.ipynb", "print(dataset, population)")
+    content = json.loads(path.read_text())
+    content["cells"][0]["source"] = "results = '.'\ndataset = ''\npopulation = ''"
+    content["metadata"]["report"] = {"each": "population"}
+    path.write_text(json.dumps(content))
+    status, told = execute(path, {"dataset": "kang"})
+    assert status == 0 and "done.002.ipynb" in told  # progress, for there may be many
+    said = [json.loads((tmp_path / f"done.00{n}.ipynb").read_text())["cells"][-1]["outputs"][0]["text"] for n in (1, 2)]
+    assert said == [["kang B/T; $(x)\n"], ["kang <b>\n"]]
+    assert not (tmp_path / "done.003.ipynb").exists() and not (tmp_path / "done.ipynb").exists()

@@ -19,6 +19,7 @@ STAGES = [
     "build_reference",
     "train_embedding",
     "embed_signatures",
+    "validate_methods",
     "score_connectivity",
     "rank_drugs",
     "find_leading_edges",

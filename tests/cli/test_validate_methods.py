@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scperturb_cmap.io.signature_set import POPULATION_COLUMNS, read_signature_set, signature_set, write_signature_set
+
 TABLES = (
     "validation_meanings",
     "validation",
@@ -14,6 +16,7 @@ TABLES = (
     "validation_gates",
     "validation_findings",
     "indications",
+    "efficacy",
 )
 
 
@@ -72,7 +75,16 @@ def test_the_headline_asked_for_overrides_the_gates_and_says_so(validated):
     assert "because --headline says so; left to the gates, the embedding" in headline["reason"]
 
 
-def test_mechanisms_and_indications_come_from_tables(validated, references):
+def test_mechanisms_lineages_and_indications_come_from_tables(validated, references):
+    for name, lineage in (("target", ""), ("source", "skin")):  # one reference knows of one line what it is
+        shard = references / f"{name}.shard_0000.h5ad"
+        signatures = read_signature_set(shard)
+        odd = signatures.obs["compound"].str.split("-").str[1].astype(int) % 2 == 1
+        signatures.obs["cell_line"], signatures.obs["cell_lineage"] = (
+            np.where(odd, "B", "A"),
+            np.where(odd, lineage, ""),
+        )
+        write_signature_set(signatures, shard)
     drugs = pd.DataFrame({"pert_iname": [f"drug {n}" for n in range(120)], "moa": [f"m{n % 60}" for n in range(120)]})
     drugs.to_csv(references / "drugs.tsv", sep="\t", index=False)
     known = pd.DataFrame({"dataset": "nowhere", "compound": [f"drug {n}" for n in range(5)]})
@@ -81,8 +93,44 @@ def test_mechanisms_and_indications_come_from_tables(validated, references):
     tables, headline = validated("mechanisms", *options)
     tasks = tables["validation_tasks"].set_index("task")
     assert tasks.at["mechanism", "status"] == "run" and tasks.at["indication", "status"] == "not run"
+    assert (
+        tasks.at["unseen_batch", "status"] == "not run"
+        and "a batch of every signature" in tasks.at["unseen_batch", "reason"]
+    )
+    assert 0 < tasks.at["mechanism_in_unseen_line", "n_queries"] < tasks.at["mechanism", "n_queries"]
+    splits = tables["validation_splits"]
+    lines = splits[splits["split"] == "cell_line"].set_index("name")
+    assert lines["group"].to_dict() == {"A": "A", "B": "skin"} and lines["fold"].nunique() == 2
+    crossed = splits[splits["split"] == "mechanism and cell_line"]
+    assert set(crossed["group"]) == {"A", "skin"} and crossed["name"].str.startswith("m").all()
     # mechanisms are at random here, so nothing finds them and the default stays
     assert headline["method"] == "spearman" and "on mechanism" in headline["reason"]
+
+
+def test_drugs_that_reverse_more_kill_more(validated, references):
+    """Planted: the population is the first hidden state, and the drugs that turn it most kill most."""
+    target = read_signature_set(references / "target.shard_0000.h5ad")
+    population = np.asarray(target.X)[:10].mean(axis=0)
+    obs = pd.DataFrame({c: ["x"] for c in POPULATION_COLUMNS}, index=["cells|T cells"])
+    obs = obs.assign(dataset="cells", population="T cells", status="ok", effect="wald_z")
+    write_signature_set(
+        signature_set(population[None], obs, target.var, "wald_z"), references / "cells.signatures.h5ad"
+    )
+    likeness = [np.corrcoef(population, row)[0, 1] for row in np.asarray(target.X)[:60]]
+    table = pd.DataFrame({"disease": "Cells", "compound": [f"Drug {n}" for n in range(60)], "sensitivity": likeness})
+    table.to_csv(references / "auc.tsv", sep="\t", index=False)
+    options = ("--methods", "spearman", "--signatures", references / "cells.signatures.h5ad")
+    tables, _ = validated("kill", *options, "--sensitivity", references / "auc.tsv")
+    found = tables["efficacy"].set_index("method")
+    assert found["n_drugs"].tolist() == [60, 60] and found.index.tolist() == ["spearman", "control: strength only"]
+    assert float(found.at["spearman", "spearman"]) > 0.95 and float(found.at["spearman", "p"]) < 0.01
+    assert "one score" in found.at["control: strength only", "reason"]  # all have one TAS here
+    tasks = tables["validation_tasks"].set_index("task")
+    assert tasks.at["efficacy", "status"] == "run" and tasks.at["efficacy", "n_queries"] == 1
+    assert tasks.at["indication", "status"] == "not run" and tables["indications"].empty
+    tables, _ = validated("elsewhere", *options, "--indications", references / "auc.tsv")
+    tasks = tables["validation_tasks"].set_index("task")
+    assert tables["efficacy"].empty and "--sensitivity" in tasks.at["efficacy", "reason"]
 
 
 @pytest.mark.parametrize(("options", "wrong"), [

@@ -57,6 +57,13 @@ def test_the_planted_drug_comes_out_by_dose(tmp_path, atlas):
     assert found.metadata.loc["rise|A549|0.1 uM|24 h", "dose_um"] == pytest.approx(0.1)
     kept, _ = quality_funnel(found.metadata, found.signatures, ROW | {"filter": "dose_um>1; cell_line=K562"})
     assert kept["compound"].tolist() == ["nothing", "rise"]
+    assert (found.metadata["cell_lineage"] == "").all()
+    atlas.obs["organ"] = atlas.obs["cell_line"].map({"A549": "lung", "K562": "blood"})
+    metadata = opened(tmp_path, atlas).metadata
+    assert metadata.groupby("cell_line")["cell_lineage"].unique().map(list).to_dict() == {
+        "A549": ["lung"],
+        "K562": ["blood"],
+    }
 
 
 def test_batches_cancel_only_against_their_own_controls(tmp_path, atlas):

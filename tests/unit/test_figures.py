@@ -19,7 +19,7 @@ FAKE = runpy.run_path(str(ROOT / "tests" / "browser" / "fake_results.py"))
 HOSTILE = FAKE["HOSTILE"]
 TAGS = {
     "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "span", "small", "b", "i", "u", "p", "ul", "li", "a", "nav",
-    "section", "h3", "details", "summary", "figure", "figcaption", "code", "script",
+    "section", "h3", "dl", "dt", "dd", "details", "summary", "figure", "figcaption", "code", "script",
 }  # fmt: skip
 
 
@@ -68,8 +68,21 @@ def signatures(run):
 def shown(run, populations, drugs, signatures):
     """Every table and text of the report."""
     manifest = run.document("manifest.json")
-    sections = [figures.population_section(name, populations, drugs, signatures) for name in populations["population"]]
+    names = populations["population"]
+    sections = [
+        part
+        for name in names
+        for part in (
+            figures.population_summary(name, populations, drugs, signatures),
+            figures.drug_table(drugs, name),
+            figures.mimic_table(drugs, name),
+            figures.population_genes(name, populations, signatures),
+        )
+    ]
     why = [run.table(f"demo.{name}.tsv") for name in ("pairs", "leading_edges", "enrichment")]
+    first = {name: figures.reversing(drugs, name)["compound_id"].head(10) for name in names}
+    dossiers = [figures.dossiers(n, drugs, run.connections("demo", n, first[n]), why[0]) for n in names]
+    searched, neighbours = run.searched(), run.table("run.neighbours.tsv")
     return {
         "reasons": figures.Html("").join(figures.reasons(name, *why) for name in populations["population"]),
         "question": figures.question(populations),
@@ -80,6 +93,14 @@ def shown(run, populations, drugs, signatures):
         "populations": figures.population_table(populations, drugs),
         "links": figures.population_links(populations),
         "sections": figures.Html("").join(sections),
+        "dossiers": figures.Html("").join(dossiers),
+        "references": figures.reference_table(run),
+        "coverage": figures.coverage_notice(searched),
+        "lines": figures.line_coverage(searched),
+        "conditions": figures.condition_table(searched),
+        "mechanisms": figures.mechanism_coverage(drugs),
+        "neighbours": figures.neighbour_table(neighbours),
+        "card": figures.model_card(run.file("run.model_card.md").read_text()),
         "average": figures.average_table(drugs),
         "agreement": figures.agreement_table(drugs),
         "donors": figures.donor_table(run.table("demo.design.tsv")),
@@ -94,6 +115,7 @@ def shown(run, populations, drugs, signatures):
         "gates": figures.gate_table(run.tables("validation_gates")),
         "findings": figures.finding_table(run.tables("validation_findings")),
         "indications": figures.indication_table(run.tables("indications")),
+        "efficacy": figures.efficacy_table(run),
     }
 
 
@@ -105,6 +127,9 @@ def drawn(run, populations, drugs, signatures):
         "average": figures.average_figure(drugs),
         "volcano": figures.volcano(figures.signature_genes(signatures, "CD14 monocytes")),
         "validation": figures.validation_figure(run.tables("validation"), run.tables("validation_tasks")),
+        "edges": figures.edge_figure("B cells", drugs, run.table("demo.leading_edges.tsv")),
+        "doses": figures.dose_figure(run.connections("demo", "B cells", ["id0", "id5"])),
+        "map": figures.map_figure(next(run.embedded()), run.table("run.neighbours.tsv")),
         "components": figures.components_figure(run.table("demo.design.tsv")),
         "funnel": figures.funnel_figure(run.tables("funnel").assign(step=HOSTILE[0], detail=HOSTILE[1])),
     }
@@ -155,8 +180,8 @@ def test_a_population_that_was_not_ranked_says_why(shown, populations):
 
 
 def test_limited_evidence_is_marked_where_the_ranking_is(shown):
-    assert re.search(r'B cells</span> <span class="badge limited"', shown["top_drugs"])
-    assert re.search(r'B cells <span class="badge limited"', shown["sections"])
+    assert re.search(r'B cells</a> <span class="badge limited"', shown["top_drugs"])
+    assert '<p class="facts-line"><span class="badge limited"' in shown["sections"]
     assert "An arm has few donors" in shown["sections"] and "only two donors in an arm" in shown["notices"]
 
 
@@ -190,7 +215,7 @@ def test_only_reversal_counts_as_a_candidate(populations, drugs, signatures):
     mimics = drugs.assign(score=drugs["score"].abs())
     table = figures.top_drugs(populations, mimics)
     assert 'class="chip"' not in table and "no further drug reverses this signature" in table
-    section = figures.population_section("B cells", populations, mimics, signatures)
+    section = figures.population_summary("B cells", populations, mimics, signatures)
     assert "None of them reverses the signature." in section
 
 
@@ -299,7 +324,7 @@ def test_why_a_drug_stands_at_the_top(run):
     said = Page(figures.enrichment_table("CD14 monocytes", enrichment)).text
     assert "HDAC inhibitor" in said and HOSTILE[2] in said and "drugs drawn at random" in said
     assert HOSTILE[0] not in said  # its drugs mimic
-    assert figures.reasons("pDC", pairs, edges, enrichment) == ""
+    assert "was not ranked" in figures.reasons("pDC", pairs, edges, enrichment)
     mine = enrichment[(enrichment["population"] == "CD14 monocytes") & (enrichment["es"] < 0)]
     lone, shared = (
         mine.iloc[[0]].assign(leading_drugs="x", p_value=0.001),

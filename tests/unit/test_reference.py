@@ -107,6 +107,14 @@ def test_dialects_of_siginfo(columns, expected):
     np.testing.assert_equal([row["compound"], row["cell_line"], row["dose_um"], row["time_h"]], expected)
 
 
+def test_the_lineage_of_a_cell_line_is_kept_where_a_source_knows_it():
+    table = pd.DataFrame({"sig_id": ["a", "b"], "cmap_name": "D"})
+    for column in ("cell_lineage", "primary_site", "organ"):
+        found = harmonise_metadata(table.assign(**{column: ["skin", "NA"]}), "siginfo")[0]
+        assert found["cell_lineage"].tolist() == ["skin", ""]
+    assert harmonise_metadata(table, "siginfo")[0]["cell_lineage"].tolist() == ["", ""]
+
+
 def test_what_could_not_be_read_is_counted():
     table = pd.DataFrame(
         {

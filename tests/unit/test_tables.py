@@ -192,6 +192,8 @@ def test_original_files_of_the_repurposing_hub(read):
     table = read(text)
     assert table["pert_iname"].tolist() == ["(R)-(-)-apomorphine", "naïve"] and table["moa"].iloc[1] == "a, b"
     drugs = harmonise_annotation(table, "drugs.txt")
-    assert drugs[["mechanism", "clinical_phase"]].values.tolist()[0] == ["dopamine receptor agonist", "Launched"]
+    assert drugs.loc["(r)-(-)-apomorphine"].tolist() == [
+        "dopamine receptor agonist", "ADRA2A|DRD1", "Launched", "Parkinson's Disease"
+    ]  # fmt: skip
     web = harmonise_annotation(read("Name\tMOA\tTarget\tPhase\nx\tm\tt\tLaunched\n"), "export.txt")
-    assert web.values.tolist() == [["m", "t", "Launched"]]
+    assert web.values.tolist() == [["m", "t", "Launched", ""]]

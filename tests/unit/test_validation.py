@@ -5,11 +5,14 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap import validation
+from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.validation.controls import control_scores
+from scperturb_cmap.validation.families import add_families, mechanism_families
 from scperturb_cmap.validation.headline import choose_headline
 from scperturb_cmap.validation.leaks import inspect_run, same_profiles
 from scperturb_cmap.validation.reference import validate_reference
-from scperturb_cmap.validation.splits import families, fold_table, training_rows
+from scperturb_cmap.validation.spaces import Asked, Maker, labels_of
+from scperturb_cmap.validation.splits import CROSSED, alike, fold_of, fold_table
 from scperturb_cmap.validation.tasks import TASKS
 
 PERTURBATION = {
@@ -17,6 +20,9 @@ PERTURBATION = {
     "pert_id": "",
     "inchi_key": "",
     "mechanism": "",
+    "families": "",
+    "family": "",
+    "lineage": "",
     "targets": "",
     "batch": "",
     "cell_line": "",
@@ -28,24 +34,37 @@ def labels(n_compounds=12, lines=("A", "B"), **more) -> pd.DataFrame:
     table = pd.DataFrame(rows).assign(
         dose_um=10.0, time_h=24.0, pert_type="trt_cp", tas=0.5, status="ok", reference="r"
     )
-    return table.assign(**{column: value for column, value in PERTURBATION.items() if column not in table} | more)
+    table = table.assign(**{column: value for column, value in PERTURBATION.items() if column not in table} | more)
+    return known(table, table["mechanism"])
+
+
+def known(table: pd.DataFrame, mechanism: pd.Series) -> pd.DataFrame:
+    """With these mechanisms; every cell line is a lineage of its own."""
+    return add_families(table.assign(mechanism=list(mechanism))).assign(lineage=table["cell_line"])
 
 
 def test_masks_of_tasks():
-    table = labels(4, mechanism="")
-    table["mechanism"] = table["compound_id"].map({"c0": "x", "c1": "x|y", "c2": "y", "c3": ""})
+    table = labels(5)
+    table = known(table, table["compound_id"].map({"c0": "x", "c1": "x|y", "c2": "y", "c3": "", "c4": "z"}))
     positive, negative = TASKS["other_line"].masks(table, table)
-    assert positive.sum() == 8 and positive[0, 1] and not positive[0, 0]
-    assert set(table["cell_line"][negative[0]]) == {"B"} and negative[0].sum() == 3
+    assert positive.sum() == 10 and positive[0, 1] and not positive[0, 0]
+    assert set(table["cell_line"][negative[0]]) == {"B"} and negative[0].sum() == 4
+    # x and y are one family here: c2 is no answer to c0, and no wrong one either
+    table["families"] = table["mechanism"].str.replace("y", "x")
     positive, negative = TASKS["mechanism"].masks(table, table)
-    assert np.flatnonzero(positive[0]).tolist() == [2] and np.flatnonzero(negative[0]).tolist() == [4]
-    assert not positive[6:].any() and not negative[:, 6:].any()  # without a mechanism: neither
+    assert np.flatnonzero(positive[0]).tolist() == [2] and np.flatnonzero(negative[0]).tolist() == [8]
+    assert not positive[6:8].any() and not negative[:, 6:8].any()  # without a mechanism: neither
+    apart = table.assign(families=table["mechanism"])
+    assert np.flatnonzero(TASKS["mechanism"].masks(apart, apart)[1][0]).tolist() == [4, 8]
     assert not TASKS["replicate"].masks(table, table)[0].any()
     twice = pd.concat([table.assign(batch="p1"), table.assign(batch="p2")], ignore_index=True)
     positive, negative = TASKS["replicate"].masks(twice, twice)
-    assert np.flatnonzero(positive[0]).tolist() == [8] and (twice["compound_id"][negative[0]] != "c0").all()
+    assert np.flatnonzero(positive[0]).tolist() == [10] and (twice["compound_id"][negative[0]] != "c0").all()
+    positive, negative = TASKS["unseen_batch"].masks(twice, twice)
+    assert np.flatnonzero(positive[0]).tolist() == [10, 11] and set(twice["batch"][negative[0]]) == {"p2"}
+    assert not TASKS["unseen_batch"].masks(table, table)[0].any()
     other = pd.concat([table, table.assign(dose_um=1.0)], ignore_index=True)
-    assert np.flatnonzero(TASKS["other_dose_or_time"].masks(other, other)[0][0]).tolist() == [8]
+    assert np.flatnonzero(TASKS["other_dose_or_time"].masks(other, other)[0][0]).tolist() == [10]
     genes = pd.DataFrame({"compound": ["egfr"], "cell_line": ["A"], "compound_id": ["egfr"]})
     positive, _ = TASKS["genetic_target"].masks(
         genes, table.assign(targets=np.where(table["compound_id"] == "c1", "EGFR|X", "Y"))
@@ -58,32 +77,113 @@ def test_masks_of_tasks():
     scan = many.assign(batch=[str(5 * n) for n in range(60)])  # a scan: each has a number of its own
     positive, negative = TASKS["other_line_same_batch"].masks(scan, scan)
     assert np.flatnonzero(positive[20]).tolist() == [21] and np.flatnonzero(negative[20]).tolist() == [19, 23]
+    assert not TASKS["unseen_batch"].masks(scan, scan)[0].any()  # both instances of a compound are neighbours
+    far = scan.assign(batch=[str(500 * (n % 2) + 5 * n) for n in range(60)])
+    positive, negative = TASKS["unseen_batch"].masks(far, far)
+    assert np.flatnonzero(positive[20]).tolist() == [21] and negative[20].sum() == 29
 
 
 def test_nothing_held_out_is_trained_on():
-    table = labels(10, mechanism="")
-    table["mechanism"] = [f"m{int(c[1:]) // 2}" for c in table["compound_id"]]
-    table["family"] = families(table["mechanism"])
+    table = labels(10)
+    table = known(table, [f"m{int(c[1:]) // 2}" for c in table["compound_id"]]).assign(
+        batch=[f"p{n // 4}" for n in range(20)]
+    )
     folds = fold_table(table, 5, seed=3)
-    assert (
-        folds.groupby("split")["fold"].nunique() == pd.Series({"cell_line": 2, "compound": 5, "mechanism": 5})
-    ).all()
-    for split, column in (("compound", "compound_id"), ("mechanism", "mechanism"), ("cell_line", "cell_line")):
+    counts = {"batch": 5, "cell_line": 2, "compound": 5, "mechanism": 5}
+    assert folds.groupby("split")["fold"].nunique().drop(" and ".join(CROSSED)).to_dict() == counts
+    for split, column in {
+        "compound": "compound_id",
+        "mechanism": "mechanism",
+        "cell_line": "cell_line",
+        "batch": "batch",
+    }.items():
         for name in folds.loc[folds["split"] == split, "name"]:
-            tested = np.flatnonzero(table[column] == name)
-            seen = training_rows(table, split, tested)
+            seen = ~alike(table, table[table[column] == name], (split,))
             assert seen.any() and name not in set(table.loc[seen, column])
     halves = folds[folds["split"] == "compound"]["half"].value_counts()
     assert halves["validation"] == halves["test"] == 5
-    odd = table.assign(compound_id=[f"c{n}|s" for n in range(20)], cell_line="T|CD4")
+    odd = table.assign(compound_id=[f"c{n}|s" for n in range(20)], cell_line="T|CD4", lineage="T|CD4")
     names = fold_table(odd, 5, seed=3).groupby("split")["name"].agg(set)
     assert names["cell_line"] == {"T|CD4"} and names["compound"] == set(odd["compound_id"])
+    assert "mechanism and cell_line" not in names  # one lineage: nothing is left to learn from
+
+
+def test_alike_mechanisms_lineages_and_neighbours_are_held_out_together():
+    annotation = pd.DataFrame({"mechanism": list("aabbccdd") + ["e|f", "e|f", "f"] + [f"m{n}" for n in range(40)]})
+    targets = ["T", "U", "T", "U|V", "W", "W", "X", "Y", "", "", ""] + [f"G{n}" for n in range(40)]
+    found = mechanism_families(annotation.assign(targets=targets))
+    assert found["b"] == found["a"] and found["e"] == found["f"] == "f"  # by targets; by compounds that have both
+    assert len({found[name] for name in "acdf"}) == 4 and found["m3"] == "m3"
+    # one compound with both proves nothing, and hides itself
+    once = mechanism_families(pd.DataFrame({"mechanism": ["e|f", "e", "f", *"ghijklmno"], "targets": ""}))
+    assert once["e"] != once["f"]
+    # a chain that would join everything is cut: targets g and g + 1 make neighbours, none of which are the same
+    chain = pd.DataFrame(
+        {"mechanism": [f"m{n}" for n in range(40)], "targets": [f"g{n}|g{n + 1}|g{n + 2}" for n in range(40)]}
+    )
+    assert len(set(mechanism_families(chain).values())) == 40
+    short = mechanism_families(pd.concat([chain[:6], chain[:20].replace("m", "n", regex=True).assign(targets="")]))
+    assert len({short[f"m{n}"] for n in range(6)}) == 1  # the same chain, short enough
+
+    table = labels(6, lines=("A", "B", "C"), batch=[str(4 * n) for n in range(18)])
+    table["lineage"] = table["cell_line"].map({"A": "skin", "B": "skin", "C": "blood"})
+    assert (table["cell_line"][~alike(table, table[:1], ("cell_line",))] == "C").all()
+    assert np.flatnonzero(alike(table, table[9:10], ("batch",))).tolist() == [7, 8, 9, 10, 11]
+    elsewhere = table.assign(lineage=table["cell_line"])  # another reference that does not know A's lineage
+    assert (elsewhere["cell_line"][~alike(elsewhere, table[:1], ("cell_line",))] != "A").all()
+
+
+def test_a_crossing_holds_out_mechanism_and_lineage_of_every_query_it_asks():
+    table = labels(24, lines=("A", "B", "C"))
+    table = known(table, [f"m{int(c[1:]) // 3}" for c in table["compound_id"]])
+    table["lineage"] = table["cell_line"].map({"A": "skin", "B": "skin", "C": "blood"})
+    folds = fold_table(table, 4, seed=1)
+    fold = fold_of(table, folds, CROSSED)
+    assert fold.nunique() == 4 and 0.2 < fold.notna().mean() < 0.8
+    for number in range(4):
+        tested = table[fold == number]
+        assert tested["lineage"].nunique() == 1
+        seen = table[~alike(table, tested, CROSSED)]
+        assert len(seen) and not set(seen["lineage"]) & set(tested["lineage"])
+        assert not set(seen["family"]) & set(tested["family"])
+    both = folds.groupby("split")["half"].agg(set)
+    assert both["mechanism and cell_line"] == {"validation", "test"} and both["cell_line"] == {""}
+
+
+def test_spaces_never_see_the_family_or_lineage_or_batch_of_a_query():
+    """What the harness hands to the learner, for every task with spaces of its own."""
+    data = reference(24, batch=[f"p{n % 6}" for n in range(48)])
+    data.obs = known(data.obs, [f"m{int(c[1:]) // 2}" for c in data.obs["compound_id"]])
+    data.obs["families"] = data.obs["family"] = [f"f{int(c[1:]) // 4}" for c in data.obs["compound_id"]]
+    other, given = data.copy(), []
+    other.X = np.random.default_rng(9).normal(size=other.shape).astype(np.float32)
+    other.obs["reference"] = "other"
+
+    def learn(target, sources):
+        given.append(pd.concat([one.obs for one in (target, *sources)]))
+        raise InputError(Problem("space", "", "None is made here.", ""))
+
+    table, rows = labels_of(data), np.arange(data.n_obs)
+    asked = Asked(data, data, np.ones(data.n_obs), rows)
+    for name, columns in (
+        ("mechanism", ["family", "compound_id"]), ("unseen_line", ["lineage"]), ("unseen_batch", ["batch"]),
+        ("mechanism_in_unseen_line", ["family", "lineage"]), ("other_line", ["compound_id"]),
+    ):  # fmt: skip
+        folds, task = fold_table(table, 3, seed=1), TASKS[name]
+        maker = Maker(data, table, [other], folds, learn, ["cosine"], np.ones(data.n_obs), 1, {"device": "cpu"})
+        given.clear()
+        assert maker.one("embedding", asked.queries, task, asked)[0] is None and len(given) == 1
+        first = fold_of(table, folds, task.holds_out)
+        tested = table[first == first.min()]
+        assert set(given[0]["reference"]) == {"r", "other"}
+        for column in columns:
+            assert not set(given[0][column]) & set(tested[column]), (name, column)
 
 
 def test_halves_of_a_mechanism_task_do_not_share_mechanisms():
     data = reference(60)
-    data.obs["mechanism"] = [f"m{int(c[1:]) // 4}|rare{c}" for c in data.obs["compound_id"]]
     data.obs["cell_line"] = ""
+    data.obs = known(data.obs, [f"m{int(c[1:]) // 4}|rare{c}" for c in data.obs["compound_id"]])
     found = validate_reference(data, [], ["cosine"], None, seed=1, device="cpu").queries
     mine = found[found["task"] == "mechanism"]
     assert mine["cluster"].nunique() == 15 and (mine.groupby("cluster")["half"].nunique() == 1).all()
@@ -112,6 +212,19 @@ def test_the_default_headline_is_that_of_the_kind_of_reference():
         )
 
 
+def test_controls_are_made_of_the_score_that_the_validation_starts_from():
+    data = reference(40)
+    for effect, base in (("modz", "spearman"), ("rank", "wtcs")):
+        data.uns["effect"] = effect
+        several, alone = (
+            validate_reference(data, [], methods, None, seed=1, device="cpu", n_genes=40).queries
+            for methods in (["cosine", "wtcs", "spearman"], [base])
+        )
+        for control in ("control: permuted labels", "control: drug prior"):
+            values = [found.loc[found["method"] == control, "auroc"].to_numpy() for found in (several, alone)]
+            np.testing.assert_allclose(*values)
+
+
 def test_the_same_measurement_in_another_reference_answers_nothing():
     data = reference(40)
     other = data.copy()
@@ -122,7 +235,7 @@ def test_the_same_measurement_in_another_reference_answers_nothing():
 
 
 def leaks(table, train, held, split="compound", **more):
-    found = inspect_run(table, {split: (split, np.array([train]), np.array([held]))}, **more)
+    found = inspect_run(table, {split: ((split,), np.array([train]), np.array([held]))}, **more)
     return {(one.check, one.action) for one in found}
 
 
@@ -142,7 +255,11 @@ def test_every_planted_leak_is_caught_and_a_clean_run_has_none():
     odd = np.arange(24) % 2 == 0
     assert ("trained on the tested", "refused") in leaks(table, odd, ~odd)
     assert ("trained on the tested", "refused") in leaks(table, half, ~half, "cell_line")
-    mechanism = table.assign(mechanism="x|y")
+    batch = table.assign(batch="p")
+    assert ("trained on the tested", "refused") in leaks(batch, half, ~half, "batch")
+    lineage = table.assign(lineage="skin", cell_line=[f"l{n}" for n in range(24)])
+    assert ("trained on the tested", "refused") in leaks(lineage, half, ~half, "cell_line")
+    mechanism = table.assign(mechanism=[f"m{n}" for n in range(24)], families="x|y")
     assert ("trained on the tested", "refused") in leaks(mechanism, half, ~half, "mechanism")
     tested = np.array([0, 1])
     assert leaks(table, half, ~half, tested=tested, background={"c0"}) == {("query in its background", "told")}
@@ -219,9 +336,9 @@ def test_a_planted_signal_is_found_and_controls_are_not():
 
 
 def test_an_identical_profile_under_another_name_is_no_answer():
-    data = reference(40, mechanism="x")
-    data.obs["mechanism"] = [f"m{int(c[1:]) // 2}" for c in data.obs["compound_id"]]
+    data = reference(40)
     data.obs["cell_line"] = ""
+    data.obs = known(data.obs, [f"m{int(c[1:]) // 2}" for c in data.obs["compound_id"]])
     data.X[2:4] = data.X[0:2]  # c1 is c0 under another name
     found = validate_reference(data, [], ["cosine"], None, seed=1, device="cpu")
     first = found.queries[(found.queries["task"] == "mechanism") & found.queries["compound_id"].isin(["c0", "c1"])]

@@ -3,14 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 from sklearn import metrics as sk
 from statsmodels.stats.multitest import multipletests
 
 from scperturb_cmap import validation
 from scperturb_cmap.utils.errors import InputError
-from scperturb_cmap.validation.disease import indication_recovery
+from scperturb_cmap.validation.disease import indication_recovery, sensitivity_agreement
 from scperturb_cmap.validation.evaluate import evaluate_queries, summarise
 from scperturb_cmap.validation.metrics import METRICS, chance, retrieval_metrics
+from scperturb_cmap.validation.populations import indicated_compounds, measured_compounds
 from scperturb_cmap.validation.uncertainty import cluster_interval, holm
 
 
@@ -114,6 +116,49 @@ def test_indications_are_compared_with_drugs_of_equal_degree():
         for k in range(40)
     ]
     assert 0.3 < np.mean(p) < 0.7
+
+
+def test_sensitivities_agree_with_scores_as_far_as_they_do():
+    random, names = np.random.default_rng(0), [f"d{n}" for n in range(60)]
+    truth, covered, p = 6 / np.pi * np.arcsin(0.25), 0, []  # Spearman's of a normal pair whose Pearson's is 0.5
+    for seed in range(100):
+        one, other = random.normal(size=(2, 60))
+        scores, sensitivity = (pd.Series(side, names) for side in (one, 0.5 * one + np.sqrt(0.75) * other))
+        found = sensitivity_agreement(scores, sensitivity, n_null=99, n_draws=400, seed=seed)
+        covered += found.low <= truth <= found.high
+        p.append(sensitivity_agreement(scores, pd.Series(other, names), n_null=99, n_draws=2, seed=seed).p)
+    assert 88 <= covered <= 99 and 0.4 < np.mean(p) < 0.6
+    assert (
+        found.spearman == pytest.approx(spearmanr(scores, sensitivity).statistic) and found.p == 0.01 and found.n == 60
+    )
+    turned = sensitivity_agreement(scores, -sensitivity)
+    assert turned.spearman == pytest.approx(-found.spearman) and turned.p > 0.9
+    assert sensitivity_agreement(scores, sensitivity[::-1]) == sensitivity_agreement(
+        scores, sensitivity
+    )  # by name, not by place
+    assert "10 are needed" in sensitivity_agreement(scores[:20], sensitivity[11:]).reason
+    assert "one sensitivity" in sensitivity_agreement(scores, sensitivity * 0).reason
+
+
+def test_tables_of_sensitivity_are_read_like_those_of_indications():
+    table = pd.DataFrame(
+        {"disease": ["GBM", " gbm", "", "gbm"], "drug": ["A-1", "a 1", "B", ""], "sensitivity": list("1234")}
+    )
+    found = measured_compounds(table, "s.tsv")
+    assert found["compound_id"].tolist() == ["a-1", "a-1"] and found["sensitivity"].tolist() == [1, 2]
+    assert indicated_compounds(table, "s.tsv")["dataset"].tolist() == ["GBM", "gbm"]
+    for column, wrong in (
+        ("sensitivity", "column 'sensitivity'"),
+        ("drug", "column 'compound'"),
+        ("disease", "column 'dataset'"),
+    ):
+        with pytest.raises(InputError, match="s.tsv") as error:
+            measured_compounds(table.drop(columns=column), "s.tsv")
+        assert wrong in str(error.value)
+    for text in ("resistant", "inf"):
+        with pytest.raises(InputError, match="is no number. Write an AUC") as error:
+            measured_compounds(table.assign(sensitivity=["1", text, "", "2"]), "s.tsv")
+        assert repr(text) in str(error.value)
 
 
 @pytest.mark.parametrize(("change", "field"), [

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 from scipy.sparse import csr_matrix
-from sklearn.utils.extmath import randomized_svd
 
 __all__ = [
     "Basis", "Block", "LinearEncoder", "LinearSettings", "balanced", "discriminant", "fit_dual", "principal_axes", "ridge",
@@ -108,6 +107,8 @@ def principal_axes(scores: np.ndarray, n_components: int, seed: int = 0) -> np.n
     >>> abs(principal_axes(np.diag([3.0, 1.0, 2.0]), 2)).round(2).tolist()
     [[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
     """
+    from sklearn.utils.extmath import randomized_svd  # takes a second, and scoring does without it
+
     n_components = min(n_components, *scores.shape)
     sparse = np.count_nonzero(scores) < 0.1 * scores.size
     matrix = csr_matrix(scores) if sparse else scores

@@ -2,14 +2,23 @@
 
 from scperturb_cmap.figures.comparisons import agreement_table, average_figure, average_table, score_matrix
 from scperturb_cmap.figures.diagnostics import components_figure, ma_plot
+from scperturb_cmap.figures.dossiers import dose_figure, dossiers, edge_figure
 from scperturb_cmap.figures.drugs import drug_table, mimic_table
 from scperturb_cmap.figures.genes import gene_table, signature_genes, volcano
+from scperturb_cmap.figures.library import (
+    condition_table,
+    coverage_notice,
+    line_coverage,
+    mechanism_coverage,
+    reference_table,
+)
 from scperturb_cmap.figures.overview import key_numbers, notices, question, remark_list, top_drugs
 from scperturb_cmap.figures.populations import (
     badge,
     donor_table,
+    population_genes,
     population_links,
-    population_section,
+    population_summary,
     population_table,
 )
 from scperturb_cmap.figures.provenance import (
@@ -21,11 +30,13 @@ from scperturb_cmap.figures.provenance import (
     version_table,
 )
 from scperturb_cmap.figures.reasons import enrichment_table, partner_table, reasons
-from scperturb_cmap.figures.results import AVERAGE, Results, ranked
+from scperturb_cmap.figures.results import AVERAGE, Results, ranked, reversing
+from scperturb_cmap.figures.space import map_figure, model_card, neighbour_table
 from scperturb_cmap.figures.style import THEME, Html, embed, plain, standalone
 from scperturb_cmap.figures.tables import Column, html_table
 from scperturb_cmap.figures.validation import (
     difference_table,
+    efficacy_table,
     finding_table,
     gate_table,
     headline_note,
@@ -46,9 +57,15 @@ __all__ = [
     "average_table",
     "badge",
     "components_figure",
+    "condition_table",
+    "coverage_notice",
     "difference_table",
+    "efficacy_table",
     "donor_table",
+    "dose_figure",
+    "dossiers",
     "drug_table",
+    "edge_figure",
     "embed",
     "enrichment_table",
     "finding_table",
@@ -61,20 +78,28 @@ __all__ = [
     "indication_table",
     "input_table",
     "key_numbers",
+    "line_coverage",
     "ma_plot",
+    "map_figure",
+    "mechanism_coverage",
     "mimic_table",
+    "model_card",
+    "neighbour_table",
     "notices",
     "parameter_table",
     "partner_table",
     "plain",
+    "population_genes",
     "population_links",
-    "population_section",
+    "population_summary",
     "population_table",
     "question",
     "ranked",
     "reasons",
     "record_table",
+    "reference_table",
     "remark_list",
+    "reversing",
     "score_matrix",
     "signature_genes",
     "standalone",

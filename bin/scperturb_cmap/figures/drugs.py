@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.figures.results import method_names, ranked, reversing
-from scperturb_cmap.figures.style import Html, dash, decimal
+from scperturb_cmap.figures.style import Html, dash, decimal, rate
 from scperturb_cmap.figures.tables import Column, clip, html_table, number
 
-__all__ = ["METHODS", "drug_table", "mimic_table"]
+__all__ = ["METHODS", "drug_table", "mimic_table", "score_bar"]
 
 #: Scores as readers know them.
 METHODS = {"cosine": "cosine", "spearman": "Spearman", "wtcs": "WTCS"}
@@ -40,11 +40,14 @@ def drug_table(drugs: pd.DataFrame, population: str, best: int = 50) -> Html:
 
 
 def mimic_table(drugs: pd.DataFrame, population: str, last: int = 10) -> Html:
-    """Table of the drugs that mimic a population's signature most strongly, the strongest first."""
+    """Table of the drugs that mimic a population's signature most strongly, the strongest first, folded."""
     mine = ranked(drugs, population)
     mimics = mine[mine["score"] > 0].tail(last).iloc[::-1]
-    return html_table(
-        mimics, _columns(drugs, mine), f"Strongest mimics of {population}", empty="No drug mimics this signature."
+    if mimics.empty:
+        return Html("")
+    table = html_table(mimics, _columns(drugs, mine), f"Strongest mimics of {population}")
+    return Html("<details><summary>Strongest mimics: drugs that act as the disease does</summary>{}</details>").format(
+        table
     )
 
 
@@ -52,14 +55,8 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
     """Columns of a ranking table; ``mine``: all drugs of the population, for a common scale."""
     low = min(0.0, np.nanmin(mine[["score", "score_low"]].to_numpy(dtype=float), initial=0))
     high = max(0.0, np.nanmax(mine[["score", "score_high"]].to_numpy(dtype=float), initial=0))
-    methods = [
-        number(
-            f"rank_{name}",
-            METHODS.get(name, name),
-            help=f"Rank of the drug by the {METHODS.get(name, name)} score alone",
-        )
-        for name in method_names(drugs)
-    ]
+    methods = method_names(drugs)
+    titles = " · ".join(METHODS.get(name, name) for name in methods)
     known = mine[[name for name in ("mechanism", "targets", "clinical_phase") if name in mine]].fillna("")
     about = [
         Column("Mechanism, targets", _annotation, style="prose"),
@@ -72,7 +69,7 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
         ),
         Column(
             "Score",
-            lambda row: _score_bar(row, low, high),
+            lambda row: score_bar(row, low, high),
             lambda row: float(row["score"]),
             style="nowrap",
             help="Below 0 reverses, above 0 mimics the disease. Bar: where it lies with other draws of the donors",
@@ -84,8 +81,26 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
             style="num nowrap",
             help="From the 5th to the 95th percentile over resampled donors, or from the best to the worst where there are few",
         ),
-        *([Column("FDR", _fdr, lambda row: float(row["fdr"]), style="num", help=_FDR)] if "fdr" in mine else []),
-        *methods,
+        *(
+            [
+                Column(
+                    "FDR",
+                    lambda row: rate(row["fdr"], row["p_reason"]),
+                    lambda row: float(row["fdr"]),
+                    style="num",
+                    help=_FDR,
+                )
+            ]
+            if "fdr" in mine
+            else []
+        ),
+        Column(
+            "By each score",
+            lambda row: Html(" · ").join(decimal(row[f"rank_{name}"], 0) or dash(row["reason"]) for name in methods),
+            lambda row: float(np.median([row[f"rank_{name}"] for name in methods])),
+            style="num nowrap",
+            help=f"Rank of the drug by each connectivity score alone: {titles}. Sorted by their median",
+        ),
         Column(
             "Signatures",
             _signatures,
@@ -93,16 +108,10 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
             style="num nowrap",
             help="How many signatures of this drug were compared, in how many cell lines",
         ),
-        Column("Strongest in", _condition, style="nowrap", help="The signature that supports the score most"),
+        Column("Strongest in", _condition, help="The signature that supports the score most"),
         # Without a drug annotation they would only hold dashes.
         *(about if (known != "").any(axis=None) else []),
     ]
-
-
-def _fdr(row: dict) -> Html | str:
-    """False discovery rate with two digits, or why there is none."""
-    rate = float(row["fdr"])
-    return dash(row.get("p_reason", "")) if np.isnan(rate) else f"{rate:.2f}" if rate >= 0.01 else f"{rate:.0e}"
 
 
 def _rank_span(row: dict) -> Html | str:
@@ -111,7 +120,7 @@ def _rank_span(row: dict) -> Html | str:
     return dash(row["interval_reason"]) if np.isnan(low) else f"{low:.0f}–{high:.0f}" if low < high else f"{low:.0f}"
 
 
-def _score_bar(row: dict, low: float, high: float) -> Html:
+def score_bar(row: dict, low: float, high: float) -> Html:
     """Score as a number, and as a point with its range on the population's common scale."""
     score, start, end = (float(row[name]) for name in ("score", "score_low", "score_high"))
     if np.isnan(score):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from scperturb_cmap.figures.drugs import METHODS
-from scperturb_cmap.figures.populations import badge, badges
+from scperturb_cmap.figures.populations import badge, badges, population_page
 from scperturb_cmap.figures.results import AVERAGE, method_names, ranked
 from scperturb_cmap.figures.style import Html, dash, decimal, tint
 
@@ -69,9 +69,11 @@ def top_drugs(populations: pd.DataFrame, drugs: pd.DataFrame, best: int = 5) -> 
     for dataset, mine in populations.groupby("dataset", sort=False):
         scored = drugs[drugs["dataset"] == dataset]
         head = Html(
-            '<tr class="group"><th colspan="{}" scope="colgroup"><a href="dataset_{}.html">{}</a></th></tr>'
-        ).format(best + 1, dataset.replace(".", "_"), dataset)
-        rows = Html("").join(_top_row(row, scored, best) for row in mine.to_dict("records"))
+            '<tr class="group"><th colspan="{0}" scope="colgroup"><a href="dataset.{1}.html">{1}</a></th></tr>'
+        ).format(best + 1, dataset)
+        rows = Html("").join(
+            _top_row(row, scored, best, population_page(mine, row["population"])) for row in mine.to_dict("records")
+        )
         blocks.append(Html("<tbody>{}{}</tbody>").format(head, rows))
     headline = next(iter(ranked(drugs)["method"]), "")
     places = Html("").join(Html('<th scope="col">{}</th>').format(n) for n in range(1, best + 1))
@@ -159,11 +161,11 @@ def _notices(mine: pd.DataFrame, drugs: pd.DataFrame, about: str) -> Iterator[Ht
         yield line.format(badge(""), about, _names(group["population"]), reason or "no reason was given.")
 
 
-def _top_row(row: dict, scored: pd.DataFrame, best: int) -> Html:
+def _top_row(row: dict, scored: pd.DataFrame, best: int, page: str) -> Html:
     mine = ranked(scored, row["population"]).head(best)
     style = "average" if row["population"] == AVERAGE else ""
-    head = Html('<th scope="row"><span class="clamp" title="{0}">{0}</span> {1}</th>').format(
-        row["population"], badges(row) if len(mine) else badge("", row["reason"])
+    head = Html('<th scope="row"><a class="clamp" title="{0}" href="{1}">{0}</a> {2}</th>').format(
+        row["population"], page, badges(row) if len(mine) else badge("", row["reason"])
     )
     if mine.empty:
         reason = row["reason"] or "; ".join(scored.loc[scored["population"] == row["population"], "reason"].head(1))

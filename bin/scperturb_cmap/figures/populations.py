@@ -5,14 +5,16 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.figures.diagnostics import ma_plot
-from scperturb_cmap.figures.drugs import drug_table, mimic_table
 from scperturb_cmap.figures.genes import gene_table, signature_genes, volcano
 from scperturb_cmap.figures.results import AVERAGE, ranked, reversing
 from scperturb_cmap.figures.style import Html, dash, decimal, embed
 from scperturb_cmap.figures.tables import Column, html_table, number, text
 from scperturb_cmap.utils.names import FDR
 
-__all__ = ["badge", "badges", "donor_table", "population_links", "population_section", "population_table"]
+__all__ = [
+    "badge", "badges", "donor_table", "population_genes", "population_links", "population_page", "population_summary",
+    "population_table",
+]  # fmt: skip
 
 _BADGES = {
     "replicated": "at least 3 donors per arm",
@@ -59,7 +61,7 @@ def population_table(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
     several = populations["dataset"].nunique() > 1
     columns = [
         *([text("dataset", "Data set")] if several else []),
-        text("population", "Population", style="name"),
+        Column("Population", lambda row: _linked(row, populations), style="name"),
         Column("Evidence", lambda row: badges(row) if row["n_drugs"] else badge("", row["reason"])),
         Column("Donors", lambda row: _pair(row, "donors"), lambda row: row["n_donors_case"], "case + control", "num"),
         Column("Cells", lambda row: _pair(row, "cells"), lambda row: row["n_cells_case"], "case + control", "num"),
@@ -116,19 +118,31 @@ def donor_table(design: pd.DataFrame) -> Html:
     )
 
 
+def population_page(populations: pd.DataFrame, population: str) -> str:
+    """File of a population's page, by number: a name may hold anything.
+
+    Examples
+    --------
+    >>> population_page(pd.DataFrame({"dataset": ["ifn"] * 2, "population": ["B", "T/NK"]}), "T/NK")
+    'population.ifn.002.html'
+    """
+    place = populations["population"].tolist().index(population)
+    return f"population.{populations['dataset'].iloc[0]}.{place + 1:03d}.html"
+
+
 def population_links(populations: pd.DataFrame) -> Html:
-    """Links to the sections of :func:`population_section`."""
+    """Links to the pages of a data set's populations."""
     links = (
-        Html('<a href="#{}" class="{}">{}</a>').format(
-            _anchor(populations, row.population), "muted" if row.status != "ok" else "", row.population
+        Html('<a href="{}" class="{}">{}</a>').format(
+            population_page(populations, row.population), "muted" if row.status != "ok" else "", row.population
         )
         for row in populations.itertuples()
     )
     return Html('<nav class="jump" aria-label="Populations">{}</nav>').format(Html("").join(links))
 
 
-def population_section(population: str, populations: pd.DataFrame, drugs: pd.DataFrame, signatures: ad.AnnData) -> Html:
-    """Everything about one population: how sure, which genes, which drugs.
+def population_summary(population: str, populations: pd.DataFrame, drugs: pd.DataFrame, signatures: ad.AnnData) -> Html:
+    """How sure one population's signature is, in a few sentences, and why it was not ranked where it was not.
 
     Parameters
     ----------
@@ -139,33 +153,32 @@ def population_section(population: str, populations: pd.DataFrame, drugs: pd.Dat
     """
     row = populations[populations["population"] == population].iloc[0]
     mine = ranked(drugs, population)
-    genes = signature_genes(signatures, population)
     reasons = [
         reason for reason in [row["reason"], *drugs.loc[drugs["population"] == population, "reason"].head(1)] if reason
     ]
+    dataset = row["dataset"]
+    back = Html('data set <a href="dataset.{0}.html">{0}</a>').format(dataset)
+    against = f"{row['case']} against {row['control']}" if row["case"] else "a ready-made signature"
     parts = [
-        Html("<h3>{} {}</h3>").format(population, badges(row) if len(mine) else badge("")),
-        Html('<p class="summary">{}</p>').format(_summary(row, genes, mine)),
+        Html('<p class="facts-line">{} {}: {}</p>').format(badges(row) if len(mine) else badge(""), back, against),
+        Html('<p class="summary">{}</p>').format(_summary(row, signature_genes(signatures, population), mine)),
     ]
     if reasons:
         parts.append(Html('<p class="notice">{}{}</p>').format("" if len(mine) else "Not ranked. ", reasons[0]))
-    parts += _gene_parts(row, genes)
-    if len(mine):
-        parts += [
-            drug_table(drugs, population),
-            Html("<details><summary>Strongest mimics: drugs that act as the disease does</summary>{}</details>").format(
-                mimic_table(drugs, population)
-            ),
-        ]
-    return Html('<section class="population" id="{}">{}</section>').format(
-        _anchor(populations, population), Html("").join(parts)
-    )
+    return Html("").join(parts)
+
+
+def population_genes(population: str, populations: pd.DataFrame, signatures: ad.AnnData) -> Html:
+    """What there is to show of the genes of a population's signature: figures and a table."""
+    row = populations[populations["population"] == population].iloc[0]
+    genes = signature_genes(signatures, population)
+    if genes.empty:
+        return Html('<p class="empty">There is no signature for this population.</p>')
+    return Html("").join(_gene_parts(row, genes))
 
 
 def _gene_parts(row: pd.Series, genes: pd.DataFrame) -> list[Html]:
-    """What there is to show of a signature's genes."""
-    if genes.empty:
-        return []
+    """Figures and tables of a signature's genes."""
     if genes["log_fc"].isna().all():
         return [gene_table(genes, value="value")]
     if row["evidence"] == "exploratory":
@@ -217,9 +230,9 @@ def _summary(row: pd.Series, genes: pd.DataFrame, mine: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
-def _anchor(populations: pd.DataFrame, population: str) -> str:
-    """Place on the page, by number: a name may hold anything."""
-    return f"population-{populations['population'].tolist().index(population) + 1}"
+def _linked(row: dict, populations: pd.DataFrame) -> Html:
+    mine = populations[populations["dataset"] == row["dataset"]]
+    return Html('<a href="{}">{}</a>').format(population_page(mine, row["population"]), row["population"])
 
 
 def _pair(row: dict, what: str) -> Html | str:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from scperturb_cmap.figures.style import Html, dash, decimal
+from scperturb_cmap.figures.style import Html, dash, decimal, rate
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
 __all__ = ["enrichment_table", "partner_table", "reasons"]
@@ -15,12 +15,10 @@ _AGAINST = {
 
 
 def reasons(population: str, pairs: pd.DataFrame, edges: pd.DataFrame, enrichment: pd.DataFrame) -> Html:
-    """Everything that says why drugs reverse a population, folded; nothing for a population without ranking."""
+    """What the drugs that reverse a population have in common, and what completes them; nothing without a ranking."""
     if not pairs.loc[pairs["population"] == population, "first"].astype(bool).any():
-        return Html("")
-    return Html("<details><summary>Why these drugs: genes, partners, mechanisms</summary>{}{}</details>").format(
-        partner_table(population, pairs, edges), enrichment_table(population, enrichment)
-    )
+        return Html('<p class="empty">This population was not ranked.</p>')
+    return enrichment_table(population, enrichment) + partner_table(population, pairs, edges)
 
 
 def partner_table(population: str, pairs: pd.DataFrame, edges: pd.DataFrame, best: int = 10) -> Html:
@@ -82,7 +80,7 @@ def enrichment_table(population: str, enrichment: pd.DataFrame, best: int = 6) -
         text("kind", "Kind"),
         number("n_drugs", "Drugs", help="Ranked drugs that have it"),
         number("nes", "NES", 2, help="Enrichment score over that expected by chance; below 0 its drugs reverse"),
-        Column("FDR", lambda row: _rate(row["fdr"]), lambda row: row["fdr"], style="num"),
+        Column("FDR", lambda row: rate(row["fdr"]), lambda row: row["fdr"], style="num"),
         Column(
             "Leading drugs",
             lambda row: clip(row["leading_drugs"], 4) + (" (it alone)" if row["alone"] else ""),
@@ -99,7 +97,3 @@ def enrichment_table(population: str, enrichment: pd.DataFrame, best: int = 6) -
 
 def _percent(share: float) -> str:
     return f"{decimal(100 * share, 0)} %"
-
-
-def _rate(rate: float) -> str:
-    return f"{rate:.2f}" if rate >= 0.01 else f"{rate:.0e}"

@@ -1,10 +1,12 @@
 """Reading a run's results for the notebooks, from a task folder or from the folder a run was published to."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import anndata as ad
 import pandas as pd
+import pyarrow.parquet as pq
 
 from scperturb_cmap.io.signature_set import read_signature_set
 from scperturb_cmap.io.tables import read_text_table
@@ -41,6 +43,8 @@ _NUMBERS = (
     "disease_z",
     "drug_z",
     "drug_rank",
+    "neighbour",
+    "share",
 )
 
 
@@ -162,9 +166,37 @@ class Results:
             )
         return pd.concat([self.table(path.name) for path in found], ignore_index=True)
 
+    def connections(self, dataset: str, population: str, compounds: Sequence[str]) -> pd.DataFrame:
+        """Read the score of every signature of some compounds against a population; nothing else is read.
+
+        Columns as of ``<dataset>.connections.parquet`` (docs/output.md).
+        """
+        wanted = [("population", "==", population), ("compound_id", "in", list(compounds) or [""])]
+        table = pq.read_table(self.file(f"{dataset}.connections.parquet"), filters=wanted).to_pandas()
+        return table[table["status"] == "ok"].reset_index(drop=True)
+
+    def searched(self) -> pd.DataFrame:
+        """What the drug signatures of the run are: reference, compound_id, cell_line, dose_um, time_h, tas; one row for each."""
+        for path in self.find("*.connections.parquet"):
+            columns = ["population", "reference", "compound_id", "cell_line", "dose_um", "time_h", "tas"]
+            file = pq.ParquetFile(path)
+            if file.metadata.num_rows:
+                # every population is compared with the same signatures
+                first = file.iter_batches(1, columns=["population"]).__next__()["population"][0].as_py()
+                table = pq.read_table(path, columns=columns, filters=[("population", "==", first)]).to_pandas()
+                return table.drop(columns="population")
+        raise InputError(
+            Problem("*.connections.parquet", "", f"None in {self.folder} has a row.", "No population was ranked.")
+        )
+
     def signatures(self, dataset: str) -> ad.AnnData:
         """Read the signature set of a data set."""
         return read_signature_set(self.file(f"{dataset}.signatures.h5ad"))
+
+    def embedded(self) -> Iterator[ad.AnnData]:
+        """Places of populations and drugs in the learned space, one set for each kind of query; genes stay on the disk."""
+        for path in self.find("*.embedded.h5ad"):
+            yield ad.read_h5ad(path, backed="r")
 
     def document(self, name: str) -> dict:
         """Read a JSON file."""

@@ -20,6 +20,7 @@ __all__ = [
     "decimal",
     "embed",
     "plain",
+    "rate",
     "standalone",
     "tint",
 ]
@@ -126,6 +127,17 @@ def dash(reason: str = "") -> Html:
     Html('<span class="none" title="not tested">–</span>')
     """
     return Html('<span class="none" title="{}">–</span>').format(reason or "no value")
+
+
+def rate(value: float, reason: str = "") -> Html | str:
+    """Write a false discovery rate or p-value with two digits, or why there is none.
+
+    Examples
+    --------
+    >>> rate(0.123), rate(0.00012), rate(float("nan"), "too few drugs")
+    ('0.12', '1e-04', Html('<span class="none" title="too few drugs">–</span>'))
+    """
+    return dash(reason) if not isfinite(value) else f"{value:.2f}" if value >= 0.01 else f"{value:.0e}"
 
 
 def strong(scored_by: str) -> float:

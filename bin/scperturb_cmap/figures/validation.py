@@ -9,8 +9,8 @@ from scperturb_cmap.figures.style import INK, MIMIC, NEUTRAL, REVERSAL, THEME, H
 from scperturb_cmap.figures.tables import Column, html_table, text
 
 __all__ = [
-    "difference_table", "finding_table", "gate_table", "headline_note", "indication_table", "task_table", "validation_figure",
-    "validation_table",
+    "difference_table", "efficacy_table", "finding_table", "gate_table", "headline_note", "indication_table", "task_table",
+    "validation_figure", "validation_table",
 ]  # fmt: skip
 
 _NUMBERS = (
@@ -23,6 +23,7 @@ _NUMBERS = (
     "p",
     "p_holm",
     "auroc",
+    "spearman",
     "null_low",
     "null_high",
     "n_drugs",
@@ -198,3 +199,14 @@ def indication_table(recovered: pd.DataFrame) -> Html:
     columns += [_interval("Area under the curve [95 %]"), null, _number("p", "p")]
     columns += [_number("n_drugs", "Known drugs", 0), text("reason", "Remark")]
     return html_table(table, columns, "Known indications", empty="No indications were given (--indications).")
+
+
+def efficacy_table(run: Results) -> Html:
+    """Whether drugs that reverse more kill more, beside what the strength of a drug alone tells."""
+    empty = "No sensitivities were given (--sensitivity)."
+    if not run.find("*.efficacy.tsv"):
+        return Html('<p class="note">{}</p>').format(empty)
+    table = _read(run.tables("efficacy")).rename(columns={"spearman": "value"})
+    columns = [text("dataset", "Data set"), text("population", "Population"), _METHOD, _interval("Spearman [95 %]")]
+    columns += [_number("p", "p"), _number("n_drugs", "Drugs measured", 0), text("reason", "Remark")]
+    return html_table(table, columns, "Drug sensitivity", sort=False, empty=empty)

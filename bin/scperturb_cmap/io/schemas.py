@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 __all__ = [
-    "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "ENRICHMENT", "FINDINGS", "FUNNEL", "GATES", "GENES", "INDICATIONS",
-    "LEADING_EDGES", "LEFT_OUT", "MEANINGS", "NEIGHBOURS", "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES", "SPLITS", "TASKS",
-    "VALIDATION",
+    "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "EFFICACY", "ENRICHMENT", "FINDINGS", "FUNNEL", "GATES", "GENES",
+    "INDICATIONS", "LEADING_EDGES", "LEFT_OUT", "MEANINGS", "NEIGHBOURS", "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES",
+    "SPLITS", "TASKS", "VALIDATION",
     "connections_writer", "parquet_writer", "read_scores", "read_tables",
     "scores_writer", "write_table",
 ]  # fmt: skip
@@ -34,6 +34,11 @@ def _reason_given(fine: tuple[str, ...]) -> pa.Check:
     return pa.Check(
         lambda table: table["status"].isin(fine) | (table["reason"] != ""), error="a status without a reason"
     )
+
+
+def _gap_explained(column: str) -> pa.Check:
+    """A missing value must come with a reason."""
+    return pa.Check(lambda table: table[column].notna() | (table["reason"] != ""), error="a gap without a reason")
 
 
 #: signatures/<dataset>.design.tsv
@@ -83,7 +88,7 @@ DRUGS = pa.DataFrameSchema({
     "selectivity": _MAYBE_NUMBER, "selectivity_to_best": _MAYBE_NUMBER,
     "n_signatures": _MAYBE_COUNT, "n_cell_lines": _MAYBE_COUNT, "best_reference": _MAYBE_TEXT, "best_cell_line": _MAYBE_TEXT,
     "best_dose_um": _MAYBE_NUMBER, "best_time_h": _MAYBE_NUMBER, "best_signature": _MAYBE_TEXT,
-    **dict.fromkeys(("mechanism", "targets", "clinical_phase"), _MAYBE_TEXT),
+    **dict.fromkeys(("mechanism", "targets", "clinical_phase", "indications"), _MAYBE_TEXT),
     "status": _is("ok", "few_genes", "limited_evidence", "exploratory_evidence", "not_ranked"), "reason": _TEXT,
 }, checks=[
     _reason_given(("ok",)),
@@ -159,7 +164,8 @@ TASKS = pa.DataFrameSchema({
 
 #: validation/<name>.validation_splits.tsv
 SPLITS = pa.DataFrameSchema({
-    "split": _is("compound", "mechanism", "cell_line"), "name": _TEXT, "fold": _COUNT, "half": _is("validation", "test", ""),
+    "split": _is("compound", "mechanism", "cell_line", "batch", "mechanism and cell_line"), "name": _TEXT, "group": _TEXT,
+    "fold": _COUNT, "half": _is("validation", "test", ""),
 }, strict=True)  # fmt: skip
 
 #: validation/<name>.validation_gates.tsv
@@ -176,7 +182,13 @@ FINDINGS = pa.DataFrameSchema({
 INDICATIONS = pa.DataFrameSchema({
     **dict.fromkeys(("dataset", "population", "method"), _TEXT),
     **dict.fromkeys(("auroc", "low", "high", "p", "null_low", "null_high"), _MAYBE_NUMBER), "n_drugs": _COUNT, "reason": _TEXT,
-}, checks=pa.Check(lambda t: t["auroc"].notna() | (t["reason"] != ""), error="a gap without a reason"), strict=True)  # fmt: skip
+}, checks=_gap_explained("auroc"), strict=True)  # fmt: skip
+
+#: validation/<name>.efficacy.tsv
+EFFICACY = pa.DataFrameSchema({
+    **dict.fromkeys(("dataset", "population", "method"), _TEXT),
+    **dict.fromkeys(("spearman", "low", "high", "p"), _MAYBE_NUMBER), "n_drugs": _COUNT, "reason": _TEXT,
+}, checks=_gap_explained("spearman"), strict=True)  # fmt: skip
 
 #: ranking/<dataset>.connections.parquet
 CONNECTIONS = {

@@ -29,8 +29,8 @@ POPULATION_COLUMNS = (
 
 #: What ``obs`` of a set of drug perturbations holds.
 PERTURBATION_COLUMNS = (
-    "reference", "compound", "compound_id", "pert_id", "pert_type", "cell_line", "dose_um", "time_h", "batch", "n_replicates",
-    "tas", "status", "reason",
+    "reference", "compound", "compound_id", "pert_id", "pert_type", "cell_line", "cell_lineage", "dose_um", "time_h", "batch",
+    "n_replicates", "tas", "status", "reason",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What is known about the drugs: mechanism, targets, clinical phase."""
+"""What is known about the drugs: mechanism, targets, clinical phase, what they are given for."""
 
 import logging
 
@@ -17,6 +17,7 @@ _ALIASES = {
     "mechanism": ("moa", "MOA", "mechanism", "mechanism_of_action"),
     "targets": ("target", "targets", "Target", "gene_symbol"),
     "clinical_phase": ("clinical_phase", "phase", "Phase", "groups", "Drug Groups"),
+    "indications": ("indication", "indications", "Indication"),
 }
 
 
@@ -26,13 +27,13 @@ def harmonise_annotation(table: pd.DataFrame, name: str) -> pd.DataFrame:
     Parameters
     ----------
     table
-        Table of text, missing values ``""``: a column of compound names and any of mechanism, targets, clinical phase.
+        Table of text, missing values ``""``: a column of compound names and any of the others.
     name
         What to call the file in messages.
 
     Returns
     -------
-    Index compound_id; columns mechanism, targets, clinical_phase. Where a compound has several rows, their different
+    Index compound_id; columns mechanism, targets, clinical_phase, indications. Where a compound has several rows, their different
     values are joined by ``|``: a join never multiplies drugs.
 
     Raises
@@ -46,8 +47,7 @@ def harmonise_annotation(table: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> harmonise_annotation(table, "drugs.tsv")["mechanism"].to_dict()
     {'drug-a': 'X inhibitor|Y agonist'}
     """
-    text = pick_columns(table, _ALIASES, ["compound"], name, "Give a table with a column of compound names.")
-    text["compound_id"] = text.pop("compound").map(compound_key)
+    text = _named(table, name)
     text = text[text["compound_id"] != ""]
     return text.groupby("compound_id").agg(lambda values: "|".join(dict.fromkeys(value for value in values if value)))
 
@@ -60,12 +60,17 @@ def annotated_compounds(table: pd.DataFrame, name: str) -> pd.Series:
     >>> annotated_compounds(pd.DataFrame({"drug": ["Drug A", "drug-a"]}), "drugs.tsv").tolist()
     ['drug-a', 'drug-a']
     """
+    return _named(table, name)["compound_id"]
+
+
+def _named(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Our columns of a drug annotation, with the identity of every row's compound in the place of its name."""
     text = pick_columns(table, _ALIASES, ["compound"], name, "Give a table with a column of compound names.")
-    return text["compound"].map(compound_key)
+    return text.assign(compound_id=text.pop("compound").map(compound_key))
 
 
 def annotate(drugs: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFrame:
-    """Add mechanism, targets and clinical_phase; ``""`` where nothing is known.
+    """Add mechanism, targets, clinical_phase and indications; ``""`` where nothing is known.
 
     Parameters
     ----------
@@ -74,7 +79,7 @@ def annotate(drugs: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFra
     annotation
         As :func:`harmonise_annotation` gives it, or None.
     """
-    columns = ["mechanism", "targets", "clinical_phase"]
+    columns = ["mechanism", "targets", "clinical_phase", "indications"]
     if annotation is None:
         return drugs.assign(**dict.fromkeys(columns, ""))
     known = drugs["compound_id"].dropna().drop_duplicates()

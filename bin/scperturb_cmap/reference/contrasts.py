@@ -19,6 +19,7 @@ CONTROL_NAMES = CONTROLS | {"non-targeting", "nontargeting", "non-targeting cont
 #: Columns of ``obs`` and the names they have in scPerturb (Peidli et al. 2024, doi:10.1038/s41592-023-02144-y) and elsewhere.
 _COLUMNS = {
     "perturbation": ("perturbation", "compound", "drug", "treatment"), "cell_line": ("cell_line", "celltype", "cell_type"),
+    "cell_lineage": ("cell_lineage", "primary_site", "organ"),
     "dose": ("dose_value", "dose"), "dose_unit": ("dose_unit",), "time": ("time", "time_value"), "time_unit": ("time_unit",),
     "batch": ("batch", "replicate", "plate", "sample", "donor"), "nperts": ("nperts",),
 }  # fmt: skip
@@ -96,6 +97,9 @@ class CellAtlas:
             pooled = ", ".join(f"{name} ({n} cells)" for name, n in sizes.items())
             said.append(f"Controls are {pooled}, taken together; name one in the column 'control' for that one alone.")
         self._refuse_nothing(metadata, said)
+        lines = self.labels[["cell_line", "cell_lineage"]].apply(lambda text: text.str.strip())
+        lineage = lines.drop_duplicates("cell_line").set_index("cell_line")["cell_lineage"]
+        metadata = metadata.assign(cell_lineage=metadata["cell_line"].map(lineage).fillna(""))
         self.metadata = metadata.rename(columns={"dose": "pert_idose", "time": "pert_itime"})
         self.signatures = pd.Index(self.metadata["sig_id"], dtype=object)
         return said

@@ -13,6 +13,7 @@ from scperturb_cmap.utils.names import compound_key
 __all__ = ["COLUMNS", "harmonise_metadata", "parse_dose", "parse_time"]
 
 #: Our columns and their names in LINCS2020 (siginfo_beta), GSE92742 / GSE70138 (sig_info), and GCTX column metadata.
+#: The lineage stands in their tables of cells (cellinfo_beta, cell_info), from where it is to be joined.
 _ALIASES = {
     "sig_id": ("sig_id", "distil_id", "inst_id", "sample_id", "id", "cid"),
     "compound": ("cmap_name", "pert_iname", "pert_name", "compound", "perturbation", "pert_desc"),
@@ -20,6 +21,7 @@ _ALIASES = {
     "pert_type": ("pert_type",),
     "inchi_key": ("inchi_key", "inchikey", "InChIKey"),
     "cell_line": ("cell_iname", "cell_id", "cell_mfc_name", "cell_line", "cell_type", "celltype"),
+    "cell_lineage": ("cell_lineage", "primary_site", "organ"),
     "dose": ("pert_idose", "dose_um"),
     "dose_value": ("pert_dose", "exp_pert_dose", "dose_value"),
     "dose_unit": ("pert_dose_unit", "exp_pert_dose_unit", "dose_unit"),
@@ -99,8 +101,8 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
     Returns
     -------
     metadata
-        Index sig_id; columns compound, compound_id (the normalised name), pert_id, pert_type, inchi_key, cell_line, batch,
-        dose, time (text as written, missing = "") and dose_um, time_h, n_replicates, tas, cc_q75, self_rank (a fraction),
+        Index sig_id; columns compound, compound_id (the normalised name), pert_id, pert_type, inchi_key, cell_line, cell_lineage,
+        batch, dose, time (text as written, missing = "") and dose_um, time_h, n_replicates, tas, cc_q75, self_rank (a fraction),
         exemplar, qc_pass (1 or 0) as numbers (NaN = missing).
     warnings
         How many doses and times are there but could not be read.
@@ -130,7 +132,7 @@ def harmonise_metadata(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, li
                 "Keep one row per signature.",
             )
         )
-    named = ["compound", "pert_id", "pert_type", "inchi_key", "cell_line", "batch"]
+    named = ["compound", "pert_id", "pert_type", "inchi_key", "cell_line", "cell_lineage", "batch"]
     out = text.set_index("sig_id")[named].assign(pert_type=text["pert_type"].str.casefold().to_numpy())
     out.insert(1, "compound_id", out["compound"].map(compound_key))
     # A unit without a value is no dose.

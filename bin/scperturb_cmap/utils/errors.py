@@ -52,7 +52,10 @@ class InputError(Exception):
 
     def __init__(self, problems: Problem | Iterable[Problem]):
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(self.problems)  # not the text: an error that comes from another process is made anew of these
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
 
 
 def attempt(problems: list[Problem], function: Callable, *arguments: object) -> object:

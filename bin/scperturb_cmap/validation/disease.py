@@ -1,15 +1,18 @@
-"""Known indications: do drugs that treat a disease reverse its signature? Always beside its null, never as a promise."""
+"""Do drugs that treat a disease, or kill its cells, reverse its signature? Always beside a null, never as a promise."""
 
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+from scipy.stats import rankdata, spearmanr
 
-__all__ = ["Recovery", "indication_recovery"]
+__all__ = ["Agreement", "Recovery", "indication_recovery", "sensitivity_agreement"]
 
 #: With fewer known drugs in the reference nothing is measured.
 FEWEST_DRUGS = 3
+
+#: Fewer say nothing of a correlation.
+FEWEST_MEASURED = 10
 
 
 class Recovery(NamedTuple):
@@ -106,3 +109,74 @@ def indication_recovery(
     p = (1 + (null >= reached - 1e-12).sum()) / (1 + n_null)
     bounds = (*np.quantile(draws, [0.025, 0.975]), p, *np.quantile(null, [0.025, 0.975]))
     return Recovery(float(reached), *map(float, bounds), n, "")
+
+
+class Agreement(NamedTuple):
+    """Result for one population.
+
+    Parameters
+    ----------
+    spearman
+        Rank correlation of drug score and sensitivity; positive where drugs that reverse more kill more. NaN with a reason.
+    low, high
+        95 % interval; drugs are drawn again.
+    p
+        How often sensitivities exchanged between the drugs give as much.
+    n
+        Drugs with both.
+    reason
+        Why nothing was measured, or "".
+    """
+
+    spearman: float
+    low: float
+    high: float
+    p: float
+    n: int
+    reason: str
+
+
+def sensitivity_agreement(
+    scores: pd.Series, sensitivity: pd.Series, *, n_null: int = 1000, n_draws: int = 2000, seed: int = 0
+) -> Agreement:
+    """Spearman's correlation of the scores of drugs and of how many cells these leave alive.
+
+    Parameters
+    ----------
+    scores
+        compound_id -> score; negative reverses.
+    sensitivity
+        compound_id -> AUC or log IC50: the lower, the more cells the drug kills.
+    n_null, n_draws, seed
+        Permutations, draws of the bootstrap, and the seed of both.
+
+    Examples
+    --------
+    >>> scores = pd.Series(range(12), [f"c{n}" for n in range(12)], dtype=float)
+    >>> found = sensitivity_agreement(scores, scores**3)
+    >>> found.spearman, found.n, found.p < 0.01
+    (1.0, 12, True)
+    >>> sensitivity_agreement(scores, scores[:4]).reason
+    '4 drugs with a sensitivity are in the reference, 10 are needed'
+    """
+    both = pd.concat([scores, sensitivity], axis=1, join="inner").dropna().to_numpy(float)
+    n = len(both)
+    if n < FEWEST_MEASURED:
+        reason = f"{n} drugs with a sensitivity are in the reference, {FEWEST_MEASURED} are needed"
+        return Agreement(*[float("nan")] * 4, n, reason)
+    if (np.ptp(both, axis=0) == 0).any():
+        return Agreement(*[float("nan")] * 4, n, "all drugs have one score or one sensitivity")
+    random, reached = np.random.default_rng(seed), float(spearmanr(*both.T).statistic)
+    mine, theirs = (rankdata(side) for side in both.T)
+    null = _correlations(np.broadcast_to(mine, (n_null, n)), random.permuted(np.tile(theirs, (n_null, 1)), axis=1))
+    drawn = random.integers(n, size=(n_draws, n))
+    draws = _correlations(*(rankdata(side[drawn], axis=1) for side in both.T))
+    p = (1 + (null >= reached - 1e-12).sum()) / (1 + n_null)
+    return Agreement(reached, *map(float, np.nanquantile(draws, [0.025, 0.975])), float(p), n, "")
+
+
+def _correlations(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Of each row with the row beside it; NaN where one is constant."""
+    off = [side - side.mean(axis=1, keepdims=True) for side in (mine, theirs)]
+    size = np.sqrt((off[0] ** 2).sum(axis=1) * (off[1] ** 2).sum(axis=1))
+    return np.divide((off[0] * off[1]).sum(axis=1), size, out=np.full(len(mine), np.nan), where=size > 0)

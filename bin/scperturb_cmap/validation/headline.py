@@ -6,16 +6,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from scperturb_cmap.embedding.inputs import is_gene_sets
 from scperturb_cmap.validation.metrics import PRIMARY
 from scperturb_cmap.validation.uncertainty import cluster_interval, cluster_means
 
-__all__ = ["DEFAULT", "DEFAULT_OF_SETS", "FEWEST_CLUSTERS", "Headline", "choose_headline"]
+__all__ = ["DEFAULT", "FEWEST_CLUSTERS", "Headline", "base_score", "choose_headline"]
 
 #: The score that ranks where nothing speaks against it: best of the classic ones on single cells (docs/validation.md).
 DEFAULT = "spearman"
 
 #: The same for a reference of gene sets, where Spearman's score calls too many drugs under shuffled labels.
-DEFAULT_OF_SETS = "wtcs"
+_DEFAULT_OF_SETS = "wtcs"
 
 #: Tasks that decide, the first with enough compounds or mechanisms.
 _DECIDE = ("mechanism", "other_line", "other_platform", "other_dose_or_time", "replicate")
@@ -49,6 +50,28 @@ class Headline(NamedTuple):
     method: str
     reason: str
     gates: pd.DataFrame
+
+
+def base_score(effect: str, methods: Sequence[str]) -> str:
+    """The classic score that a validation starts from.
+
+    It is the headline where nothing speaks against it, what others are compared with, and, without a learned score, what
+    controls are made of.
+
+    Parameters
+    ----------
+    effect
+        What the values of the searched reference are.
+    methods
+        Classic scores of the run; where the default is not among them, the first.
+
+    Examples
+    --------
+    >>> [base_score(effect, ["cosine", "spearman", "wtcs"]) for effect in ("modz", "rank")], base_score("modz", ["xsum"])
+    (['spearman', 'wtcs'], 'xsum')
+    """
+    default = _DEFAULT_OF_SETS if is_gene_sets(effect) else DEFAULT
+    return default if default in methods else methods[0]
 
 
 def choose_headline(

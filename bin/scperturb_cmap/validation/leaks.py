@@ -1,11 +1,13 @@
 """What would make a test easier than the real question: looked for in every run, and named where it is found."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from scperturb_cmap.validation.metrics import retrieval_metrics
+from scperturb_cmap.validation.splits import SPLITS
 
 __all__ = ["CHECKS", "Finding", "inspect_run", "same_profiles"]
 
@@ -13,7 +15,10 @@ __all__ = ["CHECKS", "Finding", "inspect_run", "same_profiles"]
 CHECKS = {
     "shared replicates": ("refused", "signatures on both sides of a split were made of the same wells"),
     "one compound, two names": ("refused", "a compound stands on both sides of a split under two names"),
-    "trained on the tested": ("refused", "a model was fitted on a compound, mechanism or cell line it is tested on"),
+    "trained on the tested": (
+        "refused",
+        "a model was fitted on a compound, mechanism, cell line or batch it is tested on",
+    ),
     "query in its background": (
         "told",
         "the reference queries that normalised scores are compared with hold the tested compound",
@@ -93,21 +98,21 @@ def _correlations(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 
 def inspect_run(
-    labels: pd.DataFrame, trained_on: dict[str, tuple[str, np.ndarray, np.ndarray]], *, tasks: dict[str, tuple] | None = None,
-    background: set[str] = frozenset(), identical: np.ndarray | None = None, strength: np.ndarray | None = None,
-    known: np.ndarray | None = None, tested: np.ndarray | None = None, annotated: pd.Series | None = None,
-    counts: pd.Series | None = None,
+    labels: pd.DataFrame, trained_on: dict[str, tuple[Sequence[str], np.ndarray, np.ndarray]], *,
+    tasks: dict[str, tuple] | None = None, background: set[str] = frozenset(), identical: np.ndarray | None = None,
+    strength: np.ndarray | None = None, known: np.ndarray | None = None, tested: np.ndarray | None = None,
+    annotated: pd.Series | None = None, counts: pd.Series | None = None,
 ) -> list[Finding]:  # fmt: skip
     """Go through the list of known leaks.
 
     Parameters
     ----------
     labels
-        One row per signature searched: compound_id, compound, pert_id, inchi_key, mechanism, cell_line, batch, reference, and
+        One row per signature searched: compound_id, compound, pert_id, inchi_key, families, lineage, batch, reference, and
         ``replicates`` ("well|well") where a source tells.
     trained_on
-        By a name: what was held out ("compound", "mechanism", "cell_line"), and for each fold which signatures were trained on
-        and which were tested, bool (n_folds, n_signatures) each.
+        By a name: what was held out ("compound", "mechanism", "cell_line", "batch", one or several), and for each fold which
+        signatures were trained on and which were tested, bool (n_folds, n_signatures) each.
     tasks
         Task -> positives and negatives of the queries, the queries' labels, and which genes they measure.
     background
@@ -130,9 +135,11 @@ def inspect_run(
     All findings; an action "refused" means that no figure of this run may be believed.
     """
     found: list[Finding] = []
-    for name, (split, training, test) in trained_on.items():
+    for name, (splits, training, test) in trained_on.items():
         for number, (train, held) in enumerate(zip(training, test, strict=True)):
-            found += _split(labels, train, held, split, f"{name}, fold {number}")
+            for split in splits:
+                found += _split(labels, train, held, split, f"{name}, fold {number}")
+            found += _wells(labels, train, held, f"{name}, fold {number}")
     compounds = labels["compound_id"].astype(str)
     counts = compounds.value_counts() if counts is None else counts
     often = counts[(counts > _FREQUENT) & (counts.index != "")]
@@ -153,23 +160,32 @@ def inspect_run(
 
 def _split(labels: pd.DataFrame, train: np.ndarray, held: np.ndarray, split: str, where: str) -> list[Finding]:
     """What two sides of a split have in common."""
-    found, column = [], {"compound": "compound_id"}.get(split, split)
     sides = labels[train], labels[held]
     if split == "mechanism":  # the only one that is a list
-        both = set.intersection(*(set("|".join(side[column].astype(str)).split("|")) - {""} for side in sides))
+        both = _in_both(*(side["families"] for side in sides))
     else:
-        both = set.intersection(*(set(side[column].astype(str)) - {""} for side in sides))
-    found += _finding("trained on the tested", where, len(both), ", ".join(sorted(both)[:3]))
+        both = set.intersection(*(set(side[SPLITS[split]].astype(str)) - {""} for side in sides))
+    found = _finding("trained on the tested", where, len(both), ", ".join(sorted(both)[:3]))
     if split == "compound":
         other = set()
         for name, key in (("inchi_key", lambda text: text.str[:14]), ("pert_id", lambda text: text)):
             if name in labels:
                 other |= set.intersection(*(set(key(side[name].astype(str))) - {""} for side in sides))
         found += _finding("one compound, two names", where, len(other - both), ", ".join(sorted(other - both)[:3]))
-    if "replicates" in labels:
-        wells = set.intersection(*(set("|".join(side["replicates"].astype(str)).split("|")) - {""} for side in sides))
-        found += _finding("shared replicates", where, len(wells), ", ".join(sorted(wells)[:3]))
     return found
+
+
+def _wells(labels: pd.DataFrame, train: np.ndarray, held: np.ndarray, where: str) -> list[Finding]:
+    """Wells that signatures on both sides were made of."""
+    if "replicates" not in labels:
+        return []
+    wells = _in_both(labels.loc[train, "replicates"], labels.loc[held, "replicates"])
+    return _finding("shared replicates", where, len(wells), ", ".join(sorted(wells)[:3]))
+
+
+def _in_both(mine: pd.Series, theirs: pd.Series) -> set[str]:
+    """Entries of "a|b" that stand on both sides."""
+    return set.intersection(*(set("|".join(side.astype(str)).split("|")) - {""} for side in (mine, theirs)))
 
 
 def _task(

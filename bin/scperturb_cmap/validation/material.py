@@ -16,6 +16,7 @@ from scperturb_cmap.embedding.training_set import choose_target, learned_genes
 from scperturb_cmap.io.signature_set import read_about, read_background, read_rows
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference.identity import unify_compounds
+from scperturb_cmap.validation.families import add_families
 from scperturb_cmap.validation.sample import choose_searched
 
 __all__ = ["Material", "learner", "read_material"]
@@ -30,7 +31,8 @@ class Material(NamedTuple):
         The reference that is searched.
     searched, genetic
         Its compounds' signatures and those of genetic perturbations, None without any; ``obs`` holds compound_id of one
-        identity over all references, mechanism and targets.
+        identity over all references, mechanism, targets, families and family
+        (:func:`~scperturb_cmap.validation.families.add_families`), and the lineage of the line.
     others
         The same of the other references.
     background
@@ -77,7 +79,8 @@ def read_material(
         files[path.name.rsplit(".shard_", 1)[0]].append(path)
     known = {name: [read_about(path)[0] for path in paths] for name, paths in files.items()}
     target = choose_target({name: (about[name]["effect"], about[name]["n_signatures"]) for name in searched})
-    labels = annotation if annotation is not None else pd.DataFrame(columns=["mechanism", "targets"])
+    lineages = _lineages([obs for parts in known.values() for obs in parts])
+    labels = add_families(pd.DataFrame(columns=["mechanism", "targets"]) if annotation is None else annotation)
     members = labels.loc[labels["mechanism"] != "", "mechanism"].str.split("|").explode()
     several = set(members.index[members.map(members.value_counts()) > 1])
 
@@ -89,7 +92,7 @@ def read_material(
         names = choose_searched(known[name], first, genetic=genetic, seed=seed)
         pairs = zip(files[name], names, strict=True)
         parts = [read_rows(path, mine) for path, mine in pairs if mine]
-        return _joined(parts, name, identity, labels, tables[name]) if parts else None
+        return _joined(parts, name, identity, labels, tables[name], lineages) if parts else None
 
     also = {one for pair, one in identity.items() if pair[0] != target}
     main = chosen(target, [wanted, elsewhere(target, also), several])
@@ -104,20 +107,35 @@ def read_material(
     return Material(target, main, genetic, others, behind, obs.value_counts())
 
 
+def _lineages(obs: Sequence[pd.DataFrame]) -> dict[str, str]:
+    """Lineage of every cell line that any reference knows it of."""
+    known = [one[["cell_line", "cell_lineage"]].astype(str) for one in obs if "cell_lineage" in one]
+    lines = (
+        pd.concat([one.drop_duplicates() for one in known])
+        if known
+        else pd.DataFrame(columns=["cell_line", "cell_lineage"])
+    )
+    return (
+        lines[(lines != "").all(axis=1)].drop_duplicates("cell_line").set_index("cell_line")["cell_lineage"].to_dict()
+    )
+
+
 def _joined(
     parts: Sequence[ad.AnnData],
     name: str,
     identity: dict[tuple[str, str], str],
     labels: pd.DataFrame,
     compounds: pd.DataFrame,
+    lineages: dict[str, str],
 ) -> ad.AnnData:
     """Signatures of one reference as one set, with what is known of their compounds."""
     whole = ad.concat(parts, merge="same", uns_merge="first")
     text = [column for column in whole.obs if not pd.api.types.is_numeric_dtype(whole.obs[column])]
     obs = whole.obs.astype(dict.fromkeys(text, str))
     own = obs["compound_id"]
-    for column in ("mechanism", "targets"):
+    for column in ("mechanism", "targets", "families", "family"):
         obs[column] = own.map(labels[column]).fillna("").astype(str)
+    obs["lineage"] = obs["cell_line"].map(lineages).fillna(obs["cell_line"])  # a line of which none is known is its own
     obs["name_id"] = own  # as tables of drugs know it
     keys = compounds.drop_duplicates("compound_id").set_index("compound_id")["inchi_keys"]
     obs["inchi_key"] = own.map(keys).fillna("").str.split("|").str[0]

@@ -12,8 +12,8 @@ from scperturb_cmap.embedding.pairs import strength
 from scperturb_cmap.validation.evaluate import evaluate_queries
 from scperturb_cmap.validation.leaks import Finding, inspect_run
 from scperturb_cmap.validation.sample import MOST_QUERIES, choose_queries
-from scperturb_cmap.validation.spaces import Asked, Learn, Maker, labels_of
-from scperturb_cmap.validation.splits import fold_table
+from scperturb_cmap.validation.spaces import Asked, Learn, Maker, labels_of, strength_of
+from scperturb_cmap.validation.splits import fold_of, fold_table
 from scperturb_cmap.validation.tasks import NOT_HERE, TASKS, Task
 
 __all__ = ["FEWEST_QUERIES", "Validated", "validate_reference"]
@@ -60,7 +60,8 @@ def validate_reference(
     ----------
     searched
         Chosen signatures of the reference (:func:`~scperturb_cmap.validation.sample.choose_searched`); ``obs`` holds
-        compound_id of one identity over all sets, mechanism and targets ("" = unknown). None where there is none to choose.
+        compound_id of one identity over all sets, mechanism, families, family and targets ("" = unknown), and lineage. None
+        where there is none to choose.
     others
         The same of other references; those of gene sets are learned from, too.
     methods
@@ -90,11 +91,10 @@ def validate_reference(
         return Validated(_no_queries(), pd.DataFrame(told + _not_here()), _NO_FOLDS, [], {})
     labels = labels_of(searched)
     folds = fold_table(labels, n_folds, seed)
-    halves = {split: part.set_index("name")["half"] for split, part in folds.groupby("split")}
+    halves = {split: part.drop_duplicates("group").set_index("group")["half"] for split, part in folds.groupby("split")}
     chosen = choose_queries(labels["compound_id"], n_queries, seed, (labels["family"] != "").to_numpy())
     log.info("%d queries against %d signatures by %s", len(chosen), searched.n_obs, ", ".join(methods))
-    strong = labels["tas"].to_numpy(float)
-    strong = strong if np.isfinite(strong).all() else strength(np.asarray(searched.X))
+    strong = strength_of(searched)
     own = Asked(searched[chosen].copy(), searched, strong[chosen], chosen)
     maker = Maker(searched, labels, others, folds, learn, methods, strong, seed, options)
     found, told, tasks = [], [], {}
@@ -105,6 +105,8 @@ def validate_reference(
         n = 0
         if asked:
             positive, negative = (mask & ~asked.hidden for mask in task.masks(asked.labels, labels))
+            if len(task.holds_out) > 1:  # of a crossing the diagonal: all methods answer the same queries
+                positive &= fold_of(asked.labels, folds, task.holds_out).notna().to_numpy()[:, None]
             n = int((positive.any(axis=1) & negative.any(axis=1)).sum())
             lacking = (
                 f"{task.needs}: {n} queries have an answer and others to compare with, {FEWEST_QUERIES} are needed"
@@ -131,7 +133,7 @@ def validate_reference(
     return Validated(together, pd.DataFrame(told + _not_here()), folds, findings, maker.oddness())
 
 
-_NO_FOLDS = pd.DataFrame(columns=["split", "name", "fold", "half"])
+_NO_FOLDS = pd.DataFrame(columns=["split", "name", "group", "fold", "half"])
 
 
 def _no_queries() -> pd.DataFrame:

@@ -9,14 +9,16 @@ import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import on_genes
+from scperturb_cmap.embedding.pairs import strength
 from scperturb_cmap.utils.errors import InputError
 from scperturb_cmap.validation.controls import control_scores
+from scperturb_cmap.validation.headline import base_score
 from scperturb_cmap.validation.leaks import same_profiles
 from scperturb_cmap.validation.matrices import as_queries, learned_in_folds, score_matrices
-from scperturb_cmap.validation.splits import families, training_rows
-from scperturb_cmap.validation.tasks import Task, membership
+from scperturb_cmap.validation.splits import alike, fold_of
+from scperturb_cmap.validation.tasks import Task
 
-__all__ = ["LEARNED", "Asked", "Learn", "Maker", "labels_of"]
+__all__ = ["LEARNED", "Asked", "Learn", "Maker", "labels_of", "strength_of"]
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +30,15 @@ Learn = Callable[[ad.AnnData, Sequence[ad.AnnData]], Checkpoint]
 
 
 def labels_of(signatures: ad.AnnData) -> pd.DataFrame:
-    """What tasks look at, as text, and the family of each compound's mechanisms."""
-    text = ("compound_id", "cell_line", "mechanism", "targets", "batch")
-    labels = signatures.obs.astype(dict.fromkeys(text, str)).reset_index(drop=True)
-    return labels.assign(family=families(labels["mechanism"]))
+    """What tasks and splits look at, as text."""
+    text = ("compound_id", "cell_line", "lineage", "mechanism", "families", "family", "targets", "batch")
+    return signatures.obs.astype(dict.fromkeys(text, str)).reset_index(drop=True)
+
+
+def strength_of(signatures: ad.AnnData) -> np.ndarray:
+    """How much each signature does: its TAS, or its values where not all have one."""
+    tas = signatures.obs["tas"].to_numpy(float)
+    return tas if np.isfinite(tas).all() else strength(np.asarray(signatures.X))
 
 
 def _thirds(values: np.ndarray) -> np.ndarray:
@@ -70,14 +77,15 @@ class Asked:
 
 def _held_out(task: Task) -> str:
     """What spaces are made for: all tasks of the reference's own queries that hold out the same share them."""
-    return task.holds_out if task.queries == "reference" else task.name
+    return " and ".join(task.holds_out) if task.queries == "reference" else task.name
 
 
 class Maker:
     """Scores by every method; spaces are made once for everything that is held out alike."""
 
     def __init__(self, searched, labels, others, folds, learn, methods, strong, seed, options):  # noqa: ANN001
-        self._searched, self._labels, self._others, self._folds = searched, labels, others, folds
+        self._searched, self._labels, self._folds = searched, labels, folds
+        self._others = [(one, labels_of(one)) for one in others]
         self._learn, self._methods, self._options = learn, methods, options
         self._strong, self._seed = strong, seed
         self._classic: dict[int, dict[str, np.ndarray]] = {}
@@ -106,7 +114,7 @@ class Maker:
         if self._learn:
             matrix, why = self.one(LEARNED, asked.queries, task, asked)
             scores |= {} if matrix is None else {LEARNED: matrix}
-        by = LEARNED if LEARNED in scores else "wtcs" if "wtcs" in self._methods else self._methods[0]
+        by = LEARNED if LEARNED in scores else base_score(str(self._searched.uns["effect"]), self._methods)
         controls = control_scores(
             asked.queries, asked.searched, scores[by], lambda other: self.one(by, other, task, asked)[0],
             self._strong, seed=self._seed,
@@ -142,21 +150,22 @@ class Maker:
 
     def _spaces(self, task: Task, asked: Asked) -> tuple[list, tuple[np.ndarray, np.ndarray]]:
         """A space for every fold of the queries, learned from what may be seen; what was seen and what was tested."""
-        column = {"compound": "compound_id", "mechanism": "family"}.get(task.holds_out, task.holds_out)
-        fold_of = self._folds[self._folds["split"] == task.holds_out].set_index("name")["fold"]
         # genes are no compounds, so nothing is held out of the space that places genetic perturbations
-        fold = asked.labels[column].map(fold_of) if task.queries != "genetic" else pd.Series(0, asked.labels.index)
+        if task.queries == "genetic":
+            fold = pd.Series(0, asked.labels.index)
+        else:
+            fold = fold_of(asked.labels, self._folds, task.holds_out)
         spaces, seen_of, held_of = [], [], []
         for number in sorted(fold.dropna().unique()):
             rows, held = (fold == number).to_numpy(), np.zeros(len(self._labels), bool)
+            tested, same = asked.labels[rows], asked.identical[rows].any(axis=0)
             if asked.places is None:
-                held = self._labels["compound_id"].isin(set(asked.labels.loc[rows, "compound_id"])).to_numpy()
-                seen = ~held
+                held = self._labels["compound_id"].isin(set(tested["compound_id"])).to_numpy()
             else:
-                seen = training_rows(self._labels, task.holds_out, asked.places[rows])
                 held[asked.places[rows]] = True
-            seen &= ~asked.identical[rows].any(axis=0)  # the same measurement under another name
-            sources = self._sources(task, asked.labels[rows], seen)
+            # the same measurement under another name is not learned from either
+            seen = ~(held | same | alike(self._labels, tested, task.holds_out))
+            sources = self._sources(tested, task.holds_out, set(self._labels.loc[same, "compound_id"]))
             try:
                 spaces.append((rows, self._learn(self._searched[seen].copy(), sources)))
             except InputError as error:
@@ -164,18 +173,16 @@ class Maker:
                 return [], (np.empty(0), np.empty(0))
             seen_of.append(seen)
             held_of.append(held)
-            log.info("%s held out, fold %d: learned from %d signatures", task.holds_out, number, seen.sum())
+            log.info(
+                "%s held out, fold %d: learned from %d signatures", " and ".join(task.holds_out), number, seen.sum()
+            )
         return spaces, (np.array(seen_of), np.array(held_of))
 
-    def _sources(self, task: Task, tested: pd.DataFrame, seen: np.ndarray) -> list[ad.AnnData]:
-        """What may be seen of other references: nothing of what is held out here."""
-        by = "cell_line" if task.holds_out == "cell_line" else "compound_id"
-        hidden = set(tested[by]) | set(self._labels.loc[~seen, by])
-        names = sorted(set("|".join(tested["mechanism"]).split("|")) - {""}) if task.holds_out == "mechanism" else []
+    def _sources(self, tested: pd.DataFrame, holds_out: Sequence[str], same: set[str]) -> list[ad.AnnData]:
+        """What may be seen of other references: nothing of what is held out here, and no other name of it."""
         sources = []
-        for one in self._others:
-            kept = ~one.obs[by].astype(str).isin(hidden).to_numpy()
-            kept &= ~membership(one.obs["mechanism"].astype(str), names).any(axis=1)
+        for one, labels in self._others:
+            kept = ~(alike(labels, tested, holds_out) | labels["compound_id"].isin(same).to_numpy())
             if kept.any():
                 sources.append(one[kept].copy())
         return sources

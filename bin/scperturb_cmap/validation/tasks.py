@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-__all__ = ["NOT_HERE", "TASKS", "Task", "membership"]
+__all__ = ["NOT_HERE", "TASKS", "Task", "beside", "membership"]
 
 Masks = tuple[np.ndarray, np.ndarray]
 
@@ -28,12 +28,13 @@ class Task:
     needs
         What a run must have for it.
     holds_out
-        What the learned space must not have seen of a query: its compound, its mechanisms, its cell line.
+        What the learned space must not have seen of a query: its compound, its mechanisms with their families, its cell line
+        with its lineage, its batch; or two of these at once (:mod:`~scperturb_cmap.validation.splits`).
     cluster
-        What is drawn again for intervals: "compound_id", or "family", the most frequent mechanism of a compound.
+        What is drawn again for intervals: "compound_id", or "family", the family of mechanisms that it is counted under.
     masks
-        From the labels of queries and of the signatures searched (one row each: compound_id, mechanism, targets, cell_line,
-        dose_um, time_h, batch, pert_type): positives and negatives, bool (n_queries, n_signatures).
+        From the labels of queries and of the signatures searched (one row each: compound_id, mechanism, families, targets,
+        cell_line, dose_um, time_h, batch, pert_type): positives and negatives, bool (n_queries, n_signatures).
     queries
         Which queries it asks: those of the searched reference, of other references, or genetic perturbations.
     """
@@ -41,7 +42,7 @@ class Task:
     name: str
     title: str
     needs: str
-    holds_out: Literal["compound", "mechanism", "cell_line"]
+    holds_out: tuple[Literal["compound", "mechanism", "cell_line", "batch"], ...]
     cluster: Literal["compound_id", "family"]
     masks: Callable[[pd.DataFrame, pd.DataFrame], Masks]
     queries: Literal["reference", "other", "genetic"] = "reference"
@@ -94,32 +95,49 @@ def _replicate(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
 def _other_line(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
     elsewhere = _differs(queries, searched, "cell_line")
     positive = _same(queries, searched, "compound_id") & elsewhere
-    # other compounds in the lines where the compound was tried, too
+    return positive, elsewhere & _differs(queries, searched, "compound_id") & _in_lines(positive, searched)
+
+
+def _in_lines(positive: np.ndarray, searched: pd.DataFrame) -> np.ndarray:
+    """Which signatures are of lines where the query's compound was tried, too."""
     lines, codes = np.unique(searched["cell_line"].to_numpy(str), return_inverse=True)
     in_line = codes[:, None] == np.arange(len(lines))
-    return positive, elsewhere & _differs(queries, searched, "compound_id") & (positive @ in_line @ in_line.T)
+    return positive @ in_line @ in_line.T
 
 
-def _beside(batch: pd.Series) -> np.ndarray:
-    """Which signatures are of one batch, bool (n, n).
+def beside(mine: pd.Series, theirs: pd.Series) -> np.ndarray:
+    """Which pairs are of one batch, bool (n_mine, n_theirs).
 
-    Numbers that hardly ever repeat follow a scan, as the instances of Connectivity Map build 02 do: those within +-10 count
-    as one batch.
+    Numbers that hardly ever repeat in ``theirs`` follow a scan, as the instances of Connectivity Map build 02 do: those within
+    +-10 count as one batch.
+
+    Examples
+    --------
+    >>> beside(pd.Series(["4", ""]), pd.Series(["1", "30", "", "14"])).tolist()
+    [[True, False, False, True], [False, False, False, False]]
+    >>> beside(pd.Series(["4", ""]), pd.Series(["4", "5", "4", "5"])).tolist()
+    [[True, False, True, False], [False, False, False, False]]
     """
-    known, place = _known(batch), pd.to_numeric(batch, errors="coerce").to_numpy(float)
+    known, place = _known(theirs), pd.to_numeric(theirs, errors="coerce").to_numpy(float)
     numbers = known.any() and np.isfinite(place[known]).all()
-    if numbers and batch[known].nunique() > _SCAN * known.sum():
-        near = np.abs(place[:, None] - place[None]) <= _NEAR
+    if numbers and theirs[known].nunique() > _SCAN * known.sum():
+        near = np.abs(pd.to_numeric(mine, errors="coerce").to_numpy(float)[:, None] - place[None]) <= _NEAR
     else:
-        near = batch.to_numpy()[:, None] == batch.to_numpy()[None]
-    return near & known[:, None] & known[None]
+        near = mine.to_numpy()[:, None] == theirs.to_numpy()[None]
+    return near & _known(mine)[:, None] & known[None]
 
 
 def _other_line_same_batch(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
     positive, negative = _other_line(queries, searched)
-    beside = _beside(searched["batch"]).astype(np.float32)
+    together = beside(searched["batch"], searched["batch"]).astype(np.float32)
     positive = positive & _known(searched["batch"])[None]
-    return positive, negative & (positive.astype(np.float32) @ beside > 0)
+    return positive, negative & (positive.astype(np.float32) @ together > 0)
+
+
+def _other_batch(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
+    elsewhere = _both_known(queries, searched, "batch") & ~beside(queries["batch"], searched["batch"])
+    positive = _same(queries, searched, "compound_id") & elsewhere
+    return positive, elsewhere & _differs(queries, searched, "compound_id") & _in_lines(positive, searched)
 
 
 def _other_dose_or_time(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
@@ -132,8 +150,9 @@ def _mechanism(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
     other = _differs(queries, searched, "compound_id") & _both_known(queries, searched, "mechanism")
     # A reference of consensus signatures has no lines; else only signatures of the query's line are compared.
     line = _same(queries, searched, "cell_line") | ~_known(queries["cell_line"])[:, None]
-    shared = _share(queries["mechanism"], searched["mechanism"])
-    return other & line & shared, other & line & ~shared
+    # a mechanism of the same family is neither the answer nor a wrong one
+    shared, kin = (_share(queries[column], searched[column]) for column in ("mechanism", "families"))
+    return other & line & shared, other & line & ~kin
 
 
 def _other_platform(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
@@ -154,24 +173,29 @@ TASKS = {
     for task in (
         Task("replicate", "the same treatment on another plate",
              "a batch of every signature, and a compound at one dose and time on two of them",
-             "compound", "compound_id", _replicate),
+             ("compound",), "compound_id", _replicate),
         Task("other_line", "the same compound in another cell line", "compounds in two cell lines",
-             "compound", "compound_id", _other_line),
+             ("compound",), "compound_id", _other_line),
         Task("other_line_same_batch", "the same compound in another cell line, among compounds of the same batch",
-             "compounds in two cell lines, and a batch of every signature", "compound", "compound_id", _other_line_same_batch),
+             "compounds in two cell lines, and a batch of every signature", ("compound",), "compound_id", _other_line_same_batch),
         Task("other_dose_or_time", "the same compound at another dose or time, same cell line",
-             "compounds at two doses or times in one cell line", "compound", "compound_id", _other_dose_or_time),
+             "compounds at two doses or times in one cell line", ("compound",), "compound_id", _other_dose_or_time),
         Task("mechanism", "another compound of the same mechanism; mechanisms unseen",
-             "mechanisms of the compounds (--drugs)", "mechanism", "family", _mechanism),
+             "mechanisms of the compounds (--drugs)", ("mechanism",), "family", _mechanism),
         Task("mechanism_of_unseen_compound", "another compound of the same mechanism; compound unseen",
-             "mechanisms of the compounds (--drugs)", "compound", "family", _mechanism),
+             "mechanisms of the compounds (--drugs)", ("compound",), "family", _mechanism),
         Task("unseen_line", "the same compound elsewhere, cell line of the query unseen", "compounds in two cell lines",
-             "cell_line", "compound_id", _other_line),
+             ("cell_line",), "compound_id", _other_line),
+        Task("unseen_batch", "the same compound in another batch, batch of the query unseen",
+             "a batch of every signature, and compounds in two of them", ("batch",), "compound_id", _other_batch),
+        Task("mechanism_in_unseen_line", "another compound of the same mechanism; mechanisms and cell line unseen",
+             "mechanisms of the compounds (--drugs), and cell lines of two lineages",
+             ("mechanism", "cell_line"), "family", _mechanism),
         Task("other_platform", "the same compound in another reference", "a second reference that shares compounds",
-             "compound", "compound_id", _other_platform, "other"),
+             ("compound",), "compound_id", _other_platform, "other"),
         Task("genetic_target", "drugs on the target of a genetic perturbation",
              "genetic perturbations in a reference, and targets of the compounds (--drugs)",
-             "compound", "compound_id", _genetic_target, "genetic"),
+             ("compound",), "compound_id", _genetic_target, "genetic"),
     )
 }  # fmt: skip
 
@@ -183,6 +207,6 @@ NOT_HERE = {
     ),
     "efficacy": (
         "drugs that reverse more kill more cells",
-        "a table of drug sensitivity (GDSC, CTRP, PRISM), which no parameter takes yet",
+        "drug sensitivities (GDSC, CTRP, PRISM) for a data set of this run (--sensitivity)",
     ),
 }
