@@ -6,10 +6,10 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
-#: Picture -> (the first page of this name, what is at its top: the head of the page, or a part of it).
+#: Picture -> (the first page of these names; the part of it that is at the top, where the page has it).
 PICTURES = {
     "summary": ("index.html", ""),
-    "population": ("population*.html dataset*.html", "section.population, h1"),
+    "population": ("population*.html dataset*.html", "section.population"),
     "validation": ("validation.html", "figure.plot"),
     "embedding": ("embedding*.html", "figure.plot"),
     "tables": ("tables.html", ""),
@@ -24,13 +24,14 @@ def page_of(report: Path, patterns: str) -> Path | None:
 
 
 def small_png(picture: bytes) -> bytes:
-    """Fewer colours, and if need be fewer pixels, until the picture is small."""
+    """A picture of 256 colours, and if need be fewer pixels, until it is small."""
     from PIL import Image
 
     image = Image.open(BytesIO(picture)).convert("RGB")
     while True:
         packed = BytesIO()
-        image.quantize(96, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
+        # by the widest difference: by the most pixels, the few of a coloured mark would turn brown
+        image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
         if packed.tell() <= MOST_BYTES:
             return packed.getvalue()
         image = image.resize((image.width * 9 // 10, image.height * 9 // 10), Image.Resampling.LANCZOS)
@@ -52,7 +53,7 @@ def main() -> int:
             page = chromium.new_page(viewport=SIZE)
             page.goto(path.as_uri())
             page.wait_for_timeout(1000)  # figures draw themselves
-            if part:
+            if part and page.locator(part).count():
                 page.locator(part).first.evaluate(
                     "place => scrollTo(0, place.getBoundingClientRect().top + scrollY - 12)"
                 )

@@ -56,7 +56,14 @@ function makeSearchable(table) {
   table.parentElement.before(filter);
 }
 
+// The theme's buttons that unfold the pages under a page show an arrow only: screen readers need words.
+function nameFold(summary) {
+  const page = summary.closest("li").querySelector("a");
+  summary.setAttribute("aria-label", "Pages under " + (page ? page.textContent.trim() : "this one"));
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".has-children > details > summary").forEach(nameFold);
   document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
   document.querySelectorAll("table[data-search]").forEach(makeSearchable);
 });

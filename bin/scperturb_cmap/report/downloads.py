@@ -72,8 +72,8 @@ def tables_page(folder: Path, groups: dict[str, list[Path]]) -> str:
     """
     parts = [
         "# Tables to download",
-        "Every table as text with tabs (TSV), and all tables of a data set as one Excel workbook. R and Python read a large "
-        "table (.gz) as it is; the workbook has its first rows of every population.",
+        "Every table as text with tabs (TSV), and all tables of a data set as one Excel workbook. Large tables are "
+        "compressed (.gz): R and Python read them as they are; for Excel take the workbook.",
     ]
     for name, tables in groups.items():
         parts.append(f"## {_literal(name)}")
