@@ -105,4 +105,6 @@ def model_card(text_: str) -> Html:
     # the page has its title already
     deeper = "\n".join(f"##{line}" if line.startswith("#") else line for line in text_.splitlines())
     rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(deeper)
+    # a table may be wider than a telephone: it scrolls, also by the keyboard
+    rendered = rendered.replace("<table>", '<table tabindex="0">')
     return Html('<div class="model-card">{}</div>').format(Html(rendered))
