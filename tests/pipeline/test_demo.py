@@ -191,7 +191,7 @@ def test_memory_stays_small(demo_run):
 
 def test_the_report_opens_without_a_network(demo_run, check_report):
     assert check_report(demo_run.outdir / "report", of_a_kind=2) == []
-    assert {"index.html", "dataset_demo.html", "report.zip", "notebooks"} <= {
+    assert {"index.html", "dataset.demo.html", "population.demo.001.html", "report.zip", "notebooks"} <= {
         path.name for path in (demo_run.outdir / "report").iterdir()
     }
 
@@ -211,7 +211,8 @@ def test_a_finished_library_is_not_built_again(demo_run, demo, make_project, run
     shutil.copytree(demo_run.outdir / "reference", folder / "lib")
     sheet = "reference,path,format,role\ndemo_l1000,lib/demo_l1000.library.json,library,both\n"
     (folder / "references.csv").write_text(sheet)
-    run = run_pipeline(project, "-profile", "test")
+    headline = json.loads((demo_run.outdir / "validation" / "run.headline.json").read_text())["method"]
+    run = run_pipeline(project, "-profile", "test", "--validation", "false", "--headline", headline)
     assert run.status == 0, run.said
     mine, theirs = ((r.outdir / "ranking" / "demo.drugs.tsv").read_text() for r in (run, demo_run))
     assert mine == theirs
@@ -219,6 +220,6 @@ def test_a_finished_library_is_not_built_again(demo_run, demo, make_project, run
     assert built == used
     shard = folder / "lib" / "demo_l1000.shard_0000.h5ad"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
-    broken = run_pipeline(project, "-profile", "test", "-resume")
+    broken = run_pipeline(project, "-profile", "test", "--validation", "false", "--headline", headline, "-resume")
     assert broken.status != 0
     assert "demo_l1000.shard_0000.h5ad: It has changed since the library was made" in broken.said

@@ -92,7 +92,7 @@ def test_a_ready_made_signature_goes_the_same_way(own_run):
     assert set(drugs["population"]) == set(drugs["evidence"]) == {"given"} and (drugs["status"] == "ok").all()
     signature = ad.read_h5ad(own_run.outdir / "signatures" / "given.signatures.h5ad")
     assert (signature.X == 1).sum() == (signature.X == -1).sum() == 60 and signature.obs["effect"].tolist() == ["set"]
-    assert "made elsewhere" in (own_run.outdir / "report" / "dataset_given.html").read_text()
+    assert "made elsewhere" in (own_run.outdir / "report" / "population.given.001.html").read_text()
 
 
 def test_shards_do_not_change_the_result(own_run, demo_run):
@@ -129,4 +129,5 @@ def test_nothing_was_executed(own_run):
 
 def test_the_report_shows_names_as_text(own_run, check_report):
     assert check_report(own_run.outdir / "report", of_a_kind=1) == []
-    assert "&lt;img src=x onerror" in (own_run.outdir / "report" / "dataset_mine.html").read_text()
+    pages = list((own_run.outdir / "report").glob("population.mine.*.html"))
+    assert len(pages) > 2 and all("&lt;img src=x onerror" in page.read_text() for page in pages)

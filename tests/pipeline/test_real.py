@@ -81,7 +81,7 @@ def test_two_donors_per_arm_are_flagged_in_table_and_report(results):
     assert set(ranked["population"]) == {"B", "CD14 monocyte", "CD4 T", "CD8 T", "NK", "all cells"}
     assert (ranked["status"] == "limited_evidence").all() and (ranked["evidence"] == "limited").all()
     assert ranked["reason"].str.contains("only 2 donors").all()
-    for page in ("index.html", "dataset_covid19_combat.html"):
+    for page in ("index.html", "dataset.covid19_combat.html", "population.covid19_combat.001.html"):
         assert "limited" in (results / "report" / page).read_text().lower()
 
 
