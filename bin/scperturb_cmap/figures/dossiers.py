@@ -41,12 +41,13 @@ def dossiers(
     """
     first = reversing(drugs, population).head(best)
     mine, pairs = ranked(drugs, population), pairs[pairs["population"] == population]
-    parts = [_dossier(row, mine, drugs, connections, pairs) for row in first.to_dict("records")]
+    rows = first.to_dict("records")
+    parts = [_dossier(row, mine, drugs, connections, pairs, opened=n == 0) for n, row in enumerate(rows)]
     return Html("").join(parts) if parts else Html('<p class="empty">No drug reverses this signature.</p>')
 
 
 def _dossier(
-    row: dict, mine: pd.DataFrame, drugs: pd.DataFrame, connections: pd.DataFrame, pairs: pd.DataFrame
+    row: dict, mine: pd.DataFrame, drugs: pd.DataFrame, connections: pd.DataFrame, pairs: pd.DataFrame, opened: bool
 ) -> Html:
     signatures = connections[connections["compound_id"] == row["compound_id"]]
     facts = Html("").join(Html("<dt>{}</dt><dd>{}</dd>").format(*fact) for fact in _facts(row, mine, pairs))
@@ -59,7 +60,7 @@ def _dossier(
     return Html(
         '<details class="dossier"{}><summary><b>{}</b> {} <span class="muted">score {}{}</span></summary>{}</details>'
     ).format(
-        Html(" open") if row["rank"] == 1 else "", f"{row['rank']:.0f}.", row["compound"], decimal(row["score"]),
+        Html(" open") if opened else "", f"{row['rank']:.0f}.", row["compound"], decimal(row["score"]),
         "" if np.isnan(row["fdr"]) else f", FDR {rate(row['fdr'])}", Html("").join(body),
     )  # fmt: skip
 
@@ -87,6 +88,10 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
     ):  # fmt: skip
         yield title, clip(row.get(name, ""), 8) or dash("not in the drug annotation")
     yield "Same mechanism", _alike(row, mine)
+    if pd.notna(row.get("selectivity")):
+        yield "Selectivity", f"{decimal(row['selectivity'])} (below 0: further up here than in the other populations)"
+    else:
+        yield "Selectivity", dash("no other population of the data set has this drug")
     pair = pairs[pairs["first_id"] == row["compound_id"]]
     if len(pair) and pair["status"].iloc[0] == "ok":
         both = 100 * pair["covered_by_both"].iloc[0]

@@ -46,6 +46,8 @@ def coverage_notice(signatures: pd.DataFrame) -> Html:
     >>> print(coverage_notice(pd.DataFrame({"cell_line": ["A375", "A375", "MCF7"], "reference": "l1000"})))
     <p class="notice"><b>Cell lines, not your cells.</b> ... 2 cell lines (A375 67 %, MCF7 33 %)...
     """
+    if signatures.empty:
+        return Html("")
     shares = signatures["cell_line"].fillna("").value_counts(normalize=True)
     named = shares[shares.index != ""]
     if named.empty:
@@ -64,6 +66,8 @@ def coverage_notice(signatures: pd.DataFrame) -> Html:
 
 def line_coverage(signatures: pd.DataFrame, most: int = 60) -> Html:
     """Table of the cell lines of the signatures searched."""
+    if signatures.empty:
+        return Html('<p class="empty">No population was ranked, so no signature was searched.</p>')
     table = signatures.assign(cell_line=signatures["cell_line"].fillna("").replace("", "not given"))
     groups = table.groupby(["reference", "cell_line"], sort=False)
     table = groups.agg(
@@ -83,7 +87,9 @@ def line_coverage(signatures: pd.DataFrame, most: int = 60) -> Html:
 
 
 def condition_table(signatures: pd.DataFrame, most: int = 20) -> Html:
-    """Table of doses and times of the signatures searched."""
+    """Table of doses and times of the signatures searched; nothing where none was."""
+    if signatures.empty:
+        return Html("")
     table = signatures.groupby(["dose_um", "time_h"], dropna=False).agg(
         n=("compound_id", "size"), n_compounds=("compound_id", "nunique")
     )

@@ -176,18 +176,18 @@ class Results:
         return table[table["status"] == "ok"].reset_index(drop=True)
 
     def searched(self) -> pd.DataFrame:
-        """What the drug signatures of the run are: reference, compound_id, cell_line, dose_um, time_h, tas; one row for each."""
+        """What the drug signatures of the run are: reference, compound_id, cell_line, dose_um, time_h, tas; one row for each.
+
+        No rows where no population was ranked.
+        """
+        columns = ["reference", "compound_id", "cell_line", "dose_um", "time_h", "tas"]
         for path in self.find("*.connections.parquet"):
-            columns = ["population", "reference", "compound_id", "cell_line", "dose_um", "time_h", "tas"]
             file = pq.ParquetFile(path)
             if file.metadata.num_rows:
                 # every population is compared with the same signatures
-                first = file.iter_batches(1, columns=["population"]).__next__()["population"][0].as_py()
-                table = pq.read_table(path, columns=columns, filters=[("population", "==", first)]).to_pandas()
-                return table.drop(columns="population")
-        raise InputError(
-            Problem("*.connections.parquet", "", f"None in {self.folder} has a row.", "No population was ranked.")
-        )
+                first = next(file.iter_batches(1, columns=["population"]))["population"][0].as_py()
+                return pq.read_table(path, columns=columns, filters=[("population", "==", first)]).to_pandas()
+        return pd.DataFrame(columns=columns)
 
     def signatures(self, dataset: str) -> ad.AnnData:
         """Read the signature set of a data set."""

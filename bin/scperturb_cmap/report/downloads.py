@@ -76,7 +76,12 @@ def tables_page(folder: Path, groups: dict[str, list[Path]]) -> str:
         "compressed (.gz): R and Python read them as they are; for Excel take the workbook.",
     ]
     for name, tables in groups.items():
-        parts.append(f"## {_literal(name)}")
+        kinds = {split_name(path.name)[1] for path in tables}
+        parts.append(
+            "## Validation of the methods"
+            if kinds & {"validation"} and "drugs" not in kinds
+            else f"## {_literal(name)}"
+        )
         if (workbook := folder / "tables" / f"{name}.xlsx").is_file():
             parts.append(Html("<p>All as one workbook: {}</p>").format(_link(f"tables/{workbook.name}", workbook)))
         parts.append(_listing(name, folder, tables))
