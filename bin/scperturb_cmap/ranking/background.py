@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.io.wide_scores import WideScores
-from scperturb_cmap.ranking.normalisation import ncs, tau
+from scperturb_cmap.ranking.normalisation import Scales, ncs, tau
 from scperturb_cmap.ranking.significance import drug_reach
 from scperturb_cmap.utils.names import VEHICLE
 
@@ -88,13 +88,13 @@ class ReferenceQueries:
 
     def _measure(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Group of each signature; what positive and negative scores of each query are divided by in each group."""
+        scales = Scales(self._lines, self._table["pert_type"], self._treatments)
         positive, negative = [], []
-        for _, scores in self._wide.columns():
-            for one in self._in_order(scores):
-                _, groups, place = ncs(one, self._lines, self._table["pert_type"], self._treatments)
-                positive.append(groups["mean_positive"].to_numpy())
-                negative.append(groups["mean_negative"].to_numpy())
-        self._scales = (place, np.array(positive), np.array(negative))
+        for _, block in self._wide.columns():
+            scores = self._in_order(block)
+            positive.append(scales.means(scores, 1)[0])
+            negative.append(scales.means(scores, -1)[0])
+        self._scales = (scales.place, np.concatenate(positive), np.concatenate(negative))
         return self._scales
 
 

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
+from scipy.sparse import csr_array
 
 from scperturb_cmap.utils.names import VEHICLE
 
-__all__ = ["FEWEST_NULL", "FEWEST_QUERIES", "Normalised", "fdr_against_null", "ncs", "null_fdr", "tau"]
+__all__ = ["FEWEST_NULL", "FEWEST_QUERIES", "Normalised", "Scales", "fdr_against_null", "ncs", "null_fdr", "tau"]
 
 #: Mean scores below this would blow noise up (cmapM).
 _SMALLEST_MEAN = 0.01
@@ -79,39 +80,78 @@ def ncs(scores: np.ndarray, cell_line: np.ndarray, pert_type: np.ndarray, is_ref
     0         A            0.3           -0.1     pert_type
     1         B            0.3           -0.1         group
     """
-    rows = pd.DataFrame({
-        "cell_line": np.asarray(cell_line), "pert_type": pd.Series(np.asarray(pert_type)).replace(_FOLDED),
-        "score": np.asarray(scores, dtype=float),
-    })  # fmt: skip
-    keys = ["cell_line", "pert_type"]
-    reference = rows[np.asarray(is_reference, dtype=bool)]
-    groups = rows[keys].drop_duplicates().sort_values(keys, ignore_index=True)
-    size = reference.groupby(keys)["score"].count()
-    groups["n_reference"] = size.reindex(pd.MultiIndex.from_frame(groups[keys])).fillna(0).astype(int).to_numpy()
+    scales, score = Scales(cell_line, pert_type, is_reference), np.asarray(scores, dtype=float)
+    groups = scales.groups.copy()
+    groups["n_reference"] = scales.counts(np.isfinite(score)[None])[0].astype(int)
     for name, sign in (("positive", 1), ("negative", -1)):
-        groups[f"mean_{name}"], groups[f"{name}_from"] = _means(reference[reference["score"] * sign > 0], groups, sign)
-    place = pd.MultiIndex.from_frame(groups[keys]).get_indexer(pd.MultiIndex.from_frame(rows[keys]))
-    positive, negative = (groups[f"mean_{name}"].to_numpy()[place] for name in ("positive", "negative"))
-    score = rows["score"].to_numpy()
+        mean, source = scales.means(score[None], sign)
+        groups[f"mean_{name}"], groups[f"{name}_from"] = mean[0], np.array(scales.sources)[source[0]]
+    positive, negative = (groups[f"mean_{name}"].to_numpy()[scales.place] for name in ("positive", "negative"))
     divisor = np.select([score > 0, score < 0, score == 0], [positive, -negative, 1.0], np.nan)
-    return Normalised(score / divisor, groups, place)
+    return Normalised(score / divisor, groups, scales.place)
 
 
-def _means(mine: pd.DataFrame, groups: pd.DataFrame, sign: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean score of one sign for each group, and where it comes from."""
-    mean, source = np.full(len(groups), np.nan), np.full(len(groups), "none", dtype=object)
-    for name, keys in (
-        ("group", ["cell_line", "pert_type"]),
-        ("pert_type", ["pert_type"]),
-        ("cell_line", ["cell_line"]),
-    ):
-        found = groups[keys].merge(mine.groupby(keys, as_index=False)["score"].mean(), on=keys, how="left")["score"]
-        new = np.isnan(mean) & found.notna().to_numpy()
-        mean[new], source[new] = found[new], name
-    if len(mine):
-        source[np.isnan(mean)] = "all"
-        mean[np.isnan(mean)] = mine["score"].mean()
-    return sign * np.maximum(sign * mean, _SMALLEST_MEAN), source
+class Scales:
+    """What scores are divided by to be normalised: who is grouped with whom is settled once, for any number of queries.
+
+    Parameters
+    ----------
+    cell_line, pert_type, is_reference
+        As for :func:`ncs`.
+
+    Attributes
+    ----------
+    groups
+        One row per group: cell_line, pert_type.
+    place
+        Row of ``groups`` that each signature belongs to.
+
+    Examples
+    --------
+    >>> scales = Scales(np.array(list("AAB")), np.full(3, "trt_cp"), np.full(3, True))
+    >>> mean, source = scales.means(np.array([[0.2, 0.4, -0.1]]), 1)
+    >>> mean.round(2).tolist(), [scales.sources[n] for n in source[0]]
+    ([[0.3, 0.3]], ['group', 'pert_type'])
+    """
+
+    #: Where a mean may come from, the first that is there.
+    sources = ("group", "pert_type", "cell_line", "all", "none")
+
+    def __init__(self, cell_line: np.ndarray, pert_type: np.ndarray, is_reference: np.ndarray):
+        keys = ["cell_line", "pert_type"]
+        folded = pd.Series(np.asarray(pert_type)).replace(_FOLDED)
+        rows = pd.DataFrame({"cell_line": np.asarray(cell_line), "pert_type": folded})
+        self.groups = rows[keys].drop_duplicates().sort_values(keys, ignore_index=True)
+        self.place = pd.MultiIndex.from_frame(self.groups).get_indexer(pd.MultiIndex.from_frame(rows))
+        reference = np.flatnonzero(np.asarray(is_reference, dtype=bool))
+        every = np.zeros(len(self.groups), int)
+        wider = [pd.factorize(self.groups[key])[0] for key in ("pert_type", "cell_line")]
+        #: For each source: which reference signatures are in which pool, and the pool of each group.
+        self._pools = [
+            (
+                csr_array(
+                    (np.ones(len(reference)), (reference, pool[self.place[reference]])), (len(rows), pool.max() + 1)
+                ),
+                pool,
+            )
+            for pool in (np.arange(len(self.groups)), *wider, every)
+        ]
+
+    def counts(self, chosen: np.ndarray) -> np.ndarray:
+        """How many reference signatures of each group are chosen: bool (n_queries, n_signatures) -> (n_queries, n_groups)."""
+        return chosen.astype(float) @ self._pools[0][0]
+
+    def means(self, scores: np.ndarray, sign: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean score of one sign for each query and group, shape (n_queries, n_groups), and the number of its source."""
+        chosen = scores * sign > 0
+        values = np.where(chosen, scores, 0.0)
+        mean = np.full((len(scores), len(self.groups)), np.nan)
+        source = np.full(mean.shape, self.sources.index("none"))
+        for number, (members, pool) in enumerate(self._pools):
+            n = (chosen.astype(float) @ members)[:, pool]
+            new = np.isnan(mean) & (n > 0)
+            mean[new], source[new] = ((values @ members)[:, pool][new] / n[new]), number
+        return sign * np.maximum(sign * mean, _SMALLEST_MEAN), source
 
 
 def tau(values: np.ndarray, reference: np.ndarray, fewest: int = FEWEST_QUERIES) -> np.ndarray:
