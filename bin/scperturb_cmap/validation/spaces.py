@@ -1,5 +1,6 @@
 """Scores of the queries of a task by every method, with spaces that have not seen what they are tested on."""
 
+import gc
 import logging
 from collections.abc import Callable, Sequence
 
@@ -166,6 +167,7 @@ class Maker:
             # the same measurement under another name is not learned from either
             seen = ~(held | same | alike(self._labels, tested, task.holds_out))
             sources = self._sources(tested, task.holds_out, set(self._labels.loc[same, "compound_id"]))
+            gc.collect()  # AnnData and its views refer to each other: what the last fold learned from would still be there
             try:
                 spaces.append((rows, self._learn(self._searched[seen].copy(), sources)))
             except InputError as error:
