@@ -128,6 +128,6 @@ def test_nothing_was_executed(own_run):
 
 
 def test_the_report_shows_names_as_text(own_run, check_report):
-    assert check_report(own_run.outdir / "report", of_a_kind=1) == []
+    assert check_report(own_run.outdir / "report", of_a_kind=1, widths=(320,)) == []
     pages = list((own_run.outdir / "report").glob("population.mine.*.html"))
     assert len(pages) > 2 and all("&lt;img src=x onerror" in page.read_text() for page in pages)

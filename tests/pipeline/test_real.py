@@ -11,10 +11,10 @@ INTERFERON = ["CXCL10", "IFIT1", "RSAD2", "ISG15", "MX1"]
 
 
 @pytest.fixture(scope="module")
-def results(root, real_data, nextflow, tmp_path_factory):
+def results(root, real_data, nextflow, shared_cache, tmp_path_factory):
     out = tmp_path_factory.mktemp("real") / "results"
     done = subprocess.run(
-        [root / "tools" / "run_real.sh", "-work-dir", out.parent / "work"],
+        [root / "tools" / "run_real.sh", *shared_cache, "-work-dir", out.parent / "work"],
         env=nextflow | {"OUTDIR": str(out), "REAL_DATA": str(real_data)},
         capture_output=True,
         text=True,
@@ -100,7 +100,7 @@ def test_memory_stays_small(results):
 
 
 def test_the_report_opens_without_a_network(results, check_report):
-    assert check_report(results / "report", of_a_kind=1) == []
+    assert check_report(results / "report", of_a_kind=1, widths=(1440,)) == []
 
 
 def test_methods_are_validated_on_the_reference(results):
