@@ -119,7 +119,7 @@ def validate_run(args: Namespace) -> None:
         n_queries=args.queries, n_folds=args.folds, seed=args.seed, **options,
     )  # fmt: skip
     validation.refuse_leaks(found.findings)
-    base = validation.base_score("" if material.searched is None else str(material.searched.uns["effect"]), classic)
+    base = validation.base_score(material.searched, classic)
     headline = validation.headline_of_run(args.headline, found, material.searched, methods, seed=args.seed, **options)
     populations = [read_signature_set(path) for path in args.signatures] if given else []
     by = headline.method if headline.method in classic else base

@@ -6,21 +6,16 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
-#: Picture -> (the first page of these names; the part of it that is at the top, where the page has it).
+#: Picture -> (the first page of this name; the part of it that is at the top).
 PICTURES = {
     "summary": ("index.html", ""),
-    "population": ("population*.html dataset*.html", "section.population"),
+    "population": ("population*.html", ""),
     "validation": ("validation.html", "figure.plot"),
     "embedding": ("embedding*.html", "figure.plot"),
     "tables": ("tables.html", ""),
 }
 SIZE = {"width": 1280, "height": 800}
 MOST_BYTES = 150_000
-
-
-def page_of(report: Path, patterns: str) -> Path | None:
-    """Find the first page of these names."""
-    return next((path for pattern in patterns.split() for path in sorted(report.glob(pattern))), None)
 
 
 def small_png(picture: bytes) -> bytes:
@@ -46,14 +41,14 @@ def main() -> int:
     check = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "browser" / "check_pages.py"))
     folder.mkdir(parents=True, exist_ok=True)
     with check["browser"]() as chromium:
-        for name, (patterns, part) in PICTURES.items():
-            if not (path := page_of(report, patterns)):
-                print(f"{name}: the report has no page {patterns}, so there is no picture of it.", file=sys.stderr)
+        for name, (pattern, part) in PICTURES.items():
+            if not (path := min(report.glob(pattern), default=None)):
+                print(f"{name}: the report has no page {pattern}, so there is no picture of it.", file=sys.stderr)
                 continue
             page = chromium.new_page(viewport=SIZE)
             page.goto(path.as_uri())
             page.wait_for_timeout(1000)  # figures draw themselves
-            if part and page.locator(part).count():
+            if part:
                 page.locator(part).first.evaluate(
                     "place => scrollTo(0, place.getBoundingClientRect().top + scrollY - 12)"
                 )

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-import pyarrow.parquet as pq
 import pytest
 
 from scperturb_cmap import figures
@@ -350,36 +349,3 @@ def test_notebooks_keep_their_rules(path):
     first = notebook["cells"][0]
     assert first["cell_type"] == "markdown" and first["source"][0].startswith("# ") and len(first["source"]) > 2
     assert {"page", "order"} <= set(notebook["metadata"]["report"])
-
-
-def test_a_report_without_any_ranking_says_so(tmp_path):
-    run = figures.Results(FAKE["write_results"](tmp_path, populations={"B": "", "T": ""}, hostile=False))
-    skipped = run.table("demo.populations.tsv").assign(status="skipped", n_drugs=0)
-    rows = run.table("demo.drugs.tsv")
-    nothing = rows.groupby("population").head(1).assign(rank=np.nan, score=np.nan, reason="too few donors")
-    pq.write_table(pq.read_table(run.file("demo.connections.parquet"))[:0], run.file("demo.connections.parquet"))
-    assert run.searched().empty and figures.coverage_notice(run.searched()) == ""
-    assert "No population was ranked" in figures.line_coverage(run.searched())
-    assert "too few donors" in figures.top_drugs(skipped, nothing) and figures.condition_table(run.searched()) == ""
-    assert "No drug reverses" in figures.dossiers(
-        "B", nothing, run.connections("demo", "B", []), run.table("demo.pairs.tsv")
-    )
-    assert figures.edge_figure("B", nothing, run.table("demo.leading_edges.tsv")) is None
-    assert "0 of 2" in figures.key_numbers(skipped, nothing, run.tables("funnel"))
-
-
-def test_forty_populations_fit_one_page(tmp_path):
-    names = {f"population {n}": "replicated" for n in range(39)}
-    run = figures.Results(FAKE["write_results"](tmp_path, populations=names, n_genes=60, n_drugs=70, hostile=False))
-    populations, drugs = run.table("demo.populations.tsv"), run.table("demo.drugs.tsv")
-    matrix = figures.score_matrix(drugs).data[0].z
-    assert matrix.shape[0] == 40 and matrix.shape[1] <= 60
-    assert figures.top_drugs(populations, drugs).count('class="chip"') <= 200
-    assert set(re.findall(r'href="([^"]*)"', figures.population_links(populations))) == {
-        f"population.demo.{n:03d}.html" for n in range(1, 41)
-    }
-    first = figures.reversing(drugs, "population 7")["compound_id"].head(10)
-    shown = figures.dossiers(
-        "population 7", drugs, run.connections("demo", "population 7", first), run.table("demo.pairs.tsv")
-    )
-    assert "The same drug in every population, 12 of 40" in shown and shown.count("<details") == 10

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from scperturb_cmap.figures.drugs import METHODS
+from scperturb_cmap.figures.drugs import method_title
 from scperturb_cmap.figures.results import AVERAGE, method_names, ranked, ranked_populations, reversing
 from scperturb_cmap.figures.style import DIVERGING, MISSING, REVERSAL, THEME, Html, dash, decimal, plain, strong
 from scperturb_cmap.figures.tables import Column, html_table, number, text
@@ -208,9 +208,7 @@ def agreement_table(drugs: pd.DataFrame, best: int = 50) -> Html:
     if not rows:
         return Html('<p class="empty">{}</p>').format(f"Fewer than {FEW_DRUGS} drugs were compared: too few to tell.")
     columns = [text("population", "Population")]
-    columns += [
-        _shaded(f"{a}/{b}", f"{METHODS.get(a, a)} and {METHODS.get(b, b)}") for a, b in combinations(methods, 2)
-    ]
+    columns += [_shaded(f"{a}/{b}", f"{method_title(a)} and {method_title(b)}") for a, b in combinations(methods, 2)]
     columns += [
         Column(
             f"Among the first {best} of all",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from scperturb_cmap.figures.drugs import METHODS, score_bar
+from scperturb_cmap.figures.drugs import method_title, score_bar, score_scale
 from scperturb_cmap.figures.results import method_names, ranked, reversing
 from scperturb_cmap.figures.style import DIVERGING, MISSING, NEUTRAL, THEME, Html, dash, decimal, embed, plain, rate
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
@@ -67,9 +67,7 @@ def _dossier(
 
 def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple[str, Html | str]]:
     """What is known of a drug, and how it stands: (what, how)."""
-    low = min(0.0, np.nanmin(mine[["score", "score_low"]].to_numpy(float), initial=0))
-    high = max(0.0, np.nanmax(mine[["score", "score_high"]].to_numpy(float), initial=0))
-    bar = score_bar(row, low, high)
+    bar = score_bar(row, *score_scale(mine))
     if row["interval"] == "none":
         yield "Score", Html("{} {}").format(bar, row["interval_reason"])
     else:
@@ -78,7 +76,7 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
         yield "Score", Html("{} with other donors {}").format(bar, span)
     yield "FDR", rate(row["fdr"], row["p_reason"])
     each = [
-        f"{METHODS.get(name, name)} {row[f'rank_{name}']:.0f}"
+        f"{method_title(name)} {row[f'rank_{name}']:.0f}"
         for name in method_names(mine)
         if pd.notna(row[f"rank_{name}"])
     ]

@@ -7,10 +7,10 @@ from scperturb_cmap.figures.results import method_names, ranked, reversing
 from scperturb_cmap.figures.style import Html, dash, decimal, rate
 from scperturb_cmap.figures.tables import Column, clip, html_table, number
 
-__all__ = ["METHODS", "drug_table", "mimic_table", "score_bar"]
+__all__ = ["drug_table", "method_title", "mimic_table", "score_bar", "score_scale"]
 
 #: Scores as readers know them.
-METHODS = {"cosine": "cosine", "spearman": "Spearman", "wtcs": "WTCS"}
+_METHODS = {"cosine": "cosine", "spearman": "Spearman", "wtcs": "WTCS"}
 
 
 #: What the column FDR says.
@@ -53,10 +53,9 @@ def mimic_table(drugs: pd.DataFrame, population: str, last: int = 10) -> Html:
 
 def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
     """Columns of a ranking table; ``mine``: all drugs of the population, for a common scale."""
-    low = min(0.0, np.nanmin(mine[["score", "score_low"]].to_numpy(dtype=float), initial=0))
-    high = max(0.0, np.nanmax(mine[["score", "score_high"]].to_numpy(dtype=float), initial=0))
+    low, high = score_scale(mine)
     methods = method_names(drugs)
-    titles = " · ".join(METHODS.get(name, name) for name in methods)
+    titles = " · ".join(map(method_title, methods))
     known = mine[[name for name in ("mechanism", "targets", "clinical_phase") if name in mine]].fillna("")
     about = [
         Column("Mechanism, targets", _annotation, style="prose"),
@@ -118,6 +117,30 @@ def _rank_span(row: dict) -> Html | str:
     """Ranks over resampled donors, or why there are none."""
     low, high = float(row["rank_low"]), float(row["rank_high"])
     return dash(row["interval_reason"]) if np.isnan(low) else f"{low:.0f}–{high:.0f}" if low < high else f"{low:.0f}"
+
+
+def method_title(method: str) -> str:
+    """Name of a score as readers know it.
+
+    Examples
+    --------
+    >>> method_title("wtcs"), method_title("rges")
+    ('WTCS', 'rges')
+    """
+    return _METHODS.get(method, method)
+
+
+def score_scale(mine: pd.DataFrame) -> tuple[float, float]:
+    """Lowest and highest score, with other draws of the donors, of a population's drugs; 0 lies between.
+
+    Examples
+    --------
+    >>> score_scale(pd.DataFrame({"score": [-2.0, -1.0], "score_low": [-2.5, None], "score_high": [-1.5, None]}))
+    (-2.5, 0.0)
+    """
+    low = np.nanmin(mine[["score", "score_low"]].to_numpy(dtype=float), initial=0)
+    high = np.nanmax(mine[["score", "score_high"]].to_numpy(dtype=float), initial=0)
+    return float(low), float(high)
 
 
 def score_bar(row: dict, low: float, high: float) -> Html:

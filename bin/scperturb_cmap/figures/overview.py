@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from scperturb_cmap.figures.drugs import METHODS
+from scperturb_cmap.figures.drugs import method_title
 from scperturb_cmap.figures.populations import badge, badges, population_page
 from scperturb_cmap.figures.results import AVERAGE, method_names, ranked
 from scperturb_cmap.figures.style import Html, dash, decimal, tint
@@ -80,7 +80,7 @@ def top_drugs(populations: pd.DataFrame, drugs: pd.DataFrame, best: int = 5) -> 
     return Html(
         '<div class="sheet" tabindex="0" role="region" aria-label="Strongest reversal candidates"><table class="top">'
         '<caption>{}</caption><thead><tr><th scope="col">Population</th>{}</tr></thead>{}</table></div>'
-    ).format(f"Score made of {_title(headline)}", places, Html("").join(blocks))
+    ).format(f"Score made of {method_title(headline)}", places, Html("").join(blocks))
 
 
 def notices(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
@@ -182,7 +182,7 @@ def _chip(drug: dict, methods: list[str]) -> Html:
     """One drug of :func:`top_drugs`: name, score, FDR, rank over draws of the donors; its ranks by all scores on hover."""
     if not drug["score"] < 0:
         return Html("<td>{}</td>").format(dash("no further drug reverses this signature"))
-    ranks = {_title(name): f"{drug[f'rank_{name}']:.0f}" for name in methods if pd.notna(drug[f"rank_{name}"])}
+    ranks = {method_title(name): f"{drug[f'rank_{name}']:.0f}" for name in methods if pd.notna(drug[f"rank_{name}"])}
     low, high = drug["rank_low"], drug["rank_high"]
     span = "" if pd.isna(low) else f"rank {low:.0f}" if low == high else f"rank {low:.0f}–{high:.0f}"
     rate = "" if pd.isna(drug["fdr"]) else f"FDR {drug['fdr']:.2f}"
@@ -194,10 +194,6 @@ def _chip(drug: dict, methods: list[str]) -> Html:
         tint(drug["score"], drug["scored_by"]), f"{drug['compound']}; ranks by score: {each}; {where}", drug["compound"],
         " · ".join(filter(None, [decimal(drug["score"]), rate])), span,
     )  # fmt: skip
-
-
-def _title(method: str) -> str:
-    return METHODS.get(method, method)
 
 
 def _names(populations: pd.Series, most: int = 8) -> str:

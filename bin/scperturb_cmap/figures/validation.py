@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from scperturb_cmap.figures.drugs import METHODS
+from scperturb_cmap.figures.drugs import method_title
 from scperturb_cmap.figures.results import Results
 from scperturb_cmap.figures.style import INK, MIMIC, NEUTRAL, REVERSAL, THEME, Html, decimal, plain
 from scperturb_cmap.figures.tables import Column, html_table, text
@@ -43,10 +43,6 @@ def _read(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{column: pd.to_numeric(table[column], errors="coerce") for column in there})
 
 
-def _title(method: str) -> str:
-    return METHODS.get(method, method)
-
-
 def _reported(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the half that chose nothing; of all queries where there is no such half."""
     table = _read(table)
@@ -60,7 +56,7 @@ def headline_note(run: Results) -> Html:
         return Html('<p class="note">The methods were not validated in this run (--validation).</p>')
     about = run.document(run.find("*.headline.json")[0].name)
     method, reason = str(about["method"]), str(about["reason"])
-    reason = f"the score {_title(method)}{reason[len(method) :]}" if reason.startswith(method) else reason
+    reason = f"the score {method_title(method)}{reason[len(method) :]}" if reason.startswith(method) else reason
     return Html('<p class="note"><b>Which score ranks the drugs:</b> {}.</p>').format(reason)
 
 
@@ -88,7 +84,7 @@ def validation_figure(table: pd.DataFrame, tasks: pd.DataFrame, metric: str = "a
             row += 1
             control = one.method.startswith("control")
             colour = NEUTRAL if control else MIMIC if one.method == "embedding" else REVERSAL
-            label = plain(_title(one.method), 40)
+            label = plain(method_title(one.method), 40)
             ticks[row] = label
             interval = f"[{decimal(one.low, 3)}, {decimal(one.high, 3)}]"
             said = f"{label}: {decimal(one.value, 3)} {interval}, chance {decimal(one.chance, 3)}"
@@ -129,7 +125,7 @@ def _task(tasks: pd.DataFrame) -> Column:
     return Column("Task", lambda row: str(titles.get(row["task"], row["task"])))
 
 
-_METHOD = Column("Method", lambda row: _title(row["method"]))
+_METHOD = Column("Method", lambda row: method_title(row["method"]))
 
 
 def validation_table(table: pd.DataFrame, tasks: pd.DataFrame) -> Html:
@@ -147,7 +143,7 @@ def difference_table(table: pd.DataFrame, tasks: pd.DataFrame) -> Html:
     shown = _reported(table)
     kept = (shown["compared_with"] != "") & (shown["metric"] == "average_precision")
     shown = shown[kept & ~shown["method"].str.startswith("control")]
-    base = Column("Compared with", lambda row: _title(row["compared_with"]))
+    base = Column("Compared with", lambda row: method_title(row["compared_with"]))
     tested = _number("p", "p", 3, help="Wilcoxon's signed rank test over compounds or mechanisms")
     adjusted = _number("p_holm", "p, Holm", 3, help="adjusted over the tasks of this run")
     columns = [

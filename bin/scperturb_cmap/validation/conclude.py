@@ -63,7 +63,7 @@ def headline_of_run(
     if searched is not None:
         few = searched[np.linspace(0, searched.n_obs - 1, min(_TURNED, searched.n_obs)).astype(int)].copy()
         odd = oddness(as_queries(few), few, classic, **options) | found.oddness
-    default = base_score("" if searched is None else str(searched.uns["effect"]), classic)
+    default = base_score(searched, classic)
     judged = [*classic, *[LEARNED] * (LEARNED in found.oddness)]
     chosen = choose_headline(found.queries, judged, oddness=odd, learned=LEARNED, default=default, seed=seed)
     if LEARNED in methods and LEARNED not in found.oddness:

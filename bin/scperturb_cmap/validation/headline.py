@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -52,7 +53,7 @@ class Headline(NamedTuple):
     gates: pd.DataFrame
 
 
-def base_score(effect: str, methods: Sequence[str]) -> str:
+def base_score(searched: ad.AnnData | None, methods: Sequence[str]) -> str:
     """The classic score that a validation starts from.
 
     It is the headline where nothing speaks against it, what others are compared with, and, without a learned score, what
@@ -60,17 +61,19 @@ def base_score(effect: str, methods: Sequence[str]) -> str:
 
     Parameters
     ----------
-    effect
-        What the values of the searched reference are.
+    searched
+        Signatures of the searched reference; None where none could be chosen.
     methods
         Classic scores of the run; where the default is not among them, the first.
 
     Examples
     --------
-    >>> [base_score(effect, ["cosine", "spearman", "wtcs"]) for effect in ("modz", "rank")], base_score("modz", ["xsum"])
-    (['spearman', 'wtcs'], 'xsum')
+    >>> profiles, sets = (ad.AnnData(uns={"effect": effect}) for effect in ("modz", "rank"))
+    >>> [base_score(one, ["cosine", "spearman", "wtcs"]) for one in (profiles, sets, None)], base_score(profiles, ["xsum"])
+    (['spearman', 'wtcs', 'spearman'], 'xsum')
     """
-    default = _DEFAULT_OF_SETS if is_gene_sets(effect) else DEFAULT
+    sets = searched is not None and is_gene_sets(str(searched.uns["effect"]))
+    default = _DEFAULT_OF_SETS if sets else DEFAULT
     return default if default in methods else methods[0]
 
 

@@ -113,6 +113,12 @@ def _by_drug(values: np.ndarray, searched: ad.AnnData) -> pd.Series:
     return pd.Series(values).groupby(searched.obs["name_id"].to_numpy(str)).mean()
 
 
+def _table(rows: list[tuple], result: type[Recovery | Agreement]) -> pd.DataFrame:
+    """What was found for each population, as it is published."""
+    table = pd.DataFrame(rows, columns=["dataset", "population", "method", *result._fields])
+    return table.rename(columns={"n": "n_drugs"})
+
+
 def recover_indications(
     populations: Sequence[ad.AnnData], searched: ad.AnnData | None, indications: pd.DataFrame | None, method: str, *,
     seed: int, **options: object,
@@ -138,9 +144,7 @@ def recover_indications(
         degree = indications.loc[~mine, "compound_id"].value_counts()
         found = indication_recovery(by_drug, set(indications.loc[mine, "compound_id"]), degree, seed=seed)
         rows.append((dataset, population, method, *found))
-    return pd.DataFrame(rows, columns=["dataset", "population", "method", *Recovery._fields]).rename(
-        columns={"n": "n_drugs"}
-    )
+    return _table(rows, Recovery)
 
 
 def compare_sensitivities(
@@ -165,6 +169,4 @@ def compare_sensitivities(
         known = sensitivities[_is_of(sensitivities, dataset)].groupby("compound_id")["sensitivity"].median()
         for name, scores in ((method, by_drug), ("control: strength only", -_by_drug(strength_of(searched), searched))):
             rows.append((dataset, population, name, *sensitivity_agreement(scores, known, seed=seed)))
-    return pd.DataFrame(rows, columns=["dataset", "population", "method", *Agreement._fields]).rename(
-        columns={"n": "n_drugs"}
-    )
+    return _table(rows, Agreement)

@@ -115,7 +115,7 @@ class Maker:
         if self._learn:
             matrix, why = self.one(LEARNED, asked.queries, task, asked)
             scores |= {} if matrix is None else {LEARNED: matrix}
-        by = LEARNED if LEARNED in scores else base_score(str(self._searched.uns["effect"]), self._methods)
+        by = LEARNED if LEARNED in scores else base_score(self._searched, self._methods)
         controls = control_scores(
             asked.queries, asked.searched, scores[by], lambda other: self.one(by, other, task, asked)[0],
             self._strong, seed=self._seed,
