@@ -81,7 +81,9 @@ def run_pipeline(nextflow, shared_cache):
     """Run the pipeline of a project's copy."""
 
     def run(project: Path, *options: object, **variables: str) -> Run:
-        command = ["nextflow", "run", ".", *shared_cache, *map(str, options)]
+        # Nextflow's newer parser forgets the pipeline's profiles when -c names another file (nextflow-io/nextflow#7249).
+        cache = [] if variables.get("NXF_SYNTAX_PARSER") == "v2" else shared_cache
+        command = ["nextflow", "run", ".", *cache, *map(str, options)]
         done = subprocess.run(command, cwd=project, env=nextflow | variables, capture_output=True, text=True)
         return Run(done.returncode, done.stdout + done.stderr, project / "results")
 
