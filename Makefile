@@ -9,7 +9,7 @@ IMAGES := core torch report
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
+.PHONY: help setup demo real test test-containers bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -30,6 +30,14 @@ test: export NXF_ANSI_LOG = false
 test: setup ## all tests, two files side by side (JOBS=0: one after the other, with what they print)
 	pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
+# The build sees the package registry as this machine does: its network, its certificates.
+HERE := --network=host $(if $(wildcard /etc/ssl/certs),--volume /etc/ssl/certs:/etc/ssl/certs:ro)
+test-containers: export NXF_ANSI_LOG = false
+test-containers: setup ## the demo in Podman, by the Docker client and on Slurm, all set up here (Debian, as root)
+	base=$$(tools/local/podman.sh) && \
+	    $(MAKE) images ENGINE=podman BUILD_ARGS="--pull=never $(HERE) --build-arg BASE=$$base"
+	pytest tests/containers $(ARGS)
+
 bench: setup ## speed and memory beside the peers; writes docs/benchmarks.md (ARGS='gctx' for one of them)
 	tools/bench_env.sh
 	.venv/bench/bin/python tests/benchmarks/run_all.py $(ARGS)
@@ -48,13 +56,15 @@ pictures: setup ## pictures for README and docs/output.md, from the demo's repor
 lock: setup ## bring containers/constraints.txt up to date with the requirements
 	eval "$$(python tools/pip_to_uv.py)" && uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --fork-strategy fewest --no-annotate --no-header --no-emit-index-url --output-file containers/constraints.txt \
-	    containers/*/requirements.txt tools/requirements.txt
+	    containers/*/requirements.txt tools/requirements.txt && tools/make_conda.py
 
-images: $(IMAGES:%=image-%) ## container images, with docker or podman; BUILD_ARGS is handed on
+images: $(IMAGES:%=image-%) ## container images and their bills of materials (TORCH_BACKEND=cpu: without CUDA; BUILD_ARGS is handed on)
 
-$(IMAGES:%=image-%): image-%:
+$(IMAGES:%=image-%): image-%: setup
 	@[ -n "$(ENGINE)" ] || { echo "Building images needs docker or podman: install one of them." >&2; exit 1; }
-	$(ENGINE) build $(BUILD_ARGS) --tag scperturb-cmap-$*:$(VERSION) --file containers/$*/Dockerfile containers
+	$(ENGINE) build $(BUILD_ARGS) $(if $(TORCH_BACKEND),--build-arg UV_TORCH_BACKEND=$(TORCH_BACKEND)) \
+	    --tag scperturb-cmap-$*:$(VERSION) --file containers/$*/Dockerfile containers
+	@tools/bill_of_materials.py $(ENGINE) scperturb-cmap-$*:$(VERSION) results/images
 
 clean: ## delete work/, results/ and Nextflow's logs
 	rm -rf work results .nextflow*

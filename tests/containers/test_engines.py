@@ -1,0 +1,121 @@
+"""The demo in Podman, through the Docker client, and on Slurm with Podman: `make test-containers` sets them up.
+
+No task has a network, each run is followed by one in which everything is cached, and the rankings are those of a run without
+containers, byte for byte.
+"""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+import scperturb_cmap
+
+pytestmark = [pytest.mark.nextflow, pytest.mark.container, pytest.mark.slow]
+IMAGES = {name: f"scperturb-cmap-{name}:{scperturb_cmap.__version__}" for name in ("core", "torch", "report")}
+PROFILES = ["podman", "docker", "slurm,podman"]
+#: Slurm's usual intervals would double the time of a small run.
+SITE = """
+podman.runOptions = '--user 0:0 --network none'
+docker.runOptions = '--network none'
+executor { queueStatInterval = '2 sec'; pollInterval = '1 sec'; exitReadTimeout = '30 sec' }
+"""
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Skips where the images are not built."""
+    for image in IMAGES.values():
+        if not shutil.which("podman") or subprocess.run(["podman", "image", "exists", image]).returncode:
+            pytest.skip(f"there is no image {image}: run `make test-containers`")
+    return IMAGES
+
+
+def service(root, folder, script, stop):
+    """Start a service of tools/local; yields the environment that its script prints."""
+    done = subprocess.run([root / "tools" / "local" / script, folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    yield dict(line.split("=", 1) for line in done.stdout.splitlines())
+    subprocess.run(stop, check=True)
+
+
+@pytest.fixture(scope="module")
+def docker(root, tmp_path_factory):
+    if not shutil.which("docker"):
+        pytest.skip("there is no docker client")
+    folder = tmp_path_factory.mktemp("docker")
+    yield from service(root, folder, "docker_socket.sh", ["bash", "-c", f"kill $(cat {folder}/service.pid)"])
+
+
+@pytest.fixture(scope="module")
+def slurm(root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slurm")
+    folder.parent.chmod(0o755)
+    yield from service(root, folder, "slurm.sh", [root / "tools" / "local" / "slurm.sh", "--stop", folder])
+
+
+@pytest.fixture(scope="module", params=PROFILES)
+def runs(request, images, make_project, run_pipeline, tmp_path_factory):
+    """The demo under a profile, and once more with -resume."""
+    services = {"docker": "docker", "slurm": "slurm"}
+    needed = [services[name] for name in request.param.split(",") if name in services]
+    environment = {key: value for name in needed for key, value in request.getfixturevalue(name).items()}
+    site = tmp_path_factory.mktemp("site") / "site.config"
+    site.write_text(SITE)
+    project = make_project()
+    options = ("-profile", f"test,{request.param}", "-c", site)
+    first = run_pipeline(project, *options, **environment)
+    assert first.status == 0, first.said
+    trace = first.trace
+    again = run_pipeline(project, *options, "-resume", **environment)
+    assert again.status == 0, again.said
+    return request.param, first, trace, again.trace
+
+
+def test_every_task_ran_where_it_should(runs):
+    profile, run, trace, _again = runs
+    engine = profile.split(",")[-1]
+    assert set(trace["status"]) == {"COMPLETED"} and len(trace) > 15
+    for number, name in zip(trace["hash"], trace["name"], strict=True):
+        folder = next((run.outdir.parent / "work").glob(f"{number}*"))
+        script = (folder / ".command.run").read_text()
+        assert f"{engine} run" in script and "--network none" in script, name
+        assert any(image in script for image in IMAGES.values()), name
+        assert ("#SBATCH" in script) == ("slurm" in profile), name
+
+
+def test_a_second_run_is_all_cached(runs):
+    _profile, _run, trace, again = runs
+    assert set(again["status"]) == {"CACHED"} and len(again) == len(trace)
+
+
+def test_rankings_are_those_of_a_run_without_containers(runs, demo_run):
+    _profile, run, _trace, _again = runs
+    files = sorted(path.name for path in (demo_run.outdir / "ranking").glob("*.tsv"))
+    assert len(files) > 3
+    for name in files:
+        assert (run.outdir / "ranking" / name).read_bytes() == (demo_run.outdir / "ranking" / name).read_bytes(), name
+
+
+def test_images_run_as_nobody_in_particular_and_hold_no_code_of_the_project(images):
+    for name, image in images.items():
+        inside = "id -u; command -v ps bash; python3 -c 'import scperturb_cmap' 2>&1 | tail -1"
+        said = subprocess.run(
+            ["podman", "run", "--rm", image, "bash", "-c", inside], capture_output=True, text=True
+        ).stdout
+        assert said.startswith("1000\n") and said.count("/bin/") == 2, name
+        assert "No module named 'scperturb_cmap'" in said, name
+
+
+def test_the_bill_of_materials_names_what_is_in_the_image(images, root):
+    bill = json.loads((root / "results" / "images" / f"{images['core'].replace(':', '-')}.cdx.json").read_text())
+    versions = {part["name"].lower(): part["version"] for part in bill["components"]}
+    pins = dict(
+        line.split(" ;")[0].strip().split("==")
+        for line in (root / "containers" / "constraints.txt").read_text().splitlines()
+        if "==" in line.split(" ;")[0]
+    )
+    for package in ("anndata", "pydeseq2", "numba", "scanpy"):
+        assert versions[package] == pins[package]
+    assert "bash" in versions and "torch" not in versions

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The Docker API on Podman's socket, for the docker client. Usage: docker_socket.sh FOLDER
+# Prints the environment to set, and leaves the service's process id in FOLDER/service.pid: kill it when done.
+set -euo pipefail
+run=${1:?Name a folder for the socket}
+socket=$run/podman.sock
+mkdir -p "$run"
+setsid podman system service --time=0 "unix://$socket" >"$run/service.log" 2>&1 </dev/null &
+echo $! >"$run/service.pid"
+for _ in $(seq 100); do
+    [ ! -S "$socket" ] || break
+    sleep 0.1
+done
+DOCKER_HOST=unix://$socket docker version >/dev/null
+echo "DOCKER_HOST=unix://$socket"
