@@ -9,7 +9,7 @@ IMAGES := core torch report
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test test-containers bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
+.PHONY: help setup demo real test test-images bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -28,15 +28,13 @@ real: setup ## run it on the real data, in ../shared/data or REAL_DATA=FOLDER
 test: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
 test: export NXF_ANSI_LOG = false
 test: setup ## all tests, two files side by side (JOBS=0: one after the other, with what they print)
-	pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	pytest --numprocesses $(JOBS) --dist loadgroup $(ARGS)
 
 # The build sees the package registry as this machine does: its network, its certificates.
 HERE := --network=host $(if $(wildcard /etc/ssl/certs),--volume /etc/ssl/certs:/etc/ssl/certs:ro)
-test-containers: export NXF_ANSI_LOG = false
-test-containers: setup ## the demo in Podman, by the Docker client and on Slurm, all set up here (Debian, as root)
+test-images: setup ## Podman and the images, so that `make test` runs the demo in them as well (Debian, as root)
 	base=$$(tools/local/podman.sh) && \
 	    $(MAKE) images ENGINE=podman BUILD_ARGS="--pull=never $(HERE) --build-arg BASE=$$base"
-	pytest tests/containers $(ARGS)
 
 bench: setup ## speed and memory beside the peers; writes docs/benchmarks.md (ARGS='gctx' for one of them)
 	tools/bench_env.sh

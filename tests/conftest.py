@@ -13,6 +13,13 @@ ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker of pytest-xdist takes a whole file, and one of them all files that look at the demo's run: it costs minutes."""
+    demo = {item.path for item in items if "demo_run" in getattr(item, "fixturenames", ())}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("demo" if item.path in demo else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's folder."""

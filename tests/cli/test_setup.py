@@ -20,9 +20,10 @@ def project(tmp_path):
     folder = tmp_path / "project"
     shutil.copytree(ROOT / "tools", folder / "tools")
     shutil.copytree(ROOT / "containers", folder / "containers")
+    shutil.copytree(ROOT / "assets" / "real", folder / "assets" / "real")
     shutil.copy(ROOT / "pyproject.toml", folder)
     (tmp_path / "bin").mkdir()
-    for name in ("dirname", "sed", "cat", "cksum", "rm", "mkdir", "cmp", "mv"):
+    for name in ("dirname", "sed", "cat", "cksum", "rm", "mkdir", "mv"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name))
     return folder
 

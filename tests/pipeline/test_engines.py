@@ -1,4 +1,4 @@
-"""The demo in Podman, through the Docker client, and on Slurm with Podman: `make test-containers` sets them up.
+"""The demo in Podman, through the Docker client, and on Slurm with Podman: `make test-images` builds what is needed.
 
 No task has a network, each run is followed by one in which everything is cached, and the rankings are those of a run without
 containers, byte for byte.
@@ -28,7 +28,7 @@ def images():
     """Skips where the images are not built."""
     for image in IMAGES.values():
         if not shutil.which("podman") or subprocess.run(["podman", "image", "exists", image]).returncode:
-            pytest.skip(f"there is no image {image}: run `make test-containers`")
+            pytest.skip(f"there is no image {image}: run `make test-images`")
     return IMAGES
 
 
