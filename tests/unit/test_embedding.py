@@ -215,9 +215,10 @@ def test_a_gene_that_is_missing_scores_as_one_without_an_effect(platforms):
     assert (embedding_scores(one[:, 8:].copy(), drugs, checkpoint) == embedding_scores(one, drugs, checkpoint)).all()
 
 
-def test_top_matches_are_exact():
+@pytest.mark.parametrize("n_queries", [1, 7])
+def test_top_matches_are_exact(n_queries):
     random = np.random.default_rng(0)
-    queries, references = random.normal(size=(7, 16)), random.normal(size=(1003, 16))
+    queries, references = random.normal(size=(n_queries, 16)), random.normal(size=(1003, 16))
     scores, positions = top_matches(queries, references, 10, block=100)
     full = torch.as_tensor(queries.astype(np.float32)) @ torch.as_tensor(references.astype(np.float32)).T
     expected = full.topk(10, dim=1)

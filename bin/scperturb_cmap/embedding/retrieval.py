@@ -212,7 +212,7 @@ def embedding_scores(queries: ad.AnnData, reference: ad.AnnData, checkpoint: Che
 
 
 def top_matches(
-    queries: np.ndarray, references: np.ndarray, k: int, *, block: int = 4096, device: str = "cpu"
+    queries: np.ndarray, references: np.ndarray, k: int, *, block: int | None = None, device: str = "cpu"
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k references nearest to every query, exactly, block by block; negate the queries for the best reversers.
 
@@ -226,7 +226,7 @@ def top_matches(
     k
         How many.
     block
-        References compared at once.
+        References compared at once; by default as many as keep their scores in the caches.
     device
         Of torch.
 
@@ -245,18 +245,32 @@ def top_matches(
     theirs = torch.as_tensor(np.ascontiguousarray(references, np.float32))
     k = min(k, len(theirs))
     if mine.device.type == "cuda":
-        return _top_on_gpu(mine, theirs, k, 16 * block)
+        return _top_on_gpu(mine, theirs, k, block or 65_536)
+    block = block or max(4096, 131_072 // max(len(mine), 1))
     best = np.full((len(mine), k), -np.inf, np.float32)
     where = np.full((len(mine), k), -1)
     scores = torch.empty(len(mine), min(block, len(theirs)))
     for start in range(0, len(theirs), block):
         part = theirs[start : start + block]
         found = scores if len(part) == scores.shape[1] else torch.empty(len(mine), len(part))
-        torch.mm(mine, part.T, out=found)
+        if len(mine) == 1:
+            _products(mine[0].numpy(), part.numpy(), found[0].numpy())
+        else:
+            torch.mm(mine, part.T, out=found)
         if k:
             _keep_best(found.numpy(), start, best, where)
     order = np.lexsort((where, -best), axis=1)
     return np.take_along_axis(best, order, 1), np.take_along_axis(where, order, 1)
+
+
+@njit(cache=True, parallel=True, fastmath={"reassoc", "contract"})
+def _products(query, references, out):  # noqa: ANN001, ANN202
+    """Inner products of one query; reads the references once, as fast as memory gives them (a matrix product does not)."""
+    for row in prange(len(references)):
+        total = np.float32(0)
+        for column in range(references.shape[1]):
+            total += query[column] * references[row, column]
+        out[row] = total
 
 
 @njit(cache=True, parallel=True)
