@@ -88,7 +88,8 @@ def check_inputs(args: Namespace) -> None:
                 problems += problems_of(check_query, row, *files, *genes)
     for row in references:
         files = {column: path for column in FILES if (path := place("references", row.get(column, "")))}
-        if row["format"] in FORMATS and "path" in files and all(map(is_file, files.values())):
+        needs = {"path", "path_down"} if row["format"] == "gmt" else {"path"}
+        if row["format"] in FORMATS and needs <= set(files) and all(map(is_file, files.values())):
             sizes = staged.get(f"sizes:references:{row['path']}")
             problems += problems_of(check_reference, row, files, tables or None, args.min_gene_overlap, sizes)
     for name in {row["dataset"] for row in samples} & {row["reference"] for row in references}:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, check_headline, limit_threads, run, whole
+from scperturb_cmap.utils.cli import base_parser, check_headline, check_methods, limit_threads, run, whole
 
 
 def build_parser():
@@ -57,11 +57,7 @@ def score_connectivity(args: Namespace) -> None:
     from scperturb_cmap.utils.provenance import write_json
 
     methods = list(dict.fromkeys(args.methods.split(",")))
-    if unknown := set(methods) - set(scoring.SCORES) - {EmbeddingScore.name}:
-        raise InputError(Problem(
-            "--methods", "", f"{', '.join(sorted(unknown))} is not known.",
-            f"Choose among {', '.join(scoring.SCORES)}, {EmbeddingScore.name}.",
-        ))  # fmt: skip
+    check_methods(methods, [*scoring.SCORES, EmbeddingScore.name])
     if EmbeddingScore.name in methods and not args.embedding:
         remedy = "Give its checkpoint (--embedding), or leave the method out."
         raise InputError(Problem("--methods", "", "The method embedding needs a learned space.", remedy))

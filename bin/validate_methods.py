@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, check_headline, limit_threads, run, whole
+from scperturb_cmap.utils.cli import base_parser, check_headline, check_methods, limit_threads, run, whole
 
 
 def build_parser():
@@ -89,11 +89,13 @@ def validate_run(args: Namespace) -> None:
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.signature_set import read_signature_set
     from scperturb_cmap.io.tables import read_text_table
+    from scperturb_cmap.scoring import SCORES
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
 
     methods = list(dict.fromkeys(args.methods.split(",")))
     classic = [method for method in methods if method != validation.LEARNED]
+    check_methods(methods, [*SCORES, validation.LEARNED])
     if args.headline != "auto":
         check_headline(args.headline, methods)
     if not classic:

@@ -21,6 +21,7 @@ from scperturb_cmap.utils.ranks import descending_ranks
 
 HTML = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+DAMAGED_GZIP = b"\x1f\x8b\x08" + bytes(6) + b"\xff" * 60
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(300)
 
 Damage = Callable[[Path], list[str] | None]
@@ -140,7 +141,8 @@ def rewritten(file: str, change: Callable[[ad.AnnData], ad.AnnData | None]) -> D
 
     def damage(folder: Path) -> None:
         cells = ad.read_h5ad(folder / file)
-        (change(cells) or cells).write_h5ad(folder / file)
+        other = change(cells)
+        (cells if other is None else other).write_h5ad(folder / file)
 
     return damage
 
@@ -269,6 +271,8 @@ def write_run(folder: Path) -> None:
     shard.obs["reference"], shard.obs["tas"] = "lib", 0.5
     shard.layers["rank"] = descending_ranks(np.asarray(shard.X))
     write_signature_set(shard, folder / "lib.shard_0000.h5ad", compression=None)
+    counts = [column for column in queries.obs if column.startswith("n_")]
+    queries.obs = queries.obs.assign(**dict.fromkeys(counts, 3), design="unpaired", evidence="replicated", reason="")
     write_signature_set(queries, folder / "d.signatures.h5ad")
     scores = pd.DataFrame({column: ["x"] * 6 if kind == "string" else 1 for column, kind in SCORES.items()})
     scores = scores.assign(

@@ -36,12 +36,18 @@ def values(change):
 
 def column(name: str, content) -> object:
     """Another column of obs."""
-    return lambda file: file.obs.__setitem__(name, content(file) if callable(content) else content)
+    return lambda file: setattr(file, "obs", file.obs.assign(**{name: content(file) if callable(content) else content}))
 
 
 def dataframe(name: str, change) -> object:
     """Another value of the attribute of a stored part."""
     return lambda file: change(file[name].attrs)
+
+
+def _short(file: h5py.File) -> None:
+    del file["obs/donor"]
+    file["obs/donor"] = np.array([b"a", b"b"])
+    file["obs/donor"].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
 
 
 def _dense(file: h5py.File) -> None:
@@ -66,7 +72,7 @@ ROWS = [
     cells("obs of another age", inside("cells.h5ad", put("obs", np.zeros(3))), "obs: It is in the layout of anndata before 0.7"),
     cells("var that is no table", inside("cells.h5ad", put("var", np.zeros(3))), _LAYOUT, _AGAIN),
     cells("a column of an unknown kind", inside("cells.h5ad", dataframe("obs/donor", lambda a: a.__setitem__("encoding-type", "magic"))), _LAYOUT, _AGAIN),
-    cells("a column that is too short", inside("cells.h5ad", put("obs/donor", np.array([b"a", b"b"], dtype="S"))),
+    cells("a column that is too short", inside("cells.h5ad", _short),
           "cells.h5ad, obs column 'donor': Its shape is (2,), with 200 cells"),
     cells("codes without labels", inside("cells.h5ad", lambda file: _first(file["obs/donor/codes"], 99)), _LAYOUT),
     cells("a matrix of another shape", inside("cells.h5ad", dataframe("X", lambda a: a.__setitem__("shape", (3, 4)))), "X: Its shape is 3 x 4"),

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 
 from bad_input import (
+    DAMAGED_GZIP,
     HTML,
     PNG,
     POINTER,
@@ -115,7 +116,7 @@ ROWS = [
     pairs("a line without genes", content("up.gmt", "demo-a@MCF7#1e-05M_1\tna\n"), "up.gmt, set 'demo-a@MCF7#1e-05M_1'", "a name, a description and genes"),
     pairs("commas", content("up.gmt", "demo-a@MCF7#1e-05M_1,na,GENE0001\n"), "A line of a GMT file has a name, a description and genes"),
     pairs("names that tell no compound", both(replaced("up.gmt", "@MCF7", ""), replaced("down.gmt", "@MCF7", "")), "set names: They do not tell the compound"),
-    pairs("damaged gzip", content("down.gmt", gzip.compress(b"x\ty\tz" * 999)[:60] + b"\x00" * 40), "down.gmt: It is not a UTF-8 text file"),
+    pairs("damaged gzip", content("down.gmt", DAMAGED_GZIP), "down.gmt: It is not a UTF-8 text file"),
     pairs("comments only", content("down.gmt", "# nothing\n"), "down.gmt: It holds no genes"),
     pairs("genes nobody knows", both(replaced("up.gmt", "GENE", "X"), replaced("down.gmt", "GENE", "X")), "gene ids: Only 0 of"),
     Row(TABLE, "check table", "text as value", replaced("plain.tsv", "900002\t", "900002\thigh"), ("plain.tsv: Column", "no numbers")),

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pandas as pd
 
-from bad_input import HTML, PNG, POINTER, Row, both, cell, changed, content, lost, options, replaced
+from bad_input import DAMAGED_GZIP, HTML, PNG, POINTER, Row, both, cell, changed, content, lost, options, replaced
 
 GENES, DRUGS, ORTHOLOGS, KNOWN = "gene table", "drug annotation", "ortholog table", "indications and sensitivities"
 DE, RNK, GRP, SETS, SCORES = (
@@ -111,7 +111,7 @@ ROWS = [
     Row(RNK, "check rnk", "the first score missing", replaced("list.rnk", "GENE0001\t4.000", "GENE0001\tNA"), ("list.rnk, gene 'GENE0001': Its score 'NA' is no number",)),
     Row(RNK, "check rnk", "an infinite score", replaced("list.rnk", "GENE0001\t4.000", "GENE0001\tinf"), ("Its score 'inf' is no number",)),
     Row(RNK, "check rnk", "one sign", replaced("list.rnk", "-", ""), ("list.rnk: Its values have one sign only",)),
-    Row(RNK, "check rnk", "damaged gzip", content("list.rnk", gzip.compress(b"GENE0001\t1\n" * 999)[:30] + b"\xff" * 30), ("list.rnk: It is not a UTF-8 text file",)),
+    Row(RNK, "check rnk", "damaged gzip", content("list.rnk", DAMAGED_GZIP), ("list.rnk: It is not a UTF-8 text file",)),
     Row(RNK, "check rnk", "uneven lines", content("list.rnk", "GENE0001\t1\nGENE0002\n"), ("list.rnk: A ranked list has a gene and a score per line",)),
     Row(GRP, "check grp", "empty", content("up.grp", ""), ("up.grp: The file is empty",)),
     Row(GRP, "check grp", "two columns", content("up.grp", "GENE0001\t1\n"), ("up.grp: A gene set has one gene per line",)),
@@ -122,7 +122,7 @@ ROWS = [
     Row(SETS, "check sets", "a name of no side", replaced("sets.gmt", "x_UP", "x"), ("sets.gmt, set 'x': Its name ends in neither _UP nor _DN",)),
     Row(SETS, "check sets", "a set twice", replaced("sets.gmt", "x_DN", "x_UP"), ("sets.gmt, set 'x_UP': It stands more than once",)),
     Row(SETS, "check sets", "two down sets of one name", content("sets.gmt", "x_UP\tna\tGENE0001\nx_DN\tna\tGENE0002\nx_down\tna\tGENE0003\n"),
-        ("sets.gmt, set 'x_down': It stands more than once",)),
+        ("sets.gmt, set 'x_down': There is another down set of this name, 'x_DN'",)),
     Row(SETS, "check sets", "no genes", content("sets.gmt", "x_UP\tna\t\n"), ("A line of a GMT file has a name, a description and genes",)),
     Row(SETS, "check sets", "a gene on both sides", replaced("sets.gmt", "GENE0041", "GENE0001"), ("1 genes are in the up and in the down set",)),
     scores("a web page", content("scores.tsv", HTML), "scores.tsv: It is an HTML page"),

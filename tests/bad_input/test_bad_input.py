@@ -20,7 +20,7 @@ ROWS: list[Row] = [
 ]
 
 #: Those that take seconds on whole inputs; their own tests run them.
-SLOW = {"notebook", "report", "validate", "train", "derive cells"}
+SLOW = {"notebook", "report", "validate", "train", "derive cells", "embed"}
 
 
 @pytest.fixture(scope="module")

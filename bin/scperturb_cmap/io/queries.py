@@ -245,6 +245,7 @@ def read_gmt(path: Path, name: str) -> dict[str, list[str]]:
 def _sets(up: dict[str, list[str]], down: dict[str, list[str]], by_name: bool, name: str) -> list[Query]:
     """Pair up and down sets, by the end of their names in one file or by the same name in two."""
     pairs: dict[str, dict[str, list[str]]] = {}
+    names: dict[tuple[str, str], str] = {}
     for sets, side in ((up, "up"), (down, "down")):
         for label, genes in sets.items():
             match = _SIDES.match(label)
@@ -252,7 +253,11 @@ def _sets(up: dict[str, list[str]], down: dict[str, list[str]], by_name: bool, n
                 wrong, remedy = "Its name ends in neither _UP nor _DN.", "Name sets <name>_UP and <name>_DN."
                 raise InputError(Problem(name, f"set {label!r}", wrong, remedy))
             stem, end = (match["name"], match["side"].lower()) if match else (label, side)
-            pairs.setdefault(stem, {})["up" if (end if by_name else side) == "up" else "down"] = genes
+            pair, mine = pairs.setdefault(stem, {}), "up" if (end if by_name else side) == "up" else "down"
+            if mine in pair:  # x_DN and x_down
+                wrong = f"There is another {mine} set of this name, {names[stem, mine]!r}."
+                raise InputError(Problem(name, f"set {label!r}", wrong, "Give every pair of sets its own name."))
+            pair[mine], names[stem, mine] = genes, label
     return [_set(stem, pair.get("up", []), pair.get("down", []), name) for stem, pair in pairs.items()]
 
 

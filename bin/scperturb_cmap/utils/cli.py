@@ -10,7 +10,7 @@ from pathlib import Path
 from scperturb_cmap import __version__
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["base_parser", "check_headline", "fraction", "limit_threads", "names_of", "run", "whole"]
+__all__ = ["base_parser", "check_headline", "check_methods", "fraction", "limit_threads", "names_of", "run", "whole"]
 
 log = logging.getLogger("scperturb_cmap")
 
@@ -147,6 +147,19 @@ def check_headline(headline: str, methods: Sequence[str]) -> None:
     if headline not in methods:
         wrong = f"{headline!r} is not among --methods {','.join(methods)}."
         raise InputError(Problem("--headline", "", wrong, "Add it there or choose another."))
+
+
+def check_methods(methods: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse methods that there are not.
+
+    Raises
+    ------
+    InputError
+        One is not among those known.
+    """
+    if unknown := sorted(set(methods) - set(known)):
+        wrong = f"{', '.join(name or repr(name) for name in unknown)} is not known."
+        raise InputError(Problem("--methods", "", wrong, f"Choose among {', '.join(known)}."))
 
 
 def limit_threads(threads: int) -> None:
