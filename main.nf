@@ -47,6 +47,8 @@ workflow {
         genes,
         drugs,
         orthologs,
+        indications,
+        sensitivity,
         [min_gene_overlap: params.min_gene_overlap, code: code, rows: rows],
     )
 

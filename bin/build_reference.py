@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Build the signature-set shards of one reference, with its quality funnel."""
 
-import json
 import sys
 from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, run
+from scperturb_cmap.utils.cli import base_parser, fraction, run, whole
 
 
 def build_parser():
@@ -23,17 +22,19 @@ def build_parser():
     parser.add_argument("--library-files", type=Path, nargs="*", default=[], help="files of a finished library")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument(
-        "--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table"
+        "--min-gene-overlap", type=fraction, default=0.5, help="smallest fraction of genes found in the gene table"
     )
-    parser.add_argument("--shard-size", type=int, default=10_000, help="most signatures in a shard")
-    parser.add_argument("--seed", type=int, default=1, help="of the draw of reference queries and vehicles")
+    parser.add_argument("--shard-size", type=whole(1), default=10_000, help="most signatures in a shard")
+    parser.add_argument("--seed", type=whole(0), default=1, help="of the draw of reference queries and vehicles")
     parser.add_argument("--code-digest", default="", help="digest of the library, recorded in the library file")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
 
 def build_reference(args: Namespace) -> None:
-    row = json.loads(args.reference.read_text())
+    from scperturb_cmap.io.sheets import read_row
+
+    row = read_row(args.reference, "references")
     (use_library if row["format"] == "library" else build)(args, row)
 
 

@@ -78,6 +78,8 @@ def build_report(args: Namespace) -> None:
 
 def read_page(path: Path) -> dict:
     """Read an executed notebook; its metadata tells its place in the book."""
+    from scperturb_cmap.io.json_files import NO_JSON
+
     if not path.is_file():
         raise InputError(Problem(str(path), "", "The file does not exist.", "Correct the path."))
     try:
@@ -85,12 +87,14 @@ def read_page(path: Path) -> dict:
         place = notebook["metadata"].get("report", {})
         parameters = notebook["metadata"].get("papermill", {}).get("parameters", {})
         cells = notebook["cells"]
-    except (ValueError, KeyError, TypeError):
+        if not isinstance(cells, list) or not all(isinstance(part, dict) for part in (place, parameters, *cells)):
+            raise TypeError
+    except (*NO_JSON, KeyError, TypeError, AttributeError):
         raise InputError(
             Problem(str(path), "", "It is no Jupyter notebook.", "Name files with the ending .ipynb.")
         ) from None
     name = place.get("page", "")
-    if title := str(parameters.get(place.get("title"), "")):
+    if cells and (title := str(parameters.get(place.get("title"), ""))):
         # One notebook, many pages: each is called as its file is, and bears the value of a parameter as its title.
         name = re.sub(r"\A\d+_", "", path.stem)
         source = "".join(cells[0]["source"])
@@ -104,12 +108,17 @@ def read_page(path: Path) -> dict:
 
 def check(args: Namespace, pages: list[dict]) -> None:
     """Stop where a book could not be built from this."""
+    from scperturb_cmap.io.json_files import read_json
+
     names = [page["name"] for page in pages]
     problems = [
         Problem(str(path), "", "The file does not exist.", "Correct the path.")
         for path in (*args.tables, *args.results)
         if not path.is_file()
     ]
+    for path in args.results:
+        if path.suffix == ".json" and path.is_file():
+            attempt(problems, read_json, path)
     if args.report_logo:
         attempt(problems, logo_ending, args.report_logo)
     if not (args.book / "_config.yml").is_file():

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Check sheets and every file they name, report all problems at once, and write the run manifest."""
 
-import json
 import logging
 import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, run
+from scperturb_cmap.utils.cli import base_parser, fraction, run
+
+#: Tables of a run besides its sheets and genes.
+_TABLES = ("drugs", "orthologs", "indications", "sensitivity")
 
 
 def build_parser():
@@ -17,8 +19,10 @@ def build_parser():
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument("--drugs", type=Path, help="drug annotation")
     parser.add_argument("--orthologs", type=Path, help="one-to-one orthologs of another species")
+    parser.add_argument("--indications", type=Path, help="dataset (or disease) and compound: which drugs treat what")
+    parser.add_argument("--sensitivity", type=Path, help="dataset (or disease), compound, sensitivity")
     parser.add_argument(
-        "--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table"
+        "--min-gene-overlap", type=fraction, default=0.5, help="smallest fraction of genes found in the gene table"
     )
     parser.add_argument(
         "--staged", type=Path, help="JSON: input:PATH or references:PATH of a sheet -> where the file lies now"
@@ -36,17 +40,19 @@ def build_parser():
 def check_inputs(args: Namespace) -> None:
     import pandas as pd
 
-    from scperturb_cmap.checks import check_query, check_reference, check_sample, problems_of
+    from scperturb_cmap.checks import check_query, check_reference, check_sample, check_table, is_file, problems_of
     from scperturb_cmap.genes import GeneTable
     from scperturb_cmap.io.gene_tables import read_gene_tables
+    from scperturb_cmap.io.json_files import read_json
     from scperturb_cmap.io.queries import is_cells
     from scperturb_cmap.io.sheets import FILES, FORMATS, check_sheet
-    from scperturb_cmap.io.tables import read_text_table
+    from scperturb_cmap.orthologs import harmonise_orthologs
     from scperturb_cmap.ranking.annotation import harmonise_annotation
+    from scperturb_cmap.ranking.known_drugs import indicated_compounds, measured_compounds
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import file_sha256, write_json
 
-    staged = json.loads(args.staged.read_text()) if args.staged else {}
+    staged = read_json(args.staged) if args.staged else {}
 
     def place(sheet: str, cell: str) -> Path | None:
         """Where the file of a sheet's cell lies; paths are relative to the sheet."""
@@ -57,8 +63,10 @@ def check_inputs(args: Namespace) -> None:
     tables: list[pd.DataFrame] = []
     problems += wrong + problems_of(lambda: tables.extend(read_gene_tables(args.genes)))
     genes = (GeneTable.from_tables(tables), args.min_gene_overlap, args.orthologs) if tables else ()
-    if args.drugs:
-        problems += problems_of(lambda: harmonise_annotation(read_text_table(args.drugs), args.drugs.name))
+    problems += check_table(args.drugs, harmonise_annotation)
+    if genes:  # which find the human side
+        problems += check_table(args.orthologs, lambda table, name: harmonise_orthologs(table, genes[0], name))
+    problems += check_table(args.indications, indicated_compounds) + check_table(args.sensitivity, measured_compounds)
     problems += [
         Problem(
             getattr(args, sheet).name,
@@ -69,18 +77,19 @@ def check_inputs(args: Namespace) -> None:
         for sheet, rows in (("input", samples), ("references", references))
         for row in rows
         for column in FILES
-        if row.get(column) and not place(sheet, row[column]).is_file()
+        if row.get(column) and not is_file(place(sheet, row[column]))
     ]
     for row in samples:
         files = [place("input", row[column]) for column in ("path", "path_down")]
-        if files[0] and all(path is None or path.is_file() for path in files):
+        if files[0] and all(path is None or is_file(path) for path in files):
             if is_cells(row["path"]):
                 problems += problems_of(check_sample, row, files[0], *genes)
             else:
                 problems += problems_of(check_query, row, *files, *genes)
     for row in references:
         files = {column: path for column in FILES if (path := place("references", row.get(column, "")))}
-        if row["format"] in FORMATS and "path" in files and all(path.is_file() for path in files.values()):
+        needs = {"path", "path_down"} if row["format"] == "gmt" else {"path"}
+        if row["format"] in FORMATS and needs <= set(files) and all(map(is_file, files.values())):
             sizes = staged.get(f"sizes:references:{row['path']}")
             problems += problems_of(check_reference, row, files, tables or None, args.min_gene_overlap, sizes)
     for name in {row["dataset"] for row in samples} & {row["reference"] for row in references}:
@@ -94,7 +103,7 @@ def check_inputs(args: Namespace) -> None:
 
     files = [("input", args.input, args.input.name), ("references", args.references, args.references.name)]
     files += [("genes", path, path.name) for path in args.genes]
-    files += [(role, path, path.name) for role in ("drugs", "orthologs") if (path := getattr(args, role))]
+    files += [(role, path, path.name) for role in _TABLES if (path := getattr(args, role))]
     files += [
         ("cells" if is_cells(row["path"]) else "signature", place("input", row[c]), row[c])
         for row in samples

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Derive one disease signature per population of a data set, donors as replicates."""
 
-import json
 import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, run
+from scperturb_cmap.utils.cli import base_parser, fraction, names_of, run, whole
 
 
 def build_parser():
@@ -20,18 +19,23 @@ def build_parser():
     parser.add_argument("--cells-down", type=Path, help="down set that belongs to an up set")
     parser.add_argument("--genes", type=Path, nargs="+", required=True, help="gene tables, the first is authoritative")
     parser.add_argument("--orthologs", type=Path, help="one-to-one orthologs of another species")
-    parser.add_argument("--min-cells", type=int, default=10, help="fewest cells of a donor in a population")
-    parser.add_argument("--min-donors", type=int, default=1, help="fewest donors per arm")
+    parser.add_argument("--min-cells", type=whole(1), default=10, help="fewest cells of a donor in a population")
+    parser.add_argument("--min-donors", type=whole(1), default=1, help="fewest donors per arm")
     parser.add_argument(
-        "--min-counts", type=int, default=10, help="fewest counts of a gene over the donors of a population"
+        "--min-counts", type=whole(1), default=10, help="fewest counts of a gene over the donors of a population"
     )
     parser.add_argument(
-        "--min-gene-overlap", type=float, default=0.5, help="smallest fraction of genes found in the gene table"
+        "--min-gene-overlap", type=fraction, default=0.5, help="smallest fraction of genes found in the gene table"
     )
-    parser.add_argument("--exclude-genes", default="", help="mitochondrial, ribosomal or both, separated by a comma")
-    parser.add_argument("--resamples", type=int, default=20, help="bootstraps over donors per population")
-    parser.add_argument("--seed", type=int, default=1, help="of the bootstraps")
-    parser.add_argument("--threads", type=int, default=1, help="processes for the model")
+    parser.add_argument(
+        "--exclude-genes",
+        type=names_of("mitochondrial", "ribosomal"),
+        default="",
+        help="mitochondrial, ribosomal or both, separated by a comma",
+    )
+    parser.add_argument("--resamples", type=whole(0), default=20, help="bootstraps over donors per population")
+    parser.add_argument("--seed", type=whole(0), default=1, help="of the bootstraps")
+    parser.add_argument("--threads", type=whole(1), default=1, help="processes for the model")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
@@ -40,10 +44,11 @@ def derive_signatures(args: Namespace) -> None:
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.gene_tables import read_gene_table
     from scperturb_cmap.io.queries import is_cells
+    from scperturb_cmap.io.sheets import read_row
     from scperturb_cmap.io.signature_set import write_signature_set
     from scperturb_cmap.utils.provenance import write_json
 
-    row = json.loads(args.sample.read_text())
+    row = read_row(args.sample, "samples")
     dataset = row["dataset"]
     derive = from_cells if is_cells(row["path"]) else from_queries
     derived, mapping, counts = derive(args, row, read_gene_table(args.genes))
@@ -81,7 +86,7 @@ def from_cells(args: Namespace, row: dict, table: "GeneTable") -> tuple["Derived
     codes, rows = samples.sample_codes(labels, row["case"], row["control"])
     settings = derive.Settings(
         min_cells=args.min_cells, min_donors=args.min_donors, min_counts=args.min_counts,
-        exclude=_names(args.exclude_genes), resamples=args.resamples, seed=args.seed, threads=args.threads,
+        exclude=args.exclude_genes, resamples=args.resamples, seed=args.seed, threads=args.threads,
     )  # fmt: skip
     derived = derive.derive_signatures(
         cells.sum_by_group(codes, len(rows)), rows, populations, mapping, table,
@@ -111,12 +116,8 @@ def from_queries(args: Namespace, row: dict, table: "GeneTable") -> tuple["Deriv
     mapping = pd.concat(mappings).drop_duplicates("gene", ignore_index=True)
     counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)
     names = {column: row[column] for column in ("dataset", "case", "control")}
-    derived = ready_made.query_signatures(queries, mappings, table, exclude=_names(args.exclude_genes), **names)
+    derived = ready_made.query_signatures(queries, mappings, table, exclude=args.exclude_genes, **names)
     return derived, mapping, counts
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, limit_threads, run
+from scperturb_cmap.utils.cli import base_parser, limit_threads, run, whole
 
 
 def build_parser():
@@ -17,9 +17,11 @@ def build_parser():
     parser.add_argument(
         "--shards", type=Path, nargs="+", required=True, help="shards of the references searched (h5ad)"
     )
-    parser.add_argument("--min-tags", type=int, default=10, help="fewest genes of the space that a population measures")
-    parser.add_argument("--seed", type=int, default=1, help="of the map")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument(
+        "--min-tags", type=whole(1), default=10, help="fewest genes of the space that a population measures"
+    )
+    parser.add_argument("--seed", type=whole(0), default=1, help="of the map")
+    parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
@@ -44,7 +46,7 @@ def embed_signatures(args: Namespace) -> None:
         left_out += [f"{path.name}: {few}."] if few else []
         paths += [] if few else [path]
     for path in sorted(args.signatures, key=lambda path: path.name):
-        one = read_signature_set(path)
+        one = read_signature_set(path, "populations")
         one = one[one.obs["status"] != "skipped"]
         symbols |= one.var["symbol"].astype(str).to_dict()
         why = EmbeddingScore(checkpoint, min_genes=args.min_tags).reasons(one)

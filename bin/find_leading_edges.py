@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, run
+from scperturb_cmap.utils.cli import base_parser, run, whole
 
 
 def build_parser():
@@ -15,7 +15,7 @@ def build_parser():
         "--signatures", type=Path, nargs="+", required=True, help="signature sets of populations (h5ad)"
     )
     parser.add_argument("--drugs", type=Path, nargs="+", required=True, help="rankings of the same data sets (parquet)")
-    parser.add_argument("--n-genes", type=int, default=150, help="size of the up and of the down set")
+    parser.add_argument("--n-genes", type=whole(1), default=150, help="size of the up and of the down set")
     parser.add_argument(
         "--feature-space", default="all", choices=["all", "best_inferred", "landmark"], help="genes that are compared"
     )
@@ -28,15 +28,17 @@ def find_leading_edges(args: Namespace) -> None:
 
     from scperturb_cmap import ranking
     from scperturb_cmap.io import schemas
+    from scperturb_cmap.io.parquet import read_parquet
     from scperturb_cmap.io.signature_set import read_rows, read_signature_set
     from scperturb_cmap.scoring.leading_edge import find_leading_edges
     from scperturb_cmap.utils.provenance import write_json
 
-    pairs = pd.concat([ranking.reported(pd.read_parquet(path)) for path in sorted(args.drugs)], ignore_index=True)
+    needs = ("dataset", "population", "rank", "compound", "compound_id", "score", "best_reference", "best_signature")
+    pairs = pd.concat([ranking.reported(read_parquet(path, needs)) for path in sorted(args.drugs)], ignore_index=True)
     shard = read_rows(args.shard, set(pairs["best_signature"].dropna()))
     # A name may stand in several references.
     pairs = pairs[pairs["best_reference"].isin(shard.obs["reference"].unique())]
-    queries = [read_signature_set(path) for path in args.signatures]
+    queries = [read_signature_set(path, "populations") for path in args.signatures]
     options = {"n_genes": args.n_genes, "feature_space": args.feature_space}
     edges, genes = find_leading_edges(pairs, queries, shard, **options)
 

@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, check_headline, run
+from scperturb_cmap.utils.cli import base_parser, check_headline, run, whole
 
 
 def build_parser():
@@ -27,7 +27,7 @@ def build_parser():
         choices=["z", "maxq", "mean", "best", "srges"],
         help="how signatures make a drug's score",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the permutations")
+    parser.add_argument("--seed", type=whole(0), default=1, help="of the permutations")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
@@ -45,13 +45,14 @@ def rank_drugs(args: Namespace) -> None:
 
     methods = list(dict.fromkeys(args.methods.split(",")))
     check_headline(args.headline, methods)
-    signatures = read_signature_set(args.signatures)
+    signatures = read_signature_set(args.signatures, "populations")
     populations = signatures.obs.reset_index(drop=True)
     dataset = populations["dataset"].iloc[0]
     annotation = ranking.harmonise_annotation(read_text_table(args.drugs), args.drugs.name) if args.drugs else None
     with schemas.connections_writer(args.out / f"{dataset}.connections.parquet") as write:
         ranked = ranking.rank_drugs(
-            lambda population: schemas.read_scores(args.scores, dataset, population), populations, methods, args.headline,
+            lambda population: schemas.read_scores(args.scores, dataset, population, [*methods, "p_value"]),
+            populations, methods, args.headline,
             aggregation=args.aggregation, reference_queries=wide_scores(args.reference_queries),
             resamples=wide_scores(args.resamples), write_connections=write,
         )  # fmt: skip

@@ -53,11 +53,11 @@ def run_notebook(args: Namespace) -> None:
         raise InputError(
             Problem(str(args.notebook), "", "It is no Jupyter notebook.", "Name a file with the ending .ipynb.")
         ) from None
-    if unknown := sorted(set(parameters) - set(known)):
+    if unknown := sorted(map(str, set(parameters) - set(known))):
         raise InputError(
             Problem(
                 str(args.parameters),
-                ", ".join(map(str, unknown)),
+                ", ".join(unknown),
                 f"{args.notebook.name} has no such parameter.",
                 f"Its parameters are {', '.join(known) or 'none'}.",
             )
@@ -75,8 +75,8 @@ def pages(notebook: Path, parameters: dict, out: Path) -> list[tuple[dict, Path]
     A notebook whose metadata tell ``"each": "population"`` makes a page, ``<out>.001.ipynb`` and so on, for every population
     of its data set.
     """
-    metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
-    if metadata.get("report", {}).get("each") != "population" or parameters.get("population"):
+    report = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("report", {})
+    if not isinstance(report, dict) or report.get("each") != "population" or parameters.get("population"):
         return [(parameters, out)]
     from scperturb_cmap.figures import Results
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, check_headline, limit_threads, run
+from scperturb_cmap.utils.cli import base_parser, check_headline, check_methods, limit_threads, run, whole
 
 
 def build_parser():
@@ -28,15 +28,19 @@ def build_parser():
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
     parser.add_argument("--embedding", type=Path, help="checkpoint of a learned space, for the method embedding (json)")
     parser.add_argument("--headline", default="spearman", help="the score of resamples, reference queries and p-values")
-    parser.add_argument("--random-queries", type=int, default=1000, help="random queries each pair is compared with")
-    parser.add_argument("--seed", type=int, default=1, help="of the random queries")
-    parser.add_argument("--n-genes", type=int, default=150, help="size of the up and of the down set")
-    parser.add_argument("--min-tags", type=int, default=10, help="fewest genes of a set, and in common, for a score")
+    parser.add_argument(
+        "--random-queries", type=whole(0), default=1000, help="random queries each pair is compared with"
+    )
+    parser.add_argument("--seed", type=whole(0), default=1, help="of the random queries")
+    parser.add_argument("--n-genes", type=whole(1), default=150, help="size of the up and of the down set")
+    parser.add_argument(
+        "--min-tags", type=whole(1), default=10, help="fewest genes of a set, and in common, for a score"
+    )
     parser.add_argument(
         "--feature-space", default="all", choices=["all", "best_inferred", "landmark"], help="genes that are compared"
     )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"], help="where to compute")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
@@ -53,17 +57,13 @@ def score_connectivity(args: Namespace) -> None:
     from scperturb_cmap.utils.provenance import write_json
 
     methods = list(dict.fromkeys(args.methods.split(",")))
-    if unknown := set(methods) - set(scoring.SCORES) - {EmbeddingScore.name}:
-        raise InputError(Problem(
-            "--methods", "", f"{', '.join(sorted(unknown))} is not known.",
-            f"Choose among {', '.join(scoring.SCORES)}, {EmbeddingScore.name}.",
-        ))  # fmt: skip
+    check_methods(methods, [*scoring.SCORES, EmbeddingScore.name])
     if EmbeddingScore.name in methods and not args.embedding:
         remedy = "Give its checkpoint (--embedding), or leave the method out."
         raise InputError(Problem("--methods", "", "The method embedding needs a learned space.", remedy))
     check_headline(args.headline, methods)
     limit_threads(args.threads)
-    shard = read_signature_set(args.shard)
+    shard = read_signature_set(args.shard, "perturbations")
     name, reference = args.shard.name.removesuffix(".h5ad"), str(shard.obs["reference"].iloc[0])
     background = {
         what: read_background(paths)
@@ -75,7 +75,7 @@ def score_connectivity(args: Namespace) -> None:
         learned = EmbeddingScore(read_checkpoint(args.embedding), **options)
     counts = {"n_scores": 0, "n_incomplete": 0}
     scored = scoring.score_blocks(
-        [read_signature_set(path) for path in args.signatures], shard, methods,
+        [read_signature_set(path, "populations") for path in args.signatures], shard, methods,
         {what: queries for what, queries in background.items() if queries is not None}, headline=args.headline,
         n_random=args.random_queries, seed=args.seed, n_genes=args.n_genes, min_tags=args.min_tags,
         feature_space=args.feature_space, device=args.device, learned=learned,

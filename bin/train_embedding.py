@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, limit_threads, run
+from scperturb_cmap.utils.cli import base_parser, limit_threads, run, whole
 
 
 def build_parser():
@@ -24,11 +24,13 @@ def build_parser():
         help="a linear map, or a network trained with this loss",
     )
     parser.add_argument("--search", action="store_true", help="let validation compounds choose among many settings")
-    parser.add_argument("--members", type=int, default=1, help="networks with other seeds, whose scores are averaged")
-    parser.add_argument("--epochs", type=int, default=50, help="most epochs of a network's training")
-    parser.add_argument("--seed", type=int, default=1, help="of everything random")
+    parser.add_argument(
+        "--members", type=whole(1, 20), default=1, help="networks with other seeds, whose scores are averaged"
+    )
+    parser.add_argument("--epochs", type=whole(1), default=50, help="most epochs of a network's training")
+    parser.add_argument("--seed", type=whole(0), default=1, help="of everything random")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"], help="where to compute")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads")
     parser.add_argument("--code-digest", default="", help="digest of the library, recorded in the checkpoint")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
@@ -54,7 +56,7 @@ def train_embedding(args: Namespace) -> None:
         learned_genes,
     )
     from scperturb_cmap.io.signature_set import read_about, read_rows
-    from scperturb_cmap.io.tables import read_text_table
+    from scperturb_cmap.reference import read_compounds, read_libraries, shards_of
     from scperturb_cmap.reference.identity import unify_compounds
     from scperturb_cmap.scoring.profiles import choose_device
     from scperturb_cmap.utils.provenance import write_json
@@ -63,12 +65,9 @@ def train_embedding(args: Namespace) -> None:
     place = choose_device(args.device)
     if place.type == "cpu":
         torch.use_deterministic_algorithms(True)
-    libraries = {about["reference"]: about for about in (json.loads(path.read_text()) for path in args.libraries)}
-    tables = {path.name.removesuffix(".compounds.tsv"): read_text_table(path) for path in args.compounds}
-    identity = unify_compounds(tables)
-    shards = {name: [] for name in sorted(libraries)}
-    for path in sorted(args.shards, key=lambda path: path.name):
-        shards[path.name.rsplit(".shard_", 1)[0]].append(path)
+    libraries = read_libraries(args.libraries, ("effect", "n_signatures"))
+    shards = shards_of(args.shards, libraries, args.searched)
+    identity = unify_compounds(read_compounds(args.compounds, libraries))
 
     def chosen(name, most=MOST_VALUES):
         """Signatures of a reference to learn from; one shard is in memory at a time."""

@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, check_headline, limit_threads, run
+from scperturb_cmap.utils.cli import base_parser, check_headline, check_methods, limit_threads, run, whole
 
 
 def build_parser():
@@ -35,22 +35,25 @@ def build_parser():
     )
     within.add_argument("--methods", default="cosine,spearman,wtcs", help="scores, separated by commas")
     within.add_argument("--headline", default="auto", help="the score that ranks the drugs; auto lets the gates choose")
-    within.add_argument("--encoder", default="linear", help="of the learned space")
+    encoders = ["linear", "infonce", "supcon", "multi_similarity"]
+    within.add_argument("--encoder", default="linear", choices=encoders, help="of the learned space")
     within.add_argument(
         "--search", action="store_true", help="let validation compounds choose among many settings of it"
     )
-    within.add_argument("--members", type=int, default=1, help="networks whose scores are averaged")
-    within.add_argument("--n-genes", type=int, default=150, help="size of the up and of the down set")
-    within.add_argument("--min-tags", type=int, default=10, help="fewest genes of a set, and in common, for a score")
+    within.add_argument("--members", type=whole(1, 20), default=1, help="networks whose scores are averaged")
+    within.add_argument("--n-genes", type=whole(1), default=150, help="size of the up and of the down set")
+    within.add_argument(
+        "--min-tags", type=whole(1), default=10, help="fewest genes of a set, and in common, for a score"
+    )
     within.add_argument(
         "--feature-space", default="all", choices=["all", "best_inferred", "landmark"], help="genes compared"
     )
-    within.add_argument("--queries", type=int, default=300, help="most signatures that are asked about")
-    within.add_argument("--folds", type=int, default=5, help="parts in which queries are held out")
+    within.add_argument("--queries", type=whole(1), default=300, help="most signatures that are asked about")
+    within.add_argument("--folds", type=whole(2), default=5, help="parts in which queries are held out")
     within.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"], help="where to compute")
     parser.add_argument("--name", default="run", help="name of the results")
-    parser.add_argument("--seed", type=int, default=1, help="of everything random")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--seed", type=whole(0), default=1, help="of everything random")
+    parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
@@ -86,11 +89,13 @@ def validate_run(args: Namespace) -> None:
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.signature_set import read_signature_set
     from scperturb_cmap.io.tables import read_text_table
+    from scperturb_cmap.scoring import SCORES
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
 
     methods = list(dict.fromkeys(args.methods.split(",")))
     classic = [method for method in methods if method != validation.LEARNED]
+    check_methods(methods, [*SCORES, validation.LEARNED])
     if args.headline != "auto":
         check_headline(args.headline, methods)
     if not classic:
@@ -101,8 +106,8 @@ def validate_run(args: Namespace) -> None:
     drugs = read_text_table(args.drugs) if args.drugs else None
     annotated = None if drugs is None else ranking.annotated_compounds(drugs, args.drugs.name)
     annotation = None if drugs is None else ranking.harmonise_annotation(drugs, args.drugs.name)
-    known = {"indication": (args.indications, validation.indicated_compounds),
-        "efficacy": (args.sensitivity, validation.measured_compounds)}  # fmt: skip
+    known = {"indication": (args.indications, ranking.indicated_compounds),
+        "efficacy": (args.sensitivity, ranking.measured_compounds)}  # fmt: skip
     given = {task: read(read_text_table(path), path.name) for task, (path, read) in known.items() if path}
     material = validation.read_material(
         args.shards, args.libraries, args.compounds, args.searched, annotation=annotation, seed=args.seed,
@@ -121,7 +126,7 @@ def validate_run(args: Namespace) -> None:
     validation.refuse_leaks(found.findings)
     base = validation.base_score(material.searched, classic)
     headline = validation.headline_of_run(args.headline, found, material.searched, methods, seed=args.seed, **options)
-    populations = [read_signature_set(path) for path in args.signatures] if given else []
+    populations = [read_signature_set(path, "populations") for path in args.signatures] if given else []
     by = headline.method if headline.method in classic else base
     recovered, compared = (
         ask(populations, material.searched, given.get(task), by, seed=args.seed, **options)

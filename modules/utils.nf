@@ -25,7 +25,7 @@ def check_params(given, schema_file, command_line) {
             return lacking || !names ? ["--${name}: the file ${lacking.join(', ') ?: text} does not exist"] : []
         }
         if (pattern && !(text ==~ pattern)) {
-            return ["--${name} is '${text}': a number is needed"]
+            return ["--${name} is '${text}': a ${about.type == 'integer' ? 'whole ' : ''}number is needed"]
         }
         if (pattern && about.minimum != null && (text as double) < about.minimum) {
             return ["--${name} is ${text}: it must be at least ${about.minimum}"]

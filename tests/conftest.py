@@ -1,6 +1,7 @@
 """What several tests share: the project's folders, the real data where they are there, small signature sets."""
 
 import importlib.util
+import json
 import os
 import shutil
 from pathlib import Path
@@ -52,6 +53,25 @@ def check_report():
 
 
 @pytest.fixture
+def stage(capsys):
+    """Run the stage ``bin/<name>.py`` with arguments, in this process; gives (exit status, standard error)."""
+    from scperturb_cmap.utils.cli import run
+
+    def call(name: str, *arguments: object) -> tuple[int, str]:
+        spec = importlib.util.spec_from_file_location(name, ROOT / "bin" / f"{name}.py")
+        script = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(script)
+        capsys.readouterr()
+        try:
+            status = run(script.build_parser(), getattr(script, name), [str(argument) for argument in arguments])
+        except SystemExit as error:  # argparse's, of an option that is none
+            status = error.code
+        return status, capsys.readouterr().err
+
+    return call
+
+
+@pytest.fixture
 def gene_table() -> pd.DataFrame:
     """Gene table with every trap: versions, a synonym of two genes, a symbol that is another gene's synonym."""
     return pd.DataFrame({
@@ -77,3 +97,44 @@ def make_sets(reference: np.ndarray, queries: np.ndarray):
     )
     ill.index = [f"d|{n}" for n in range(len(queries))]
     return signature_set(reference, drugs, var, "modz"), signature_set(queries, ill, var, "wald_z")
+
+
+def write_references(folder: Path, n: int = 120) -> None:
+    """A target of profiles and a source of gene sets that see one state; the source writes its names otherwise."""
+    from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS, signature_set, write_signature_set
+
+    random = np.random.default_rng(0)
+    state = random.normal(size=(n, 6))
+    target = state @ random.normal(size=(6, 60)) + 0.5 * random.normal(size=(n, 60))
+    source = np.repeat(state, 2, axis=0) @ random.normal(size=(6, 80)) + 0.5 * random.normal(size=(2 * n, 80))
+    source[abs(source) < 1.5] = 0
+    for name, values, effect, names in (
+        ("target", target, "modz", [f"drug-{i}" for i in range(n)]),
+        ("source", source, "rank", [f"X-{i}" for i in np.repeat(np.arange(n), 2)]),
+    ):
+        obs = pd.DataFrame({c: [""] * len(values) for c in PERTURBATION_COLUMNS}).assign(
+            reference=name, compound=names, compound_id=names, cell_line="A", status="ok", dose_um=1.0, time_h=6.0, tas=0.5,
+            n_replicates=1.0,
+        )  # fmt: skip
+        obs.index = [f"{name}:{i}" for i in range(len(values))]
+        var = pd.DataFrame({"symbol": "", "feature_space": "landmark"}, index=[str(i) for i in range(values.shape[1])])
+        write_signature_set(signature_set(values, obs, var, effect), folder / f"{name}.shard_0000.h5ad")
+        keys = ["".join(chr(65 + int(d)) for d in f"{i:014d}") + "-X-N" for i in range(n)]
+        table = pd.DataFrame({"compound_id": list(dict.fromkeys(names)), "inchi_keys": keys, "pert_ids": ""})
+        table.assign(compound=table["compound_id"]).to_csv(folder / f"{name}.compounds.tsv", sep="\t", index=False)
+        about = {
+            "reference": name,
+            "effect": effect,
+            "n_signatures": len(values),
+            "n_compounds": n,
+            "licence": "CC BY 4.0",
+        }
+        about["sources"] = [{"column": "path", "file": f"{name}.gctx", "sha256": "0" * 64}]
+        (folder / f"{name}.library.json").write_text(json.dumps(about))
+
+
+@pytest.fixture
+def references(tmp_path):
+    """Two references to learn from."""
+    write_references(tmp_path)
+    return tmp_path

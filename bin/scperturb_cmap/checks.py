@@ -11,7 +11,7 @@ from scperturb_cmap.io.cells import NONE, Cells
 from scperturb_cmap.io.gene_tables import map_genes
 from scperturb_cmap.io.queries import read_queries
 from scperturb_cmap.io.sheets import listed
-from scperturb_cmap.io.tables import read_text_table
+from scperturb_cmap.io.tables import is_file, read_text_table
 from scperturb_cmap.reference import (
     check_filters,
     check_library_sizes,
@@ -25,7 +25,7 @@ from scperturb_cmap.signatures.samples import RESERVED, choose_populations, vary
 from scperturb_cmap.utils.errors import InputError, Problem, attempt, some
 from scperturb_cmap.utils.names import matches
 
-__all__ = ["check_query", "check_reference", "check_sample", "problems_of"]
+__all__ = ["check_query", "check_reference", "check_sample", "check_table", "is_file", "problems_of"]
 
 
 def problems_of(check: Callable, *arguments: object) -> list[Problem]:
@@ -41,6 +41,24 @@ def problems_of(check: Callable, *arguments: object) -> list[Problem]:
     problems: list[Problem] = []
     attempt(problems, check, *arguments)
     return problems
+
+
+def check_table(path: Path | None, harmonise: Callable[[pd.DataFrame, str], object]) -> list[Problem]:
+    """What is wrong with a table, if there is one.
+
+    Parameters
+    ----------
+    path
+        The table.
+    harmonise
+        What a later stage makes of it: table of text, name for messages -> anything.
+
+    Examples
+    --------
+    >>> check_table(None, len), [str(problem) for problem in check_table(Path("lost.tsv"), len)]
+    ([], ['lost.tsv: The file does not exist. Correct the path.'])
+    """
+    return [] if path is None else problems_of(lambda: harmonise(read_text_table(path), path.name))
 
 
 def check_sample(

@@ -11,6 +11,8 @@ process CHECK_INPUTS {
     path genes, stageAs: 'genes?/*'
     path drugs, stageAs: 'drugs/*'
     path orthologs, stageAs: 'orthologs/*'
+    path indications, stageAs: 'indications/*'
+    path sensitivity, stageAs: 'sensitivity/*'
     val opts
 
     output:
@@ -23,7 +25,8 @@ process CHECK_INPUTS {
     script:
     """
     check_inputs.py --input ${input} --references ${references} --staged ${staged} --genes ${genes} \\
-        ${drugs ? "--drugs ${drugs}" : ''} ${orthologs ? "--orthologs ${orthologs}" : ''} --min-gene-overlap ${opts.min_gene_overlap} \\
+        ${drugs ? "--drugs ${drugs}" : ''} ${orthologs ? "--orthologs ${orthologs}" : ''} \\
+        ${indications ? "--indications ${indications}" : ''} ${sensitivity ? "--sensitivity ${sensitivity}" : ''} --min-gene-overlap ${opts.min_gene_overlap} \\
         --code-digest ${opts.code} ${task.ext.args ?: ''}
     """
 

@@ -100,7 +100,7 @@ def test_nothing_names_this_machine(root):
             [
                 "5 problem(s)",
                 "choose one of auto, cpu, gpu",
-                "--min_cells is 'few': a number is needed",
+                "--min_cells is 'few': a whole number is needed",
                 "--min_donors is 0: it must be at least 1",
                 "name one or more of cosine",
                 "--headline is 'wtcs', which is not among",

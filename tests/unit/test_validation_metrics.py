@@ -8,11 +8,11 @@ from sklearn import metrics as sk
 from statsmodels.stats.multitest import multipletests
 
 from scperturb_cmap import validation
+from scperturb_cmap.ranking.known_drugs import indicated_compounds, measured_compounds
 from scperturb_cmap.utils.errors import InputError
 from scperturb_cmap.validation.disease import indication_recovery, sensitivity_agreement
 from scperturb_cmap.validation.evaluate import evaluate_queries, summarise
 from scperturb_cmap.validation.metrics import METRICS, chance, retrieval_metrics
-from scperturb_cmap.validation.populations import indicated_compounds, measured_compounds
 from scperturb_cmap.validation.uncertainty import cluster_interval, holm
 
 

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save
 
 from scperturb_cmap.embedding.encoder import DualEncoder, Ensemble
 from scperturb_cmap.embedding.linear import Block, LinearEncoder
+from scperturb_cmap.io.json_files import read_json
 from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.provenance import write_json
@@ -134,11 +135,11 @@ def read_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
         A file is missing, damaged, changed, or no checkpoint.
     """
     path, name = Path(path), name or Path(path).name
-    require_data(path, name)
+    require_data(path, name)  # before the other: who names a web page should hear of that
     require_data(_beside(path), _beside(path).name)
+    about = read_json(path, ("kind", "tensors_sha256", "genes_sha256", "encoders", "about"), remedy=_REMEDY, name=name)
     try:
-        about = json.loads(path.read_text())
-        if about["kind"] != _KIND:
+        if about["kind"] != _KIND or not isinstance(about["about"], dict) or not about["encoders"]:
             raise ValueError
         content = hashlib.sha256(_beside(path).read_bytes()).hexdigest()
         if content != about["tensors_sha256"]:
@@ -149,7 +150,9 @@ def read_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
             raise InputError(Problem(name, "genes_sha256", wrong, "Copy both files again, or train again."))
         tensors, further = load_file(_beside(path)), about["about"]
         n_reference = len(about["perturbation_genes"])
-        if tensors["perturbation_mean"].shape != (n_reference,):
+        if tensors["perturbation_mean"].shape != (n_reference,) or not all(
+            np.isfinite(t).all() for t in tensors.values()
+        ):
             raise ValueError
         encoders = {
             kind: _build(kind, layout, tensors, len(about["query_genes"][kind]), n_reference)
@@ -180,7 +183,11 @@ def _build(kind: str, layout: dict, tensors: dict, n_query: int, n_reference: in
             for side, n in zip(sides, (n_query, n_reference), strict=True):
                 if (side.max(initial=-1) >= n or side.min(initial=0) < 0) if side.ndim == 1 else len(side) != n:
                     raise ValueError
-            blocks.append(Block(name, *sides, weight))
+                if side.ndim > 2 or side.dtype.kind != ("i" if side.ndim == 1 else "f"):
+                    raise ValueError
+            if len({side.shape[side.ndim - 1] for side in sides}) > 1 or not np.isfinite(float(weight)):
+                raise ValueError
+            blocks.append(Block(name, *sides, float(weight)))
         return LinearEncoder(blocks)
     options = {key: layout[key] for key in ("n_hidden", "n_dimensions", "shared")}
     networks = []

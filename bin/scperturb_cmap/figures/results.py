@@ -1,6 +1,5 @@
 """Reading a run's results for the notebooks, from a task folder or from the folder a run was published to."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,6 +7,8 @@ import anndata as ad
 import pandas as pd
 import pyarrow.parquet as pq
 
+from scperturb_cmap.io.json_files import read_json
+from scperturb_cmap.io.parquet import read_parquet, undamaged
 from scperturb_cmap.io.signature_set import read_signature_set
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
@@ -172,7 +173,7 @@ class Results:
         Columns as of ``<dataset>.connections.parquet`` (docs/output.md).
         """
         wanted = [("population", "==", population), ("compound_id", "in", list(compounds) or [""])]
-        table = pq.read_table(self.file(f"{dataset}.connections.parquet"), filters=wanted).to_pandas()
+        table = read_parquet(self.file(f"{dataset}.connections.parquet"), [name for name, *_ in wanted], filters=wanted)
         return table[table["status"] == "ok"].reset_index(drop=True)
 
     def searched(self) -> pd.DataFrame:
@@ -182,11 +183,11 @@ class Results:
         """
         columns = ["reference", "compound_id", "cell_line", "dose_um", "time_h", "tas"]
         for path in self.find("*.connections.parquet"):
-            file = pq.ParquetFile(path)
+            file = undamaged(path, pq.ParquetFile)
             if file.metadata.num_rows:
                 # every population is compared with the same signatures
                 first = next(file.iter_batches(1, columns=["population"]))["population"][0].as_py()
-                return pq.read_table(path, columns=columns, filters=[("population", "==", first)]).to_pandas()
+                return read_parquet(path, columns, columns, [("population", "==", first)])
         return pd.DataFrame(columns=columns)
 
     def signatures(self, dataset: str) -> ad.AnnData:
@@ -200,10 +201,7 @@ class Results:
 
     def document(self, name: str) -> dict:
         """Read a JSON file."""
-        try:
-            return json.loads(self.file(name).read_text())
-        except ValueError:
-            raise InputError(Problem(name, "", "It is no valid JSON.", "Run the stage that wrote it again.")) from None
+        return read_json(self.file(name), name=name)
 
     def remarks(self) -> list[tuple[str, str]]:
         """Warnings that stages left in their metrics: (what it is about, the sentence)."""

@@ -8,10 +8,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import read_elem, sparse_dataset
+from anndata.abc import CSCDataset, CSRDataset
+from anndata.io import sparse_dataset
 from scipy.sparse import csr_matrix, issparse
 
-from scperturb_cmap.io.hdf5 import open_hdf5
+from scperturb_cmap.io.hdf5 import open_hdf5, read_stored
 from scperturb_cmap.io.tables import MISSING, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
@@ -179,11 +180,17 @@ class Cells:
             )
         with self._open() as file:
             stored = file["obs"][key]
-            values = read_elem(stored)
+            values = read_stored(stored)
             if "categories" in stored.attrs and isinstance(stored, h5py.Dataset):
                 # anndata 0.7 kept codes here and the labels elsewhere; read_elem gives the bare codes.
-                labels = read_elem(file[stored.attrs["categories"]])
+                labels = read_stored(file[stored.attrs["categories"]])
                 values = pd.Categorical.from_codes(values, labels)
+        if np.ndim(values) != 1 or len(values) != self.n_cells:
+            raise self._problem(
+                f"obs column '{key}'",
+                f"Its shape is {np.shape(values)}, with {self.n_cells} cells.",
+                "Read the file with a current anndata and write it again.",
+            )
         return pd.Series(values)
 
     def check_counts(self) -> None:
@@ -232,7 +239,7 @@ class Cells:
         """Blocks along the stored layout: (rows, columns, checked values)."""
         with self._open() as file:
             stored = file[self._matrix_key]
-            matrix = sparse_dataset(stored) if isinstance(stored, h5py.Group) else stored
+            matrix = self._matrix(stored)
             by_row = getattr(matrix, "format", "dense") != "csc"
             length, across = matrix.shape if by_row else matrix.shape[::-1]
             if isinstance(stored, h5py.Group):
@@ -242,12 +249,30 @@ class Cells:
                 part, whole = slice(start, min(start + step, length)), slice(None)
                 rows, columns = (part, whole) if by_row else (whole, part)
                 block = matrix[rows, columns]
+                self._check_positions(block)
                 self._check_block(block)
                 yield rows, columns, block
 
+    def _matrix(self, stored: h5py.Dataset | h5py.Group) -> h5py.Dataset | CSRDataset | CSCDataset:
+        """The matrix, to be read in parts; of a sparse one the positions must ascend, or values would land in other cells."""
+        if not isinstance(stored, h5py.Group):
+            return stored
+        matrix, starts, n_values = sparse_dataset(stored), stored["indptr"][()].astype(np.int64), len(stored["data"])
+        whole = starts[0] == 0 and starts[-1] == n_values == len(stored["indices"])
+        if not whole or len(starts) != matrix.shape[matrix.format == "csc"] + 1 or (np.diff(starts) < 0).any():
+            raise ValueError("the positions of its sparse matrix do not fit its values")
+        return matrix
+
+    def _check_positions(self, block: np.ndarray) -> None:
+        """Values outside a sparse matrix would be added up somewhere in memory."""
+        if issparse(block) and block.nnz:
+            across = block.shape[1] if block.format == "csr" else block.shape[0]
+            if block.indices.min() < 0 or block.indices.max() >= across:
+                raise ValueError("its sparse matrix has values outside of it")
+
     def _check_block(self, block: np.ndarray) -> None:
         values = block.data if issparse(block) else block
-        if not np.issubdtype(values.dtype, np.number):
+        if not np.issubdtype(values.dtype, np.number) or np.issubdtype(values.dtype, np.complexfloating):
             wrong = "true and false" if values.dtype == bool else "text"
         elif np.isnan(values).any() or np.isinf(values).any():
             wrong = "missing or infinite values"
@@ -291,7 +316,7 @@ class Cells:
 
 def _index(table: h5py.Group) -> np.ndarray:
     """Names of the rows of a stored obs or var."""
-    return np.asarray(read_elem(table[table.attrs.get("_index", "_index")])).astype(str)
+    return np.asarray(read_stored(table[table.attrs.get("_index", "_index")])).astype(str)
 
 
 def _dense(matrix: np.ndarray) -> np.ndarray:

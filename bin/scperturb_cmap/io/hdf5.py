@@ -6,13 +6,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
+from anndata.io import read_elem
 
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["open_hdf5"]
+__all__ = ["Damaged", "open_hdf5", "read_stored"]
 
 #: What h5py says in errors of other kinds; any other is a mistake of ours.
 _OF_H5PY = re.compile("Unable to|Can't|Insufficient precision|No NumPy equivalent")
+
+
+class Damaged(ValueError):
+    """A part of an HDF5 file that cannot be what it should be; :func:`open_hdf5` makes a sentence of it."""
+
+
+def read_stored(part: h5py.Group | h5py.Dataset) -> object:
+    """What anndata stored there.
+
+    Raises
+    ------
+    Damaged
+        It is damaged, or in a layout that this anndata does not know: it raises whatever its readers and HDF5 do.
+    """
+    try:
+        return read_elem(part)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Damaged(f"{part.name}: {error}") from None
 
 
 @contextmanager
@@ -45,6 +66,6 @@ def open_hdf5(path: Path, name: str, remedy: str) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # by where the damage lies
-        if not isinstance(error, OSError | RuntimeError) and not _OF_H5PY.search(str(error)):
+        if not isinstance(error, OSError | RuntimeError | Damaged) and not _OF_H5PY.search(str(error)):
             raise
         raise InputError(Problem(name, "", "It is no HDF5 file, or it is damaged.", remedy)) from None

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, norm
 
-from scperturb_cmap.io.tables import read_text_table, require_data
+from scperturb_cmap.io.tables import MISSING, read_text_table, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import matches
 
@@ -29,6 +30,9 @@ _COLUMNS = {
 
 #: Smallest p that is told apart; below, the size of the change does.
 _SMALLEST_P = 1e-300
+
+#: A first line with one of these is no header, but a gene without a score.
+_NO_SCORE = frozenset(map(str.casefold, [*MISSING, "inf", "-inf", "+inf", "infinity", "-infinity", "N/A", "#N/A"]))
 
 _SIDES = re.compile(r"(?i)^(?P<name>.*?)[ _.-]*(?P<side>up|dn|down)$")
 
@@ -152,11 +156,10 @@ def _differential(table: pd.DataFrame, name: str) -> Iterator[Query]:
                     "Correct it.",
                 )
             )
+    for what, remedy in (("p_value", "Give p-values."), ("fdr", "Give adjusted p-values.")):
+        if ((numbers[what] < 0) | (numbers[what] > 1)).any():
+            raise InputError(Problem(name, f"column '{found[what]}'", "It holds values outside 0 to 1.", remedy))
     p = numbers["p_value"]
-    if ((p < 0) | (p > 1)).any():
-        raise InputError(
-            Problem(name, f"column '{found['p_value']}'", "It holds values outside 0 to 1.", "Give p-values.")
-        )
     if found["statistic"] is not None:
         effect, value = "statistic", numbers["statistic"]
     else:
@@ -165,6 +168,9 @@ def _differential(table: pd.DataFrame, name: str) -> Iterator[Query]:
         z = norm.isf(p.clip(lower=_SMALLEST_P) / 2) + np.where(p < _SMALLEST_P, 1e-3 * size, 0)
         effect, value = "signed_z", np.sign(numbers["log_fc"]) * z
     populations = table[found["population"]] if found["population"] is not None else pd.Series("", index=table.index)
+    if found["population"] is not None and (nameless := populations[populations == ""]).size:
+        where = f"line {nameless.index[0]}, column '{found['population']}'"
+        raise InputError(Problem(name, where, "The value is empty.", "Name the population of every row."))
     result = pd.DataFrame({"gene": table[found["gene"]], "value": value}).join(numbers[["log_fc", "p_value", "fdr"]])
     for population, mine in result.groupby(populations.to_numpy(), sort=True):
         mine = mine[np.isfinite(mine["value"])].reset_index(drop=True)
@@ -182,7 +188,7 @@ def _ranked_list(path: Path, name: str) -> Query:
     if len(rows[0]) == 1:
         genes, values = [row[0] for row in rows], np.linspace(1, -1, len(rows))
         return Query("", _table(genes, values), "rank")
-    if not _number(rows[0][1]):  # a header
+    if not _number(rows[0][1]) and rows[0][1].strip().casefold() not in _NO_SCORE:  # a header
         rows = rows[1:]
     wrong = [row for row in rows if not _number(row[1])]
     if wrong or not rows:
@@ -239,6 +245,7 @@ def read_gmt(path: Path, name: str) -> dict[str, list[str]]:
 def _sets(up: dict[str, list[str]], down: dict[str, list[str]], by_name: bool, name: str) -> list[Query]:
     """Pair up and down sets, by the end of their names in one file or by the same name in two."""
     pairs: dict[str, dict[str, list[str]]] = {}
+    names: dict[tuple[str, str], str] = {}
     for sets, side in ((up, "up"), (down, "down")):
         for label, genes in sets.items():
             match = _SIDES.match(label)
@@ -246,7 +253,11 @@ def _sets(up: dict[str, list[str]], down: dict[str, list[str]], by_name: bool, n
                 wrong, remedy = "Its name ends in neither _UP nor _DN.", "Name sets <name>_UP and <name>_DN."
                 raise InputError(Problem(name, f"set {label!r}", wrong, remedy))
             stem, end = (match["name"], match["side"].lower()) if match else (label, side)
-            pairs.setdefault(stem, {})["up" if (end if by_name else side) == "up" else "down"] = genes
+            pair, mine = pairs.setdefault(stem, {}), "up" if (end if by_name else side) == "up" else "down"
+            if mine in pair:  # x_DN and x_down
+                wrong = f"There is another {mine} set of this name, {names[stem, mine]!r}."
+                raise InputError(Problem(name, f"set {label!r}", wrong, "Give every pair of sets its own name."))
+            pair[mine], names[stem, mine] = genes, label
     return [_set(stem, pair.get("up", []), pair.get("down", []), name) for stem, pair in pairs.items()]
 
 
@@ -275,7 +286,7 @@ def _text_lines(path: Path, name: str) -> list[str]:
     raw = Path(path).read_bytes()
     try:
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
-    except (UnicodeDecodeError, OSError, EOFError):
+    except (UnicodeDecodeError, OSError, EOFError, zlib.error):
         raise InputError(Problem(name, "", "It is not a UTF-8 text file.", "Save it as plain text.")) from None
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("#", "!"))]
     if not lines or "\0" in text:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pa
 import pyarrow
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from scperturb_cmap.io.parquet import read_parquet
 
 __all__ = [
     "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "EFFICACY", "ENRICHMENT", "FINDINGS", "FUNNEL", "GATES", "GENES",
@@ -243,11 +244,14 @@ def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
 
 @contextmanager
 def parquet_writer(schema: pyarrow.Schema, path: Path) -> Iterator[pq.ParquetWriter]:
-    """Write Parquet in parts; the file appears under its name only when it is complete."""
+    """Write Parquet in parts; the file appears under its name only when it is complete, and goes away where it never is."""
     partial = path.with_name(path.name + ".partial")
-    with pq.ParquetWriter(partial, schema) as writer:
-        yield writer
-    partial.rename(path)
+    try:
+        with pq.ParquetWriter(partial, schema) as writer:
+            yield writer
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -283,15 +287,27 @@ def _table_writer(types: dict[str, str], path: Path) -> Iterator[Callable[[pd.Da
         yield lambda block: writer.write_table(pyarrow.Table.from_pandas(block, schema=schema, preserve_index=False))
 
 
-def read_scores(paths: Sequence[Path], dataset: str, population: str) -> pd.DataFrame:
-    """Scores of one population from all shards; the others are not read into memory."""
-    wanted = [("dataset", "=", dataset), ("population", "=", population)]
-    tables = [pq.read_table(path, filters=wanted).to_pandas() for path in sorted(paths, key=lambda path: path.name)]
+def read_scores(paths: Sequence[Path], dataset: str, population: str, methods: Sequence[str] = ()) -> pd.DataFrame:
+    """Scores of one population from all shards; the others are not read into memory.
+
+    Raises
+    ------
+    InputError
+        A file is missing, damaged, or lacks a method.
+    """
+    wanted, needs = [("dataset", "=", dataset), ("population", "=", population)], [*SCORES, *methods]
+    tables = [read_parquet(path, needs, filters=wanted) for path in sorted(paths, key=lambda path: path.name)]
     return pd.concat(tables, ignore_index=True)
 
 
 def read_tables(paths: Sequence[Path], schema: pa.DataFrameSchema, dataset: str) -> pd.DataFrame:
-    """Rows of one data set from the Parquet tables of all shards, of which some may be empty."""
-    tables = [pq.read_table(path) for path in sorted(paths)]
-    parts = [t.filter(pc.equal(t["dataset"], dataset)).to_pandas() for t in tables if len(t)]
+    """Rows of one data set from the Parquet tables of all shards, of which some may be empty.
+
+    Raises
+    ------
+    InputError
+        A file is missing, damaged, or another table.
+    """
+    tables = [read_parquet(path, schema.columns) for path in sorted(paths)]
+    parts = [table[table["dataset"] == dataset] for table in tables if len(table)]
     return schema.validate(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(schema.columns)))

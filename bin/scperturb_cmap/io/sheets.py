@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from scperturb_cmap.io.cells import NONE
+from scperturb_cmap.io.json_files import read_json
 from scperturb_cmap.io.queries import is_cells
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["FILES", "FORMATS", "ROLES", "Row", "check_sheet", "listed"]
+__all__ = ["FILES", "FORMATS", "ROLES", "Row", "check_sheet", "listed", "read_row"]
 
 #: File formats of references, and what a reference is for.
 FORMATS = ("gctx", "gct", "gmt", "signatures", "cells", "table", "library")
@@ -149,6 +150,33 @@ def check_sheet(path: Path, kind: str) -> tuple[list[Row], list[Problem]]:
             )
         )
     return rows, problems
+
+
+def read_row(path: Path, kind: str) -> dict:
+    """Row of a sheet as CHECK_INPUTS wrote it.
+
+    Parameters
+    ----------
+    path
+        <dataset>.sample.json or <reference>.reference.json.
+    kind
+        As for :func:`check_sheet`.
+
+    Raises
+    ------
+    InputError
+        It is missing, damaged, or no such row.
+    """
+    columns = (*_SHEETS[kind]["needed"], *_SHEETS[kind]["optional"])
+    remedy = "Give the row as CHECK_INPUTS wrote it."
+    row = read_json(path, columns, remedy=remedy)
+    if wrong := [column for column in columns if not isinstance(row[column], str)]:
+        raise InputError(Problem(Path(path).name, wrong[0], f"It is {row[wrong[0]]!r}, which is no text.", remedy))
+    if not _NAME.fullmatch(row[columns[0]]):
+        raise InputError(
+            Problem(Path(path).name, columns[0], f"{row[columns[0]]!r} is no safe name for files.", remedy)
+        )
+    return row
 
 
 def _any_cells(table: pd.DataFrame) -> bool:

@@ -9,10 +9,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.io.hdf5 import open_hdf5
+from scperturb_cmap.io.hdf5 import open_hdf5, read_stored
 from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
@@ -32,6 +33,12 @@ PERTURBATION_COLUMNS = (
     "reference", "compound", "compound_id", "pert_id", "pert_type", "cell_line", "cell_lineage", "dose_um", "time_h", "batch",
     "n_replicates", "tas", "status", "reason",
 )  # fmt: skip
+
+#: Columns without which a set is none of populations or perturbations; libraries of earlier versions have fewer than above.
+_NEEDED = {
+    "populations": ("dataset", "population", "status"),
+    "perturbations": ("reference", "compound", "compound_id", "cell_line", "dose_um", "time_h", "tas", "status"),
+}
 
 
 def signature_set(
@@ -95,23 +102,37 @@ def write_signature_set(signatures: ad.AnnData, path: Path, compression: str | N
     partial.rename(path)
 
 
-def read_signature_set(path: Path, name: str | None = None) -> ad.AnnData:
+def read_signature_set(path: Path, of: str = "") -> ad.AnnData:
     """Read a signature set.
+
+    Parameters
+    ----------
+    path
+        The file (h5ad).
+    of
+        "populations" or "perturbations", where it must be a set of these, of one at least.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, or no signature set.
+        The file is missing, damaged, or no such signature set.
     """
     path = Path(path)
-    name = name or path.name
-    require_data(path, name)
+    require_data(path, path.name)
     try:
         signatures = ad.read_h5ad(path)
-    except (OSError, KeyError, ValueError):
-        raise InputError(Problem(name, "", "It is no readable h5ad file.", "Make the signature set again.")) from None
-    if "effect" not in signatures.uns or "feature_space" not in signatures.var:
-        raise _no_signature_set(name)
+    except MemoryError:
+        raise
+    except Exception:  # anndata passes on whatever its readers and HDF5 raise
+        wrong = "It is no readable h5ad file."
+        raise InputError(Problem(path.name, "", wrong, "Make the signature set again.")) from None
+    if "effect" not in signatures.uns or not {"symbol", "feature_space"} <= set(signatures.var):
+        raise _no_signature_set(path.name)
+    if not isinstance(signatures.X, np.ndarray) or not np.issubdtype(signatures.X.dtype, np.floating):
+        wrong = "It is no plain table of decimal numbers."
+        raise InputError(Problem(path.name, "X", wrong, "Make the signature set again."))
+    if of:
+        _require_columns(signatures.obs, of, path.name)
     return signatures
 
 
@@ -143,7 +164,7 @@ def read_background(paths: Sequence[Path]) -> ad.AnnData | None:
 
 
 def read_about(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Read what is known of the signatures and genes of a set, and its effect, but no value.
+    """Read what is known of the signatures and genes of a shard, and its effect, but no value.
 
     Raises
     ------
@@ -155,8 +176,11 @@ def read_about(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     with open_hdf5(path, path.name, "Make the signature set again.") as file:
         if not {"X", "obs", "var", "uns"} <= set(file) or "effect" not in file["uns"]:
             raise _no_signature_set(path.name)
-        obs, var = (ad.io.read_elem(file[part]) for part in ("obs", "var"))
-        return obs, var, str(ad.io.read_elem(file["uns"]["effect"]))
+        obs, var = (read_stored(file[part]) for part in ("obs", "var"))
+        if not isinstance(file["X"], h5py.Dataset) or file["X"].shape != (len(obs), len(var)):
+            raise _no_signature_set(path.name)
+        _require_columns(obs, "perturbations", path.name)
+        return obs, var, str(read_stored(file["uns"]["effect"]))
 
 
 def read_rows(path: Path, names: Collection[str], layers: Collection[str] = ("rank",)) -> ad.AnnData:
@@ -184,6 +208,16 @@ def read_rows(path: Path, names: Collection[str], layers: Collection[str] = ("ra
     with open_hdf5(path, path.name, "Make the signature set again.") as file:
         found = {layer: file["layers"][layer][rows] for layer in layers if layer in file.get("layers", {})}
         return ad.AnnData(file["X"][rows], obs=obs.iloc[rows], var=var, layers=found, uns={"effect": effect})
+
+
+def _require_columns(obs: pd.DataFrame, of: str, name: str) -> None:
+    """Refuse a set of another kind, and one without any signature."""
+    stage = {"populations": "DERIVE_SIGNATURES", "perturbations": "BUILD_REFERENCE"}[of]
+    if lacking := [column for column in _NEEDED[of] if column not in obs]:
+        wrong = f"It is no set of {of}: it has no column {', '.join(map(repr, lacking))}."
+        raise InputError(Problem(name, "obs", wrong, f"Give a file made by {stage}."))
+    if obs.empty:
+        raise InputError(Problem(name, "obs", "It holds no signature.", f"Run {stage} again."))
 
 
 def _no_signature_set(name: str) -> InputError:

@@ -10,17 +10,15 @@ import re
 from functools import cached_property
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.parquet as pq
-from anndata.io import read_elem, sparse_dataset
 from scipy.sparse import issparse
 
 from scperturb_cmap.io.cells import Cells
 from scperturb_cmap.io.gctx import GeneMatrix
-from scperturb_cmap.io.hdf5 import open_hdf5
+from scperturb_cmap.io.hdf5 import open_hdf5, read_stored
 from scperturb_cmap.io.queries import read_gmt
 from scperturb_cmap.io.tables import decoded, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
@@ -71,7 +69,7 @@ def symbols_of(source: object) -> list[str] | None:
         if key is None:
             return None
         stored = file[group][key]
-        values = stored[()] if isinstance(source, GeneMatrix) else np.asarray(read_elem(stored))
+        values = stored[()] if isinstance(source, GeneMatrix) else np.asarray(read_stored(stored))
     return [decoded(value) if isinstance(value, bytes) else str(value) for value in values]
 
 
@@ -154,8 +152,8 @@ class SignatureFile(Cells):
         super().__init__(path, name=name)
         with self._open() as file:
             index = file["obs"].attrs.get("_index", "_index")
-            self.signatures = pd.Index(np.asarray(read_elem(file["obs"][index])).astype(str), dtype=object)
-            self.effect = str(read_elem(file["uns/effect"])) if "uns/effect" in file else "signature"
+            self.signatures = pd.Index(np.asarray(read_stored(file["obs"][index])).astype(str), dtype=object)
+            self.effect = str(read_stored(file["uns/effect"])) if "uns/effect" in file else "signature"
         self.genes = pd.Index(self.genes, dtype=object)
         if not self.signatures.is_unique:
             twice = self.signatures[self.signatures.duplicated()][0]
@@ -178,9 +176,8 @@ class SignatureFile(Cells):
             The values are no numbers.
         """
         with self._open() as file:
-            stored = file[self._matrix_key]
-            matrix = sparse_dataset(stored) if isinstance(stored, h5py.Group) else stored
-            block = matrix[np.asarray(positions)]
+            block = self._matrix(file[self._matrix_key])[np.asarray(positions)]
+            self._check_positions(block)
         values = block.toarray() if issparse(block) else np.asarray(block)
         if not np.issubdtype(values.dtype, np.number):
             raise self._problem("X", "It holds no numbers.", "Give signed values, positive = up.")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["MISSING", "bare", "decoded", "read_text_table", "require_data"]
+__all__ = ["MISSING", "bare", "decoded", "is_file", "read_text_table", "require_data"]
 
 #: Spellings of "no value" in the tables of the field; -666 is LINCS' own.
 MISSING = ["", "NA", "NaN", "nan", "None", "null", "-666", "-666.0", "-666.000000"]
@@ -44,6 +44,20 @@ _BLOCK, _REMEMBERED = 200, 100_000
 csv.field_size_limit(2**31 - 1)  # the default, 128 kB, is less than some lists of synonyms and structures
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; what can be no path is none.
+
+    Examples
+    --------
+    >>> is_file(Path("x" * 9999))
+    False
+    """
+    try:
+        return Path(path).is_file()
+    except OSError:  # longer than any path may be, or in a folder that is closed
+        return False
+
+
 def require_data(path: Path, name: str) -> None:
     """Refuse a missing file and what is often found in place of data: a web page, a git-lfs pointer, nothing.
 
@@ -66,10 +80,13 @@ def require_data(path: Path, name: str) -> None:
         ...
     scperturb_cmap.utils.errors.InputError: lost.csv: The file does not exist. Correct the path.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(Problem(name, "", "The file does not exist.", "Correct the path."))
-    with open(path, "rb") as handle:
-        start = handle.read(256).lstrip().lower()
+    try:
+        with open(path, "rb") as handle:
+            start = handle.read(256).lstrip().lower()
+    except OSError as error:
+        raise InputError(Problem(name, "", f"It cannot be read ({error.strerror}).", "Give access to it.")) from None
     if not start:
         raise InputError(Problem(name, "", "The file is empty.", "Download or write it again."))
     for sign, (wrong, remedy) in _SIGNS.items():

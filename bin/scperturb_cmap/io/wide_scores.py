@@ -9,7 +9,9 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet as pq
 
+from scperturb_cmap.io.parquet import undamaged
 from scperturb_cmap.io.schemas import parquet_writer
+from scperturb_cmap.utils.errors import InputError, Problem
 
 __all__ = ["WideScores", "wide_scores_writer"]
 
@@ -54,10 +56,21 @@ class WideScores:
     ----------
     paths
         Files of :func:`wide_scores_writer`; a query that a file lacks has no scores there.
+
+    Raises
+    ------
+    InputError
+        A file is missing, damaged, or holds no such scores.
     """
 
     def __init__(self, paths: Sequence[Path]):
-        self._files = [pq.ParquetFile(path) for path in sorted(paths, key=lambda path: Path(path).name)]
+        self._files = [undamaged(path, pq.ParquetFile) for path in sorted(paths, key=lambda path: Path(path).name)]
+        for path, file in zip(sorted(paths, key=lambda path: Path(path).name), self._files, strict=True):
+            if not set(_KEYS) <= set(file.schema_arrow.names):
+                wrong = "It holds no scores of signatures."
+                raise InputError(
+                    Problem(Path(path).name, "columns", wrong, "Give a file that SCORE_CONNECTIVITY wrote.")
+                )
         # Asked for once: pyarrow makes a schema of many columns anew each time.
         names = [[name for name in file.schema_arrow.names if name not in _KEYS] for file in self._files]
         #: Names of the queries.

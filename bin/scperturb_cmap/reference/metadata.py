@@ -193,6 +193,7 @@ def _parse(text: str, units: dict[str, float]) -> float:
     if not found or (found[2] and found[2] not in units):
         return np.nan
     try:
-        return float(found[1]) * (units[found[2]] if found[2] else 1.0)
+        number = float(found[1]) * (units[found[2]] if found[2] else 1.0)
     except ValueError:  # "1.2.3"
         return np.nan
+    return number if np.isfinite(number) else np.nan

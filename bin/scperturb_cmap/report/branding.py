@@ -56,7 +56,7 @@ def _active_part(content: bytes) -> str:
         return "an instruction to load a style"
     try:
         elements = list(ElementTree.fromstring(content).iter())
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, ValueError, LookupError):  # the latter two of encodings that are none
         return "text that is no valid XML"
     for element in elements:
         name = str(element.tag).rpartition("}")[2].lower()

@@ -3,14 +3,14 @@
 import logging
 import os
 import sys
-from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scperturb_cmap import __version__
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["base_parser", "check_headline", "limit_threads", "run"]
+__all__ = ["base_parser", "check_headline", "check_methods", "fraction", "limit_threads", "names_of", "run", "whole"]
 
 log = logging.getLogger("scperturb_cmap")
 
@@ -36,6 +36,58 @@ def base_parser(description: str) -> ArgumentParser:
     return parser
 
 
+def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """Type of an option that is a whole number in a range.
+
+    Examples
+    --------
+    >>> whole(1)("7")
+    7
+    """
+
+    def convert(text: str) -> int:
+        if not text.strip().lstrip("-").isdecimal() or not least <= (number := int(text)) <= most:
+            raise ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+        return number
+
+    return convert
+
+
+def fraction(text: str) -> float:
+    """Type of an option that is a number from 0 to 1.
+
+    Examples
+    --------
+    >>> fraction("0.5")
+    0.5
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:  # not-a-number is not, either
+        raise ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return number
+
+
+def names_of(*choices: str) -> Callable[[str], list[str]]:
+    """Type of an option that is a list of names, separated by commas.
+
+    Examples
+    --------
+    >>> names_of("mitochondrial", "ribosomal")("ribosomal,")
+    ['ribosomal']
+    """
+
+    def convert(text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if unknown := [name for name in names if name not in choices]:
+            raise ArgumentTypeError(f"{unknown[0]!r} is not known; choose among {', '.join(choices)}")
+        return names
+
+    return convert
+
+
 def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) -> int:
     """Parse arguments, start logging, call ``stage(args)``, and turn bad input into sentences.
 
@@ -59,6 +111,7 @@ def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) 
     log.setLevel(args.log_level.upper())
     _share_compiled_code(Path.cwd())
     try:
+        _require_folder(parser, args)
         stage(args)
     except InputError as error:
         n = len(error.problems)
@@ -76,6 +129,13 @@ def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) 
     return 0
 
 
+def _require_folder(parser: ArgumentParser, args: Namespace) -> None:
+    """Refuse a folder for results that is not there, before an hour of work; of one that a stage makes there is no default."""
+    if parser.get_default("out") is not None and not args.out.is_dir():
+        wrong = "There is no such folder."
+        raise InputError(Problem("--out", str(args.out), wrong, "Make it first, or name another."))
+
+
 def check_headline(headline: str, methods: Sequence[str]) -> None:
     """Refuse a headline that is not computed.
 
@@ -87,6 +147,19 @@ def check_headline(headline: str, methods: Sequence[str]) -> None:
     if headline not in methods:
         wrong = f"{headline!r} is not among --methods {','.join(methods)}."
         raise InputError(Problem("--headline", "", wrong, "Add it there or choose another."))
+
+
+def check_methods(methods: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse methods that there are not.
+
+    Raises
+    ------
+    InputError
+        One is not among those known.
+    """
+    if unknown := sorted(set(methods) - set(known)):
+        wrong = f"{', '.join(name or repr(name) for name in unknown)} is not known."
+        raise InputError(Problem("--methods", "", wrong, f"Choose among {', '.join(known)}."))
 
 
 def limit_threads(threads: int) -> None:

@@ -1,6 +1,5 @@
 """What a run is validated on: chosen signatures of its references with the labels of their compounds."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from scperturb_cmap.embedding.learn import learn
 from scperturb_cmap.embedding.training import TrainingSettings
 from scperturb_cmap.embedding.training_set import choose_target, learned_genes
 from scperturb_cmap.io.signature_set import read_about, read_background, read_rows
-from scperturb_cmap.io.tables import read_text_table
+from scperturb_cmap.reference import read_compounds, read_libraries, shards_of
 from scperturb_cmap.reference.identity import unify_compounds
 from scperturb_cmap.validation.families import add_families
 from scperturb_cmap.validation.sample import choose_searched
@@ -71,12 +70,10 @@ def read_material(
     seed
         Of the choice.
     """
-    about = {one["reference"]: one for one in (json.loads(path.read_text()) for path in libraries)}
-    tables = {path.name.removesuffix(".compounds.tsv"): read_text_table(path) for path in compounds}
+    about = read_libraries(libraries, ("effect", "n_signatures"))
+    files = shards_of(shards, about, searched)
+    tables = read_compounds(compounds, about)
     identity = unify_compounds(tables)
-    files = {name: [] for name in sorted(about)}
-    for path in sorted(shards, key=lambda path: path.name):
-        files[path.name.rsplit(".shard_", 1)[0]].append(path)
     known = {name: [read_about(path)[0] for path in paths] for name, paths in files.items()}
     target = choose_target({name: (about[name]["effect"], about[name]["n_signatures"]) for name in searched})
     lineages = _lineages([obs for parts in known.values() for obs in parts])

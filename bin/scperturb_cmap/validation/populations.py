@@ -6,85 +6,11 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.utils.columns import pick_columns
-from scperturb_cmap.utils.errors import InputError, Problem
-from scperturb_cmap.utils.names import compound_key
 from scperturb_cmap.validation.disease import Agreement, Recovery, indication_recovery, sensitivity_agreement
 from scperturb_cmap.validation.matrices import score_matrices
 from scperturb_cmap.validation.spaces import strength_of
 
-__all__ = ["compare_sensitivities", "indicated_compounds", "measured_compounds", "recover_indications"]
-
-#: Our columns and the names they may have.
-_COMPOUNDS = {"dataset": ("dataset", "disease"), "compound": ("compound", "pert_iname", "drug")}
-
-
-def indicated_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Bring a table of indications into the columns dataset and compound_id, each pair once.
-
-    Parameters
-    ----------
-    table
-        Table of text: dataset (or disease, called as the data set is), and compound (or pert_iname, drug).
-    name
-        What to call it in messages.
-
-    Raises
-    ------
-    InputError
-        A column is missing.
-
-    Examples
-    --------
-    >>> indicated_compounds(pd.DataFrame({"disease": ["lupus"], "drug": ["Drug A"]}), "x.tsv").to_dict("records")
-    [{'dataset': 'lupus', 'compound_id': 'drug-a'}]
-    """
-    return _compounds(table, _COMPOUNDS, name)[["dataset", "compound_id"]].drop_duplicates(ignore_index=True)
-
-
-def measured_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Bring a table of drug sensitivities into the columns dataset, compound_id and sensitivity, each pair once.
-
-    Parameters
-    ----------
-    table
-        As for :func:`indicated_compounds`, with a column sensitivity: a number that is lower the more cells a drug kills, as
-        an AUC or a log IC50. Of several numbers for a pair (cell lines of the disease) the median is taken; empty ones are
-        left out.
-    name
-        What to call it in messages.
-
-    Raises
-    ------
-    InputError
-        A column is missing, or a sensitivity is no number.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"dataset": "gbm", "compound": ["A", "a", "B"], "sensitivity": ["0.25", "0.75", ""]})
-    >>> measured_compounds(table, "x.tsv").to_dict("records")
-    [{'dataset': 'gbm', 'compound_id': 'a', 'sensitivity': 0.5}]
-    """
-    found = _compounds(table, _COMPOUNDS | {"sensitivity": ("sensitivity",)}, name)
-    text = found["sensitivity"].astype(str).str.strip()
-    found = found.assign(sensitivity=pd.to_numeric(text, errors="coerce"))
-    wrong = text[(text != "") & ~np.isfinite(found["sensitivity"])]
-    if len(wrong):
-        remedy = "Write an AUC or a log IC50, lower where a drug kills more, or leave the field empty."
-        raise InputError(Problem(name, "column 'sensitivity'", f"{wrong.iloc[0]!r} is no number.", remedy))
-    found = found.dropna(subset="sensitivity")
-    return found.groupby(["dataset", "compound_id"], sort=False)["sensitivity"].median().reset_index()
-
-
-def _compounds(table: pd.DataFrame, columns: dict[str, tuple[str, ...]], name: str) -> pd.DataFrame:
-    """Rows that name a data set and a compound, and its identity."""
-    remedy = "Give a table with a column of data sets (or diseases, called as these are) and one of compounds."
-    if "sensitivity" in columns:
-        remedy = f"{remedy[:-1]}, and one of sensitivities."
-    found = pick_columns(table, columns, list(columns), name, remedy)
-    found["dataset"] = found["dataset"].astype(str).str.strip()
-    found["compound_id"] = found["compound"].astype(str).map(compound_key)
-    return found[(found[["dataset", "compound_id"]] != "").all(axis=1)]
+__all__ = ["compare_sensitivities", "recover_indications"]
 
 
 def _is_of(known: pd.DataFrame, dataset: str) -> pd.Series:
@@ -132,7 +58,7 @@ def recover_indications(
     searched
         Chosen signatures of the reference; ``obs["name_id"]`` is the compound as tables of drugs know it.
     indications
-        Of :func:`indicated_compounds`; None gives an empty table.
+        Of :func:`~scperturb_cmap.ranking.known_drugs.indicated_compounds`; None gives an empty table.
     method
         A classic score; a drug's is the mean over its signatures.
     seed, options
@@ -158,7 +84,7 @@ def compare_sensitivities(
     populations, searched, method, seed, options
         As in :func:`recover_indications`.
     sensitivities
-        Of :func:`measured_compounds`; None gives an empty table.
+        Of :func:`~scperturb_cmap.ranking.known_drugs.measured_compounds`; None gives an empty table.
 
     Returns
     -------

@@ -91,6 +91,7 @@ def _wide(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
     problems = [
         Problem(name, column, "The column is missing.", "Name it so.") for column in _IDS if column not in table
     ]
+    table = table.rename(columns=str)
     long = {"method", "score"} <= set(table)
     if problems:
         raise InputError(problems)
@@ -118,8 +119,8 @@ def _wide(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
 
 def _numbers(column: pd.Series, name: str, field: str, strict: bool = True) -> pd.Series:
     """Numbers, "" and NA missing; other text is refused, or left as text."""
-    if pd.api.types.is_bool_dtype(column):
-        return column.astype(str)
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        column = column.where(column.notna(), "").astype(str)  # of a date pandas would make a number
     text = column.replace({"": None, "NA": None, "NaN": None, "nan": None})
     numbers = pd.to_numeric(text, errors="coerce").astype(float)
     wrong = text[numbers.isna() & text.notna()]
@@ -131,6 +132,7 @@ def _numbers(column: pd.Series, name: str, field: str, strict: bool = True) -> p
 
 
 def _labels(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    table = table.rename(columns=str)
     lacking = [column for column in (*_IDS, "label") if column not in table]
     problems = [Problem(name, column, "The column is missing.", "Name it so.") for column in lacking]
     if problems:
