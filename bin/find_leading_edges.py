@@ -28,11 +28,12 @@ def find_leading_edges(args: Namespace) -> None:
 
     from scperturb_cmap import ranking
     from scperturb_cmap.io import schemas
+    from scperturb_cmap.io.parquet import read_parquet
     from scperturb_cmap.io.signature_set import read_rows, read_signature_set
     from scperturb_cmap.scoring.leading_edge import find_leading_edges
     from scperturb_cmap.utils.provenance import write_json
 
-    pairs = pd.concat([ranking.reported(pd.read_parquet(path)) for path in sorted(args.drugs)], ignore_index=True)
+    pairs = pd.concat([ranking.reported(read_parquet(path)) for path in sorted(args.drugs)], ignore_index=True)
     shard = read_rows(args.shard, set(pairs["best_signature"].dropna()))
     # A name may stand in several references.
     pairs = pairs[pairs["best_reference"].isin(shard.obs["reference"].unique())]

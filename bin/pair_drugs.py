@@ -22,9 +22,10 @@ def pair_drugs(args: Namespace) -> None:
 
     from scperturb_cmap import ranking
     from scperturb_cmap.io import schemas
+    from scperturb_cmap.io.parquet import read_parquet
     from scperturb_cmap.utils.provenance import write_json
 
-    drugs = pd.read_parquet(args.drugs)
+    drugs = read_parquet(args.drugs)
     dataset = drugs["dataset"].iloc[0]
     edges = schemas.read_tables(args.edges, schemas.LEADING_EDGES, dataset)
     genes = schemas.read_tables(args.genes, schemas.QUERY_GENES, dataset)

@@ -57,13 +57,14 @@ def train_embedding(args: Namespace) -> None:
     from scperturb_cmap.io.tables import read_text_table
     from scperturb_cmap.reference.identity import unify_compounds
     from scperturb_cmap.scoring.profiles import choose_device
+    from scperturb_cmap.utils.files import read_json, whole_file
     from scperturb_cmap.utils.provenance import write_json
 
     limit_threads(args.threads)
     place = choose_device(args.device)
     if place.type == "cpu":
         torch.use_deterministic_algorithms(True)
-    libraries = {about["reference"]: about for about in (json.loads(path.read_text()) for path in args.libraries)}
+    libraries = {about["reference"]: about for about in map(read_json, args.libraries)}
     tables = {path.name.removesuffix(".compounds.tsv"): read_text_table(path) for path in args.compounds}
     identity = unify_compounds(tables)
     shards = {name: [] for name in sorted(libraries)}
@@ -111,8 +112,10 @@ def train_embedding(args: Namespace) -> None:
         target=target, references=origin, code_digest=args.code_digest, device=str(place), torch=torch.__version__
     )
     digest = write_checkpoint(checkpoint, args.out / f"{args.name}.embedding.json")
-    table.to_csv(args.out / f"{args.name}.embedding_search.tsv", sep="\t", index=False)
-    (args.out / f"{args.name}.model_card.md").write_text(model_card(checkpoint, table))
+    with whole_file(args.out / f"{args.name}.embedding_search.tsv") as partial:
+        table.to_csv(partial, sep="\t", index=False)
+    with whole_file(args.out / f"{args.name}.model_card.md") as partial:
+        partial.write_text(model_card(checkpoint, table))
     write_json(
         {"stage": "train_embedding", "id": args.name, "warnings": checkpoint.about["warnings"], "tensors_sha256": digest, **{
             key: value for key, value in checkpoint.about.items() if key.startswith(("n_", "validation_mean"))

@@ -1,16 +1,17 @@
 """Reading a run's results for the notebooks, from a task folder or from the folder a run was published to."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import anndata as ad
 import pandas as pd
-import pyarrow.parquet as pq
 
+from scperturb_cmap.io.hdf5 import open_hdf5
+from scperturb_cmap.io.parquet import open_parquet, read_parquet
 from scperturb_cmap.io.signature_set import read_signature_set
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.files import made_again, read_json
 from scperturb_cmap.utils.names import ALL_CELLS
 
 __all__ = ["AVERAGE", "Results", "method_names", "numbers", "ranked", "ranked_populations"]
@@ -172,7 +173,7 @@ class Results:
         Columns as of ``<dataset>.connections.parquet`` (docs/output.md).
         """
         wanted = [("population", "==", population), ("compound_id", "in", list(compounds) or [""])]
-        table = pq.read_table(self.file(f"{dataset}.connections.parquet"), filters=wanted).to_pandas()
+        table = read_parquet(self.file(f"{dataset}.connections.parquet"), filters=wanted)
         return table[table["status"] == "ok"].reset_index(drop=True)
 
     def searched(self) -> pd.DataFrame:
@@ -182,11 +183,11 @@ class Results:
         """
         columns = ["reference", "compound_id", "cell_line", "dose_um", "time_h", "tas"]
         for path in self.find("*.connections.parquet"):
-            file = pq.ParquetFile(path)
+            file = open_parquet(path)
             if file.metadata.num_rows:
                 # every population is compared with the same signatures
                 first = next(file.iter_batches(1, columns=["population"]))["population"][0].as_py()
-                return pq.read_table(path, columns=columns, filters=[("population", "==", first)]).to_pandas()
+                return read_parquet(path, columns, [("population", "==", first)])
         return pd.DataFrame(columns=columns)
 
     def signatures(self, dataset: str) -> ad.AnnData:
@@ -196,14 +197,13 @@ class Results:
     def embedded(self) -> Iterator[ad.AnnData]:
         """Places of populations and drugs in the learned space, one set for each kind of query; genes stay on the disk."""
         for path in self.find("*.embedded.h5ad"):
-            yield ad.read_h5ad(path, backed="r")
+            with open_hdf5(path, path.name, made_again(path)):
+                embedded = ad.read_h5ad(path, backed="r")
+            yield embedded
 
     def document(self, name: str) -> dict:
         """Read a JSON file."""
-        try:
-            return json.loads(self.file(name).read_text())
-        except ValueError:
-            raise InputError(Problem(name, "", "It is no valid JSON.", "Run the stage that wrote it again.")) from None
+        return read_json(self.file(name))
 
     def remarks(self) -> list[tuple[str, str]]:
         """Warnings that stages left in their metrics: (what it is about, the sentence)."""

@@ -7,15 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pa
 import pyarrow
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from scperturb_cmap.io.parquet import parquet_writer, read_parquet
+from scperturb_cmap.utils.files import whole_file
 
 __all__ = [
     "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "EFFICACY", "ENRICHMENT", "FINDINGS", "FUNNEL", "GATES", "GENES",
     "INDICATIONS", "LEADING_EDGES", "LEFT_OUT", "MEANINGS", "NEIGHBOURS", "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES",
     "SPLITS", "TASKS", "VALIDATION",
-    "connections_writer", "parquet_writer", "read_scores", "read_tables",
-    "scores_writer", "write_table",
+    "connections_writer", "read_scores", "read_tables", "scores_writer", "write_table",
 ]  # fmt: skip
 
 _TEXT = pa.Column(str)
@@ -229,25 +229,15 @@ def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
         The table breaks its contract (a fault of the program).
     """
     table = schema.validate(table)
-    partial = path.with_name(path.name + ".partial")
-    if path.suffix == ".parquet":
-        table.to_parquet(partial, index=False)
-    else:
-        # A line break inside a name would break the table for the next reader.
-        text = [c for c in table.select_dtypes("object") if table[c].notna().any()]
-        table.assign(**{c: table[c].replace(r"[\t\r\n]+", " ", regex=True) for c in text}).to_csv(
-            partial, sep="\t", index=False, float_format="%.6g"
-        )
-    partial.rename(path)
-
-
-@contextmanager
-def parquet_writer(schema: pyarrow.Schema, path: Path) -> Iterator[pq.ParquetWriter]:
-    """Write Parquet in parts; the file appears under its name only when it is complete."""
-    partial = path.with_name(path.name + ".partial")
-    with pq.ParquetWriter(partial, schema) as writer:
-        yield writer
-    partial.rename(path)
+    with whole_file(path) as partial:
+        if path.suffix == ".parquet":
+            table.to_parquet(partial, index=False)
+        else:
+            # A line break inside a name would break the table for the next reader.
+            text = [c for c in table.select_dtypes("object") if table[c].notna().any()]
+            table.assign(**{c: table[c].replace(r"[\t\r\n]+", " ", regex=True) for c in text}).to_csv(
+                partial, sep="\t", index=False, float_format="%.6g"
+            )
 
 
 @contextmanager
@@ -286,12 +276,12 @@ def _table_writer(types: dict[str, str], path: Path) -> Iterator[Callable[[pd.Da
 def read_scores(paths: Sequence[Path], dataset: str, population: str) -> pd.DataFrame:
     """Scores of one population from all shards; the others are not read into memory."""
     wanted = [("dataset", "=", dataset), ("population", "=", population)]
-    tables = [pq.read_table(path, filters=wanted).to_pandas() for path in sorted(paths, key=lambda path: path.name)]
+    tables = [read_parquet(path, filters=wanted) for path in sorted(paths, key=lambda path: path.name)]
     return pd.concat(tables, ignore_index=True)
 
 
 def read_tables(paths: Sequence[Path], schema: pa.DataFrameSchema, dataset: str) -> pd.DataFrame:
     """Rows of one data set from the Parquet tables of all shards, of which some may be empty."""
-    tables = [pq.read_table(path) for path in sorted(paths)]
-    parts = [t.filter(pc.equal(t["dataset"], dataset)).to_pandas() for t in tables if len(t)]
+    tables = [read_parquet(path) for path in sorted(paths)]
+    parts = [table[table["dataset"] == dataset] for table in tables if len(table)]
     return schema.validate(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(schema.columns)))

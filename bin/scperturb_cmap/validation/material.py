@@ -1,6 +1,5 @@
 """What a run is validated on: chosen signatures of its references with the labels of their compounds."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from scperturb_cmap.embedding.training_set import choose_target, learned_genes
 from scperturb_cmap.io.signature_set import read_about, read_background, read_rows
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference.identity import unify_compounds
+from scperturb_cmap.utils.files import read_json
 from scperturb_cmap.validation.families import add_families
 from scperturb_cmap.validation.sample import choose_searched
 
@@ -71,7 +71,7 @@ def read_material(
     seed
         Of the choice.
     """
-    about = {one["reference"]: one for one in (json.loads(path.read_text()) for path in libraries)}
+    about = {one["reference"]: one for one in map(read_json, libraries)}
     tables = {path.name.removesuffix(".compounds.tsv"): read_text_table(path) for path in compounds}
     identity = unify_compounds(tables)
     files = {name: [] for name in sorted(about)}
