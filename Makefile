@@ -9,7 +9,7 @@ IMAGES := core torch report
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test test-images bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
+.PHONY: help setup demo real test test-images test-faults bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -35,6 +35,10 @@ HERE := --network=host $(if $(wildcard /etc/ssl/certs),--volume /etc/ssl/certs:/
 test-images: setup ## Podman and the images, so that `make test` runs the demo in them as well (Debian, as root)
 	base=$$(tools/local/podman.sh) && \
 	    $(MAKE) images ENGINE=podman BUILD_ARGS="--pull=never $(HERE) --build-arg BASE=$$base"
+
+test-faults: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
+test-faults: setup ## those alone that kill tasks, Nextflow and disks in the middle of runs, and resume
+	pytest -s tests/faults $(ARGS)
 
 bench: setup ## speed and memory beside the peers; writes docs/benchmarks.md (ARGS='gctx' for one of them)
 	tools/bench_env.sh

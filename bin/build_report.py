@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from scperturb_cmap.report.branding import contact_line, logo_ending
 from scperturb_cmap.utils.cli import base_parser, run
 from scperturb_cmap.utils.errors import InputError, Problem, attempt
+from scperturb_cmap.utils.files import DISK_FULL, system_error
 
 
 def build_parser() -> ArgumentParser:
@@ -195,7 +196,11 @@ def build_book(source: Path) -> Path:
     start = "from jupyter_book.cli.main import main; main()"  # it cannot be run with -m
     command = [sys.executable, "-c", start, "build", str(source), "-W", "--keep-going", "-q"]
     done = subprocess.run(command, env=os.environ | local, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode < 0:
+        raise MemoryError(f"Jupyter Book was killed (signal {-done.returncode})")
     if done.returncode:
+        if number := system_error(RuntimeError(done.stdout), DISK_FULL):
+            raise OSError(number, os.strerror(number), source.name)
         said = [line.strip() for line in re.sub(r"\x1b\[[\d;]*m", "", done.stdout).splitlines()]
         faults = [line for line in said if "WARNING" in line or "ERROR" in line] or said[-5:]
         raise InputError(Problem(str(source), "", f"Jupyter Book found a fault: {line}", "") for line in faults)

@@ -96,6 +96,7 @@ def execute(notebook: Path, parameters: dict, out: Path) -> None:
     from papermill.exceptions import PapermillExecutionError
 
     from scperturb_cmap.utils.errors import InputError, Problem
+    from scperturb_cmap.utils.files import DISK_FULL, system_error
 
     partial = out.with_name(f"{out.stem}.unfinished.ipynb")
     try:
@@ -108,6 +109,10 @@ def execute(notebook: Path, parameters: dict, out: Path) -> None:
             extra_arguments=["--log-level=ERROR"],
         )
     except PapermillExecutionError as error:
+        if error.ename == "MemoryError":
+            raise MemoryError(f"{notebook.name}, cell {error.cell_index}") from None
+        if number := system_error(error, DISK_FULL):  # the text holds what the cell said
+            raise OSError(number, os.strerror(number), partial.name) from None
         raise InputError(
             Problem(
                 notebook.name,
@@ -119,10 +124,13 @@ def execute(notebook: Path, parameters: dict, out: Path) -> None:
     except RuntimeError as error:
         if not isinstance(error, DeadKernelError) and "Kernel died" not in str(error):
             raise
-        # Killed for its memory, or beaten to its port by another kernel that started in the same moment: with this
-        # status Nextflow tries again, and gives it more.
-        print(f"{notebook.name}: the kernel died, most likely for want of memory ({error}).", file=sys.stderr)
-        sys.exit(137)
+        # Killed for its memory, or beaten to its port by another kernel that started in the same moment: as for a lack of
+        # memory, Nextflow tries again, and gives it more.
+        raise MemoryError(f"{notebook.name}: the kernel died ({error})") from None
+    except OSError as error:
+        if number := system_error(error, DISK_FULL):
+            raise OSError(number, os.strerror(number), partial.name) from None
+        raise
     partial.rename(out)
 
 

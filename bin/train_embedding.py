@@ -59,6 +59,7 @@ def train_embedding(args: Namespace) -> None:
     from scperturb_cmap.reference import read_compounds, read_libraries, shards_of
     from scperturb_cmap.reference.identity import unify_compounds
     from scperturb_cmap.scoring.profiles import choose_device
+    from scperturb_cmap.utils.files import whole_file
     from scperturb_cmap.utils.provenance import write_json
 
     limit_threads(args.threads)
@@ -110,8 +111,10 @@ def train_embedding(args: Namespace) -> None:
         target=target, references=origin, code_digest=args.code_digest, device=str(place), torch=torch.__version__
     )
     digest = write_checkpoint(checkpoint, args.out / f"{args.name}.embedding.json")
-    table.to_csv(args.out / f"{args.name}.embedding_search.tsv", sep="\t", index=False)
-    (args.out / f"{args.name}.model_card.md").write_text(model_card(checkpoint, table))
+    with whole_file(args.out / f"{args.name}.embedding_search.tsv") as partial:
+        table.to_csv(partial, sep="\t", index=False)
+    with whole_file(args.out / f"{args.name}.model_card.md") as partial:
+        partial.write_text(model_card(checkpoint, table))
     write_json(
         {"stage": "train_embedding", "id": args.name, "warnings": checkpoint.about["warnings"], "tensors_sha256": digest, **{
             key: value for key, value in checkpoint.about.items() if key.startswith(("n_", "validation_mean"))

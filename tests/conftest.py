@@ -14,6 +14,21 @@ ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data"))
 
 
+#: What a run needs of the project.
+PARTS = (
+    "bin",
+    "conf",
+    "modules",
+    "notebooks",
+    "report",
+    "assets",
+    "tools",
+    "main.nf",
+    "nextflow.config",
+    "nextflow_schema.json",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker of pytest-xdist takes a whole file, and one of them all files that look at the demo's run: it costs minutes."""
     demo = {item.path for item in items if "demo_run" in getattr(item, "fixturenames", ())}
@@ -50,6 +65,37 @@ def check_report():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.check_report
+
+
+@pytest.fixture(scope="session")
+def nextflow(root) -> dict[str, str]:
+    """The environment for Nextflow; tests that need it are skipped, visibly, where it is missing."""
+    path = f"{root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    if not shutil.which("nextflow", path=path):
+        pytest.skip("Nextflow is not installed: run `make setup`")
+    quick = {
+        "NXF_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g",
+        "NXF_ANSI_LOG": "false",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return os.environ | quick | {"PATH": path}
+
+
+@pytest.fixture(scope="session")
+def make_project(root, tmp_path_factory):
+    """Copies of the project."""
+
+    def copy() -> Path:
+        project = tmp_path_factory.mktemp("project")
+        for part in PARTS:
+            source = root / part
+            if source.is_dir():
+                shutil.copytree(source, project / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, project / part)
+        return project
+
+    return copy
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ ROWS = [
         ("compoundinfo.txt, column 'pert_id': None of the columns", "Give the compoundinfo table")),
     Row(COMPOUNDINFO, "check more", "ragged", replaced("compoundinfo.txt", "DEMO-K00001\t", "DEMO-K00001\tx\t"), ("compoundinfo.txt: It does not parse as a table",)),
     library("a web page", content("lib.library.json", HTML), "lib.library.json: It is an HTML page"),
-    library("cut short", cut("lib.library.json"), "lib.library.json: It is no valid JSON, or cut short", "Give the <reference>.library.json"),
+    library("cut short", cut("lib.library.json"), "lib.library.json: It is no valid JSON, or it is cut off", "Give the <reference>.library.json"),
     library("a list", content("lib.library.json", "[1, 2]"), "lib.library.json: It holds no names with values"),
     library("brackets without end", content("lib.library.json", "[" * 100_000), "lib.library.json: It is no valid JSON"),
     library("Latin-1", content("lib.library.json", b'{"kind": "\xe9"}'), "lib.library.json: It is no valid JSON"),

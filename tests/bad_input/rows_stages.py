@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from bad_input import HTML, PNG, Row, about, both, changed, content, cut, inside, lost, options, put, rewritten
 
 BETWEEN, SPACE, REPORT, NOTEBOOK = "between stages", "checkpoint", "report", "notebook"
-_PARQUET = "It is no readable Parquet file, or cut short"
+_PARQUET = "It is no readable Parquet file, or it is cut off"
 _SHARD, _SIGNATURES, _SCORES = "lib.shard_0000.h5ad", "d.signatures.h5ad", "lib.shard_0000.scores.parquet"
 _NO_SPACE = "run.embedding.json: It does not describe an embedding"
 
@@ -71,7 +71,7 @@ def cells_of(change) -> object:
 
 
 ROWS = [
-    between("derive", "a row cut short", cut("mine.sample.json"), "mine.sample.json: It is no valid JSON, or cut short", "CHECK_INPUTS"),
+    between("derive", "a row cut short", cut("mine.sample.json"), "mine.sample.json: It is no valid JSON, or it is cut off", "CHECK_INPUTS"),
     between("derive", "a row without path", about("mine.sample.json", path=...), "mine.sample.json: It does not tell path"),
     between("derive", "a number as path", about("mine.sample.json", path=7), "mine.sample.json, path: It is 7, which is no text"),
     between("derive", "a name that leads out", about("mine.sample.json", dataset="../../x"), "'../../x' is no safe name for files"),
@@ -115,7 +115,7 @@ ROWS = [
     between("embed", "a shard cut short, for the map", cut(_SHARD), f"{_SHARD}: It is no HDF5 file, or it is damaged"),
     between("embed", "too few genes in common", rewritten(_SHARD, lambda f: setattr(f, "var_names", [f"x{n}" for n in range(90)])),
             "the reference measures 0 of the space's 90 genes", told=True),
-    between("train", "a library cut short", cut("source.library.json"), "source.library.json: It is no valid JSON, or cut short"),
+    between("train", "a library cut short", cut("source.library.json"), "source.library.json: It is no valid JSON, or it is cut off"),
     between("train", "a library without effect", about("source.library.json", effect=...), "source.library.json: It does not tell effect"),
     between("train", "text as a number", about("source.library.json", n_signatures="many"), "source.library.json, n_signatures: It is 'many'"),
     between("train", "a shard of no library", options("--libraries", "{folder}/target.library.json"), "source.shard_0000.h5ad: It belongs to none of the libraries"),
@@ -128,7 +128,7 @@ ROWS = [
     between("validate", "an unknown name, to validate", options("--searched", "elsewhere"), "--searched, elsewhere: It is not among the libraries"),
     between("validate", "indications without compounds", both(changed("indications.tsv", lambda t: t.drop(columns="compound")),
             options("--indications", "{folder}/indications.tsv")), "indications.tsv, column 'compound'"),
-    space("cut short", cut("run.embedding.json"), "run.embedding.json: It is no valid JSON, or cut short", "TRAIN_EMBEDDING"),
+    space("cut short", cut("run.embedding.json"), "run.embedding.json: It is no valid JSON, or it is cut off", "TRAIN_EMBEDDING"),
     space("a web page", content("run.embedding.json", HTML), "run.embedding.json: It is an HTML page"),
     space("lost tensors", lost("run.embedding.safetensors"), "run.embedding.safetensors: The file does not exist"),
     space("tensors cut short", cut("run.embedding.safetensors"), "run.embedding.json, tensors_sha256: run.embedding.safetensors is not the file"),
@@ -166,7 +166,7 @@ ROWS = [
     report("a page with a list as place", cells_of({"metadata": {"report": ["index"]}}), "01_overview.ipynb: It is no Jupyter notebook"),
     report("a page with text as cells", cells_of({"cells": "none"}), "01_overview.ipynb: It is no Jupyter notebook"),
     report("no first page", cells_of({"metadata": {}}), "--notebooks: The overview, the first page, is missing"),
-    report("results cut short", content("run.params.json", '{"a": '), "run.params.json: It is no valid JSON, or cut short"),
+    report("results cut short", content("run.params.json", '{"a": '), "run.params.json: It is no valid JSON, or it is cut off"),
     notebook("parameters cut short", content("parameters.json", '{"results": '), "parameters.json: It is no valid JSON or YAML"),
     notebook("parameters of no names", content("parameters.json", "[1]"), "parameters.json: It holds no names with values"),
     notebook("parameters of odd names", content("parameters.json", "{1: 2, a: 3}"), "page.ipynb has no such parameter", "Its parameters are results"),

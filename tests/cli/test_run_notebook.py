@@ -79,6 +79,17 @@ def test_a_killed_kernel_asks_for_more_memory(execute, tmp_path):
     assert status == 137 and "memory" in said and not (tmp_path / "done.ipynb").exists()
 
 
+def test_a_cell_without_memory_asks_for_more(execute, tmp_path):
+    status, said = execute(notebook(tmp_path / "one.ipynb", "x = 1", "raise MemoryError"), {})
+    assert status == 137 and "Out of memory: one.ipynb, cell 3" in said and "Traceback" not in said
+
+
+def test_a_full_disk_is_one_sentence(execute, tmp_path):
+    said_by_cell = "import errno, os; raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))"
+    status, said = execute(notebook(tmp_path / "one.ipynb", said_by_cell), {})
+    assert status == 1 and "done.unfinished.ipynb: No space left on device" in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import make_sets
 
 from scperturb_cmap.io.signature_set import write_signature_set
+from scperturb_cmap.utils.cli import base_parser, run
 
 STAGES = [
     "check_inputs",
@@ -58,6 +59,33 @@ def test_defaults_and_choices_equal_the_schema(root):
             assert default == wanted, f"{name} --{flag}"
             assert not choices or choices.split(",") == about["enum"], f"{name} --{flag}"
     assert {"min-cells", "min-donors", "shard-size", "n-genes", "device", "headline"} <= seen
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sentence"),
+    [
+        (MemoryError("Unable to allocate 3 GiB"), 137, r"\S+: Out of memory: Unable to allocate 3 GiB"),
+        (MemoryError(), 137, r"\S+: Out of memory: an allocation failed"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 137, r"\S+: Out of memory: .*"),
+        (OSError(28, "No space left on device", "a.tsv"), 1, r"a\.tsv: No space left on device, in /.* -resume\."),
+        (OSError(27, "File too large", "a.tsv"), 1, r"a\.tsv: File too large, in /.* \(ulimit -f\), .* -resume\."),
+        (RuntimeError("Can't close (error message = 'Disk quota exceeded')"), 1, r"\S+: Disk quota exceeded, in .*"),
+    ],
+)
+def test_trouble_of_the_machine_is_one_sentence(capsys, error, status, sentence):
+    def stage(args):
+        raise error
+
+    assert run(base_parser("A stage."), stage, []) == status
+    assert re.fullmatch(sentence, capsys.readouterr().err.strip())
+
+
+def test_other_trouble_is_a_fault_of_the_program():
+    def stage(args):
+        raise FileNotFoundError(2, "No such file or directory", "a.tsv")
+
+    with pytest.raises(FileNotFoundError):
+        run(base_parser("A stage."), stage, [])
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"no h5ad"])

@@ -1,26 +1,11 @@
 """Running the pipeline: on a copy of the project, so that a test may edit it, with the Nextflow that `make setup` found."""
 
-import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
-
-PARTS = (
-    "bin",
-    "conf",
-    "modules",
-    "notebooks",
-    "report",
-    "assets",
-    "tools",
-    "main.nf",
-    "nextflow.config",
-    "nextflow_schema.json",
-)
 
 
 @dataclass(frozen=True)
@@ -35,37 +20,6 @@ class Run:
     def trace(self) -> pd.DataFrame:
         """One row per task: name, status, peak_rss, ..."""
         return pd.read_csv(self.outdir / "pipeline_info" / "execution_trace.txt", sep="\t")
-
-
-@pytest.fixture(scope="session")
-def nextflow(root) -> dict[str, str]:
-    """The environment for Nextflow; tests that need it are skipped, visibly, where it is missing."""
-    path = f"{root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    if not shutil.which("nextflow", path=path):
-        pytest.skip("Nextflow is not installed: run `make setup`")
-    quick = {
-        "NXF_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g",
-        "NXF_ANSI_LOG": "false",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    return os.environ | quick | {"PATH": path}
-
-
-@pytest.fixture(scope="session")
-def make_project(root, tmp_path_factory):
-    """Copies of the project."""
-
-    def copy() -> Path:
-        project = tmp_path_factory.mktemp("project")
-        for part in PARTS:
-            source = root / part
-            if source.is_dir():
-                shutil.copytree(source, project / part, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, project / part)
-        return project
-
-    return copy
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from scperturb_cmap.embedding.linear import Block, LinearEncoder
 from scperturb_cmap.io.json_files import read_json
 from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.files import whole_file
 from scperturb_cmap.utils.provenance import write_json
 
 __all__ = ["Checkpoint", "read_checkpoint", "sign_test", "write_checkpoint"]
@@ -110,7 +111,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
                 state = network.state_dict()
                 tensors |= {f"{kind}/{number}/{name}": value.cpu().numpy() for name, value in state.items()}
     content = save({name: np.ascontiguousarray(value) for name, value in tensors.items()})
-    _beside(path).write_bytes(content)
+    with whole_file(_beside(path)) as partial:
+        partial.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     genes = {"query_genes": checkpoint.query_genes, "perturbation_genes": checkpoint.perturbation_genes}
     about = {"kind": _KIND, "tensors_sha256": digest, "genes_sha256": _digest(genes), "encoders": layout}

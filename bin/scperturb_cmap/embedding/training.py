@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from scperturb_cmap.embedding.encoder import DualEncoder
+from scperturb_cmap.utils.files import whole_file
 
 __all__ = [
     "LOSSES",
@@ -231,9 +232,8 @@ def write_state(state: TrainingState, path: Path) -> None:
     tensors = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     numbers = {"epoch": state.epoch, "since_best": state.since_best, "history": state.history}
     numbers["groups"] = state.optimiser["param_groups"]
-    partial = Path(f"{path}.partial")
-    save_file(tensors, partial, {"state": json.dumps(numbers)})
-    partial.rename(path)
+    with whole_file(path) as partial:
+        save_file(tensors, partial, {"state": json.dumps(numbers)})
 
 
 def read_state(path: Path) -> TrainingState | None:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import anndata as ad
 import pandas as pd
-import pyarrow.parquet as pq
 
+from scperturb_cmap.io.hdf5 import open_hdf5
 from scperturb_cmap.io.json_files import read_json
-from scperturb_cmap.io.parquet import read_parquet, undamaged
+from scperturb_cmap.io.parquet import open_parquet, read_parquet
 from scperturb_cmap.io.signature_set import read_signature_set
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.files import made_again
 from scperturb_cmap.utils.names import ALL_CELLS
 
 __all__ = ["AVERAGE", "Results", "method_names", "numbers", "ranked", "ranked_populations"]
@@ -183,7 +184,7 @@ class Results:
         """
         columns = ["reference", "compound_id", "cell_line", "dose_um", "time_h", "tas"]
         for path in self.find("*.connections.parquet"):
-            file = undamaged(path, pq.ParquetFile)
+            file = open_parquet(path)
             if file.metadata.num_rows:
                 # every population is compared with the same signatures
                 first = next(file.iter_batches(1, columns=["population"]))["population"][0].as_py()
@@ -197,7 +198,9 @@ class Results:
     def embedded(self) -> Iterator[ad.AnnData]:
         """Places of populations and drugs in the learned space, one set for each kind of query; genes stay on the disk."""
         for path in self.find("*.embedded.h5ad"):
-            yield ad.read_h5ad(path, backed="r")
+            with open_hdf5(path, path.name, made_again(path)):
+                embedded = ad.read_h5ad(path, backed="r")
+            yield embedded
 
     def document(self, name: str) -> dict:
         """Read a JSON file."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scperturb_cmap.io.parquet import undamaged
+from scperturb_cmap.io.parquet import refuse_damage
 from scperturb_cmap.io.tables import read_text_table, require_data
 
 __all__ = ["read_any_table"]
@@ -22,4 +22,5 @@ def read_any_table(path: Path) -> pd.DataFrame:
     with open(path, "rb") as handle:
         if handle.read(4) != b"PAR1":
             return read_text_table(path)
-    return undamaged(path, pd.read_parquet)
+    with refuse_damage(path):
+        return pd.read_parquet(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.files import made_again
 
 __all__ = ["NO_JSON", "read_json"]
 
@@ -41,16 +42,16 @@ def read_json(path: Path, needs: Collection[str] = (), *, remedy: str = "", name
     ...     read_json(path, remedy="Write it again.")
     Traceback (most recent call last):
         ...
-    scperturb_cmap.utils.errors.InputError: a.json: It is no valid JSON, or cut short. Write it again.
+    scperturb_cmap.utils.errors.InputError: a.json: It is no valid JSON, or it is cut off. Write it again.
     """
     path = Path(path)
     name = name or path.name
-    remedy = remedy or "Run the stage that wrote it again."
+    remedy = made_again(path, remedy or "Run the stage that wrote it again.")
     require_data(path, name)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except NO_JSON:
-        raise InputError(Problem(name, "", "It is no valid JSON, or cut short.", remedy)) from None
+        raise InputError(Problem(name, "", "It is no valid JSON, or it is cut off.", remedy)) from None
     if not isinstance(content, dict):
         raise InputError(Problem(name, "", "It holds no names with values.", remedy))
     if lacking := [key for key in needs if key not in content]:

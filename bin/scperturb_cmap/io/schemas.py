@@ -7,16 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pa
 import pyarrow
-import pyarrow.parquet as pq
 
-from scperturb_cmap.io.parquet import read_parquet
+from scperturb_cmap.io.parquet import parquet_writer, read_parquet
+from scperturb_cmap.utils.files import whole_file
 
 __all__ = [
     "COMPOUNDS", "CONNECTIONS", "DESIGN", "DRUGS", "EFFICACY", "ENRICHMENT", "FINDINGS", "FUNNEL", "GATES", "GENES",
     "INDICATIONS", "LEADING_EDGES", "LEFT_OUT", "MEANINGS", "NEIGHBOURS", "PAIRS", "POPULATIONS", "QUERY_GENES", "SCORES",
     "SPLITS", "TASKS", "VALIDATION",
-    "connections_writer", "parquet_writer", "read_scores", "read_tables",
-    "scores_writer", "write_table",
+    "connections_writer", "read_scores", "read_tables", "scores_writer", "write_table",
 ]  # fmt: skip
 
 _TEXT = pa.Column(str)
@@ -230,28 +229,15 @@ def write_table(table: pd.DataFrame, schema: pa.DataFrameSchema, path: Path) -> 
         The table breaks its contract (a fault of the program).
     """
     table = schema.validate(table)
-    partial = path.with_name(path.name + ".partial")
-    if path.suffix == ".parquet":
-        table.to_parquet(partial, index=False)
-    else:
-        # A line break inside a name would break the table for the next reader.
-        text = [c for c in table.select_dtypes("object") if table[c].notna().any()]
-        table.assign(**{c: table[c].replace(r"[\t\r\n]+", " ", regex=True) for c in text}).to_csv(
-            partial, sep="\t", index=False, float_format="%.6g"
-        )
-    partial.rename(path)
-
-
-@contextmanager
-def parquet_writer(schema: pyarrow.Schema, path: Path) -> Iterator[pq.ParquetWriter]:
-    """Write Parquet in parts; the file appears under its name only when it is complete, and goes away where it never is."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with pq.ParquetWriter(partial, schema) as writer:
-            yield writer
-        partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        if path.suffix == ".parquet":
+            table.to_parquet(partial, index=False)
+        else:
+            # A line break inside a name would break the table for the next reader.
+            text = [c for c in table.select_dtypes("object") if table[c].notna().any()]
+            table.assign(**{c: table[c].replace(r"[\t\r\n]+", " ", regex=True) for c in text}).to_csv(
+                partial, sep="\t", index=False, float_format="%.6g"
+            )
 
 
 @contextmanager

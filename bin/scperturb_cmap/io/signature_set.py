@@ -16,6 +16,7 @@ import pandas as pd
 from scperturb_cmap.io.hdf5 import open_hdf5, read_stored
 from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.files import made_again, whole_file
 
 __all__ = [
     "POPULATION_COLUMNS", "PERTURBATION_COLUMNS", "read_about", "read_background", "read_rows", "read_signature_set",
@@ -93,13 +94,10 @@ def write_signature_set(signatures: ad.AnnData, path: Path, compression: str | N
 
     Shards of references are not compressed: z-scores hardly shrink, and writing would take ten times as long.
     """
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    with warnings.catch_warnings():
+    with whole_file(path) as partial, warnings.catch_warnings():
         # Text columns become categories on writing; anndata says so every time.
         warnings.filterwarnings("ignore", message=".*to categorical")
         signatures.write_h5ad(partial, compression=compression)
-    partial.rename(path)
 
 
 def read_signature_set(path: Path, of: str = "") -> ad.AnnData:
@@ -124,8 +122,8 @@ def read_signature_set(path: Path, of: str = "") -> ad.AnnData:
     except MemoryError:
         raise
     except Exception:  # anndata passes on whatever its readers and HDF5 raise
-        wrong = "It is no readable h5ad file."
-        raise InputError(Problem(path.name, "", wrong, "Make the signature set again.")) from None
+        wrong = "It is no readable h5ad file, or it is cut off."
+        raise InputError(Problem(path.name, "", wrong, made_again(path, "Make the signature set again."))) from None
     if "effect" not in signatures.uns or not {"symbol", "feature_space"} <= set(signatures.var):
         raise _no_signature_set(path.name)
     if not isinstance(signatures.X, np.ndarray) or not np.issubdtype(signatures.X.dtype, np.floating):
@@ -173,7 +171,7 @@ def read_about(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """
     path = Path(path)
     require_data(path, path.name)
-    with open_hdf5(path, path.name, "Make the signature set again.") as file:
+    with open_hdf5(path, path.name, made_again(path, "Make the signature set again.")) as file:
         if not {"X", "obs", "var", "uns"} <= set(file) or "effect" not in file["uns"]:
             raise _no_signature_set(path.name)
         obs, var = (read_stored(file[part]) for part in ("obs", "var"))
@@ -205,7 +203,7 @@ def read_rows(path: Path, names: Collection[str], layers: Collection[str] = ("ra
     path = Path(path)
     obs, var, effect = read_about(path)
     rows = np.flatnonzero(obs.index.isin(list(names)))
-    with open_hdf5(path, path.name, "Make the signature set again.") as file:
+    with open_hdf5(path, path.name, made_again(path, "Make the signature set again.")) as file:
         found = {layer: file["layers"][layer][rows] for layer in layers if layer in file.get("layers", {})}
         return ad.AnnData(file["X"][rows], obs=obs.iloc[rows], var=var, layers=found, uns={"effect": effect})
 

@@ -7,11 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow
-import pyarrow.parquet as pq
 
-from scperturb_cmap.io.parquet import undamaged
-from scperturb_cmap.io.schemas import parquet_writer
-from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.io.parquet import open_parquet, parquet_writer, refuse_damage
 
 __all__ = ["WideScores", "wide_scores_writer"]
 
@@ -64,13 +61,8 @@ class WideScores:
     """
 
     def __init__(self, paths: Sequence[Path]):
-        self._files = [undamaged(path, pq.ParquetFile) for path in sorted(paths, key=lambda path: Path(path).name)]
-        for path, file in zip(sorted(paths, key=lambda path: Path(path).name), self._files, strict=True):
-            if not set(_KEYS) <= set(file.schema_arrow.names):
-                wrong = "It holds no scores of signatures."
-                raise InputError(
-                    Problem(Path(path).name, "columns", wrong, "Give a file that SCORE_CONNECTIVITY wrote.")
-                )
+        self._paths = sorted(map(Path, paths), key=lambda path: path.name)
+        self._files = [open_parquet(path, _KEYS) for path in self._paths]
         # Asked for once: pyarrow makes a schema of many columns anew each time.
         names = [[name for name in file.schema_arrow.names if name not in _KEYS] for file in self._files]
         #: Names of the queries.
@@ -79,7 +71,7 @@ class WideScores:
 
     def keys(self) -> pd.DataFrame:
         """Reference and signature of each row."""
-        tables = [file.read(columns=list(_KEYS)).to_pandas() for file in self._files]
+        tables = [self._read(n, columns=list(_KEYS)).to_pandas() for n in range(len(self._files))]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(_KEYS), dtype=object)
 
     def columns(self, queries: Sequence[str] | None = None) -> Iterator[tuple[list[str], np.ndarray]]:
@@ -88,17 +80,21 @@ class WideScores:
         for start in range(0, len(wanted), _COLUMNS):
             part = wanted[start : start + _COLUMNS]
             tables = (
-                file.read(columns=[query for query in part if query in has])
-                for file, has in zip(self._files, self._has, strict=True)
+                self._read(n, columns=[query for query in part if query in has]) for n, has in enumerate(self._has)
             )
             yield part, np.concatenate([_filled(table, part) for table in tables], axis=1)
 
     def rows(self) -> Iterator[np.ndarray]:
         """A block of signatures at a time: scores of shape (n_queries, n_signatures), all queries."""
-        for file, has in zip(self._files, self._has, strict=True):
+        for n, (file, has) in enumerate(zip(self._files, self._has, strict=True)):
             there = [query for query in self.queries if query in has]
             for group in range(file.num_row_groups):
-                yield _filled(file.read_row_group(group, columns=there), self.queries)
+                yield _filled(self._read(n, group, columns=there), self.queries)
+
+    def _read(self, n: int, *group: int, columns: list[str]) -> pyarrow.Table:
+        """Columns of a file, or of one of its row groups."""
+        with refuse_damage(self._paths[n]):
+            return self._files[n].read_row_groups(group, columns) if group else self._files[n].read(columns)
 
 
 def _filled(table: pyarrow.Table, queries: Sequence[str]) -> np.ndarray:

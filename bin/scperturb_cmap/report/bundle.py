@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 import scperturb_cmap
 from scperturb_cmap.report.downloads import size
+from scperturb_cmap.utils.files import whole_file
 
 __all__ = ["MOST_BYTES", "MOST_BYTES_TOGETHER", "choose_files", "source_notebook", "write_bundle", "write_zip"]
 
@@ -140,14 +141,12 @@ def write_zip(path: Path, content: Mapping[str, str | Path]) -> None:
     ...     zipfile.ZipFile(Path(folder) / "a.zip").read("x/y.txt")
     b'text'
     """
-    partial = path.with_name(f"{path.name}.partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+    with whole_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(content):
             entry = zipfile.ZipInfo(name)  # of 1980, whenever it is written
             entry.external_attr = 0o644 << 16
             part = content[name]
             archive.writestr(entry, part.read_bytes() if isinstance(part, Path) else part, zipfile.ZIP_DEFLATED)
-    partial.rename(path)
 
 
 def _shared(file: Path) -> Path | str:

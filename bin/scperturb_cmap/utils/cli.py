@@ -1,5 +1,6 @@
 """The part of a command line that all stages share."""
 
+import errno
 import logging
 import os
 import sys
@@ -9,8 +10,12 @@ from pathlib import Path
 
 from scperturb_cmap import __version__
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.files import DISK_FULL, OUT_OF_MEMORY, system_error
 
 __all__ = ["base_parser", "check_headline", "check_methods", "fraction", "limit_threads", "names_of", "run", "whole"]
+
+#: Exit status of a process that was killed for its memory.
+KILLED = 137
 
 log = logging.getLogger("scperturb_cmap")
 
@@ -102,7 +107,8 @@ def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) 
 
     Returns
     -------
-    Exit status: 0 when the stage finished, 1 when the input was at fault.
+    Exit status: 0 when the stage finished, 1 when the input was at fault or the disk is full, 137 when memory ran out, as if
+    the system had killed it: then Nextflow tries again with more.
     """
     args = parser.parse_args(argv)
     logging.basicConfig(level=args.log_level.upper(), format="%(levelname)s %(message)s", stream=sys.stderr, force=True)
@@ -125,6 +131,14 @@ def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) 
             "Run `make setup` and put .venv/bin first on PATH, or use a container profile such as -profile docker.",
             file=sys.stderr,
         )
+        return 1
+    except Exception as error:
+        if system_error(error, OUT_OF_MEMORY):
+            print(f"\n{parser.prog}: Out of memory: {str(error) or 'an allocation failed'}", file=sys.stderr)
+            return KILLED
+        if not (number := system_error(error, DISK_FULL)):
+            raise
+        print(f"\n{_no_room(number, getattr(error, 'filename', None) or parser.prog)}", file=sys.stderr)
         return 1
     return 0
 
@@ -171,6 +185,14 @@ def limit_threads(threads: int) -> None:
     torch.set_num_threads(threads)
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     threadpool_limits(threads)
+
+
+def _no_room(number: int, name: str) -> str:
+    """What is said of a file that could not be written."""
+    remedy = "Free space there, then start again with -resume."
+    if number == errno.EFBIG:
+        remedy = "Let this user write larger files (ulimit -f), then start again with -resume."
+    return f"{name}: {os.strerror(number)}, in {Path.cwd()}. {remedy}"
 
 
 def _share_compiled_code(folder: Path) -> None:

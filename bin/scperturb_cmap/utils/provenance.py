@@ -5,6 +5,8 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from scperturb_cmap.utils.files import whole_file
+
 __all__ = ["file_sha256", "package_versions", "write_json"]
 
 
@@ -43,4 +45,5 @@ def package_versions(*names: str) -> dict[str, str]:
 
 def write_json(content: dict, path: Path) -> None:
     """Write a dictionary as sorted, indented JSON."""
-    Path(path).write_text(json.dumps(content, indent=2, sort_keys=True, default=str) + "\n")
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, sort_keys=True, default=str) + "\n")
