@@ -101,7 +101,7 @@ ROWS = [
     between("rank", "another table as scores", options("--scores", "{folder}/lib.shard_0000.query_genes.parquet"), "query_genes.parquet, columns: It has no column"),
     between("rank", "reference queries cut short", cut("lib.shard_0000.reference_queries.parquet", 0.8), "reference_queries.parquet: It is no readable Parquet"),
     between("rank", "scores as reference queries", options("--reference-queries", "{folder}/lib.shard_0000.query_genes.parquet"),
-            "query_genes.parquet, columns: It holds no scores of signatures"),
+            "query_genes.parquet, columns: It has no column 'reference', 'signature'"),
     between("rank", "lost signatures", lost(_SIGNATURES), f"{_SIGNATURES}: The file does not exist"),
     between("rank", "no scores of a population", changed(_SCORES, lambda t: t[t["population"] == "population0"]), "population1:", told=True),
     between("edges", "a ranking cut short", cut("d.drugs.parquet"), f"d.drugs.parquet: {_PARQUET}"),

@@ -137,7 +137,7 @@ ROWS = [
     scores("dates as scores", parquet(lambda t: t.assign(tool=pd.Timestamp("2020-01-01"))), "scores.parquet: There is no column of scores"),
     scores("numbers as names of columns", parquet(lambda t: t.rename(columns={"tool": 0}).assign(tool=np.inf)), "scores.parquet, tool: It holds an infinite"),
     scores("Parquet cut short", lambda folder: [*parquet(lambda t: t)(folder), *((folder / "scores.parquet").write_bytes(
-        (folder / "scores.parquet").read_bytes()[:300]) and [])], "scores.parquet: It is no readable Parquet file, or cut short"),
+        (folder / "scores.parquet").read_bytes()[:300]) and [])], "scores.parquet: It is no readable Parquet file, or it is cut off"),
     scores("labels that are none", cell("labels.tsv", "label", "perhaps"), "labels.tsv, label: 'perhaps' is neither yes nor no"),
     scores("no positive", changed("labels.tsv", lambda t: t.assign(label="0")), "labels.tsv, label: There is no positive"),
     scores("a label twice", changed("labels.tsv", lambda t: pd.concat([t, t.head(1)])), "labels.tsv, query, item: ['q0', 'i0'] stands twice"),

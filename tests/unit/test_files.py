@@ -13,11 +13,12 @@ import pytest
 from tests.conftest import make_sets
 
 from scperturb_cmap.io import parquet, schemas
+from scperturb_cmap.io.json_files import read_json
 from scperturb_cmap.io.signature_set import read_about, read_rows, read_signature_set, write_signature_set
 from scperturb_cmap.io.wide_scores import WideScores, wide_scores_writer
 from scperturb_cmap.report.bundle import write_zip
 from scperturb_cmap.utils.errors import InputError
-from scperturb_cmap.utils.files import DISK_FULL, OUT_OF_MEMORY, made_again, read_json, system_error, whole_file
+from scperturb_cmap.utils.files import DISK_FULL, OUT_OF_MEMORY, made_again, system_error, whole_file
 from scperturb_cmap.utils.provenance import write_json
 
 RANDOM = np.random.default_rng(0)
