@@ -5,11 +5,13 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 ENGINE ?= $(or $(shell command -v docker),$(shell command -v podman))
 JOBS ?= 2
+MINUTES ?= 10
+SEED ?= 1
 IMAGES := core torch report
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test test-images test-faults bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
+.PHONY: help setup demo real test test-images test-faults fuzz bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -39,6 +41,9 @@ test-images: setup ## Podman and the images, so that `make test` runs the demo i
 test-faults: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
 test-faults: setup ## those alone that kill tasks, Nextflow and disks in the middle of runs, and resume
 	pytest -s tests/faults $(ARGS)
+
+fuzz: setup ## every parser on made-up and damaged files, MINUTES=10 in all (SEED=new: others than last time)
+	FUZZ_MINUTES=$(MINUTES) FUZZ_SEED=$(if $(filter new,$(SEED)),$$(date +%s),$(SEED)) pytest --capture=no --durations=0 tests/fuzz $(ARGS)
 
 bench: setup ## speed and memory beside the peers; writes docs/benchmarks.md (ARGS='gctx' for one of them)
 	tools/bench_env.sh

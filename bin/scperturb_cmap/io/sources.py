@@ -247,6 +247,8 @@ class MatrixTable:
             head = pd.read_csv(path, sep="\0", nrows=1, header=None, quoting=csv.QUOTE_NONE, dtype=str, **options).iloc[
                 0, 0
             ]
+            if not isinstance(head, str):
+                raise ValueError("it has no header")
             separator = "\t" if "\t" in head else ","
             names = next(csv.reader([head], delimiter=separator))
             # pandas would call a second "a" "a.1".
