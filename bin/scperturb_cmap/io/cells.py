@@ -8,11 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-from anndata.abc import CSCDataset, CSRDataset
-from anndata.io import sparse_dataset
 from scipy.sparse import csr_matrix, issparse
 
-from scperturb_cmap.io.hdf5 import open_hdf5, read_stored
+from scperturb_cmap.io.hdf5 import check_positions, open_hdf5, read_stored, stored_matrix
 from scperturb_cmap.io.tables import MISSING, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
@@ -239,7 +237,7 @@ class Cells:
         """Blocks along the stored layout: (rows, columns, checked values)."""
         with self._open() as file:
             stored = file[self._matrix_key]
-            matrix = self._matrix(stored)
+            matrix = stored_matrix(stored)
             by_row = getattr(matrix, "format", "dense") != "csc"
             length, across = matrix.shape if by_row else matrix.shape[::-1]
             if isinstance(stored, h5py.Group):
@@ -249,26 +247,9 @@ class Cells:
                 part, whole = slice(start, min(start + step, length)), slice(None)
                 rows, columns = (part, whole) if by_row else (whole, part)
                 block = matrix[rows, columns]
-                self._check_positions(block)
+                check_positions(block)
                 self._check_block(block)
                 yield rows, columns, block
-
-    def _matrix(self, stored: h5py.Dataset | h5py.Group) -> h5py.Dataset | CSRDataset | CSCDataset:
-        """The matrix, to be read in parts; of a sparse one the positions must ascend, or values would land in other cells."""
-        if not isinstance(stored, h5py.Group):
-            return stored
-        matrix, starts, n_values = sparse_dataset(stored), stored["indptr"][()].astype(np.int64), len(stored["data"])
-        whole = starts[0] == 0 and starts[-1] == n_values == len(stored["indices"])
-        if not whole or len(starts) != matrix.shape[matrix.format == "csc"] + 1 or (np.diff(starts) < 0).any():
-            raise ValueError("the positions of its sparse matrix do not fit its values")
-        return matrix
-
-    def _check_positions(self, block: np.ndarray) -> None:
-        """Values outside a sparse matrix would be added up somewhere in memory."""
-        if issparse(block) and block.nnz:
-            across = block.shape[1] if block.format == "csr" else block.shape[0]
-            if block.indices.min() < 0 or block.indices.max() >= across:
-                raise ValueError("its sparse matrix has values outside of it")
 
     def _check_block(self, block: np.ndarray) -> None:
         values = block.data if issparse(block) else block

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
-from anndata.io import read_elem
+import numpy as np
+from anndata.abc import CSCDataset, CSRDataset
+from anndata.io import read_elem, sparse_dataset
+from scipy.sparse import issparse
 
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["Damaged", "open_hdf5", "read_stored"]
+__all__ = ["Damaged", "check_positions", "open_hdf5", "read_stored", "stored_matrix"]
 
 #: What h5py says in errors of other kinds; any other is a mistake of ours.
 _OF_H5PY = re.compile("Unable to|Can't|Insufficient precision|No NumPy equivalent")
@@ -69,3 +72,34 @@ def open_hdf5(path: Path, name: str, remedy: str) -> Iterator[h5py.File]:
         if not isinstance(error, OSError | RuntimeError | Damaged) and not _OF_H5PY.search(str(error)):
             raise
         raise InputError(Problem(name, "", "It is no HDF5 file, or it is damaged.", remedy)) from None
+
+
+def stored_matrix(stored: h5py.Dataset | h5py.Group) -> h5py.Dataset | CSRDataset | CSCDataset:
+    """A matrix to be read in parts; of a sparse one the starts must ascend, or values would land in other rows.
+
+    Raises
+    ------
+    Damaged
+        They do not.
+    """
+    if not isinstance(stored, h5py.Group):
+        return stored
+    matrix, starts, n_values = sparse_dataset(stored), stored["indptr"][()].astype(np.int64), len(stored["data"])
+    whole = starts[0] == 0 and starts[-1] == n_values == len(stored["indices"])
+    if not whole or len(starts) != matrix.shape[matrix.format == "csc"] + 1 or (np.diff(starts) < 0).any():
+        raise Damaged("the positions of its sparse matrix do not fit its values")
+    return matrix
+
+
+def check_positions(block: np.ndarray) -> None:
+    """Refuse a part of a sparse matrix with values outside of it: they would be added up somewhere in memory.
+
+    Raises
+    ------
+    Damaged
+        It has some.
+    """
+    if issparse(block) and block.nnz:
+        across = block.shape[1] if block.format == "csr" else block.shape[0]
+        if block.indices.min() < 0 or block.indices.max() >= across:
+            raise Damaged("its sparse matrix has values outside of it")

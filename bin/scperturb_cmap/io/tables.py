@@ -21,13 +21,11 @@ __all__ = ["MISSING", "bare", "decoded", "is_file", "read_text_table", "require_
 #: Spellings of "no value" in the tables of the field; -666 is LINCS' own.
 MISSING = ["", "NA", "NaN", "nan", "None", "null", "-666", "-666.0", "-666.000000"]
 
+_PAGE = ("It is an HTML page, not the data.", "Download it again; the link probably asked for a log-in.")
 _SIGNS = {
     b"version https://git-lfs": ("It is a git-lfs pointer, not the data.", "Fetch the data with 'git lfs pull'."),
-    b"<!doctype html": (
-        "It is an HTML page, not the data.",
-        "Download it again; the link probably asked for a log-in.",
-    ),
-    b"<html": ("It is an HTML page, not the data.", "Download it again; the link probably asked for a log-in."),
+    b"<!doctype html": _PAGE,
+    b"<html": _PAGE,
     b"<?xml": ("It is an XML message, not the data.", "Download it again; the server answered with an error."),
 }
 
