@@ -105,6 +105,7 @@ ROWS = [
     de("a layer of a signature", content("samples.csv", "dataset,path,layer\nmine,de.csv,counts\n"), "column 'layer': A ready-made signature has none"),
     de("a lost population", content("samples.csv", "dataset,path,populations\nmine,de.csv,T\n"), "de.csv: There is no population 'T'"),
     de("cells among signatures", content("samples.csv", "dataset,path\nmine,de.csv\nmore,cells.h5ad\n"), "column 'donor_key': The column is missing"),
+    de("p-values that are whole numbers", changed("de.csv", lambda t: t.assign(p_val=(["0", "1"] * len(t))[: len(t)], p_val_adj="")), "80 of 80 genes matched", scene="derive", told=True),
     de("some genes nobody knows", replaced("de.csv", "GENE000", "X"), "71 of 80 genes matched, 0 ambiguous, 9 unmatched", scene="derive", told=True),
     Row(RNK, "check rnk", "three columns", content("list.rnk", "GENE0001\t1\t2\n"), ("list.rnk: A ranked list has a gene and a score per line",)),
     Row(RNK, "check rnk", "a score that is none", replaced("list.rnk", "GENE0003\t", "GENE0003\thigh"), ("list.rnk, gene 'GENE0003'", "is no number")),

@@ -1,4 +1,4 @@
-"""Bad input gets sentences: all problems at once, with file, place and remedy, and never a traceback."""
+"""Bad input gets sentences, all problems at once; one wrong thing at a time is in tests/bad_input."""
 
 import json
 import shutil
@@ -9,9 +9,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-
-HTML = b"<!DOCTYPE html><html><body>Please log in</body></html>"
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 
 
 @pytest.fixture
@@ -70,47 +67,6 @@ def test_good_input_gives_the_manifest(folder, check):
 
 
 @pytest.mark.parametrize(
-    ("sheet", "column", "value", "parts"),
-    [
-        ("samples.csv", "path", "lost.h5ad", ["samples.csv, line 2, column 'path': There is no file 'lost.h5ad'"]),
-        ("samples.csv", "path", "", ["samples.csv, line 2, column 'path': The value is empty"]),
-        ("samples.csv", "dataset", "my data", ["line 2, column 'dataset'", "'my data' is not a safe name"]),
-        ("samples.csv", "dataset", "../up", ["'../up' is not a safe name"]),
-        ("samples.csv", "dataset", "$(touch hacked)", ["is not a safe name"]),
-        ("samples.csv", "dataset", "a'b", ["is not a safe name"]),
-        ("samples.csv", "dataset", 'a"b', ["is not a safe name"]),
-        ("samples.csv", "dataset", "-rf", ["is not a safe name"]),
-        ("samples.csv", "dataset", "x" * 65, ["is not a safe name"]),
-        ("samples.csv", "dataset", "demo_l1000", ["'demo_l1000' is also a data set"]),
-        ("samples.csv", "case", "ill", ["No cell has the case label 'ill' (labels:", "'healthy'", "Correct the column 'case'"]),
-        ("samples.csv", "control", "disease", ["Case and control are both 'disease'"]),
-        ("samples.csv", "cell_type_key", "celltype", ["obs column 'celltype': It is not there", "Correct 'cell_type_key'"]),
-        ("samples.csv", "donor_key", "patient", ["cells.h5ad, obs column 'patient': It is not there"]),
-        ("samples.csv", "populations", "B cells; Hepatocytes", ["There is no population 'Hepatocytes'"]),
-        ("samples.csv", "layer", "raw_counts", ["layer 'raw_counts': It is not in the file"]),
-        ("samples.csv", "covariates", "age", ["cells.h5ad, obs column 'age': It is not there"]),
-        ("samples.csv", "donor_key", "cell_type", ["line 2, column 'donor_key': It is the column of 'cell_type_key' too"]),
-        ("samples.csv", "donor_key", "condition", ["line 2, column 'donor_key': It is the column of 'condition_key' too"]),
-        ("samples.csv", "covariates", "donor", ["obs column 'donor': It cannot be a covariate under this name"]),
-        ("samples.csv", "covariates", "sex; cell_type", ["obs column 'cell_type': It cannot be a covariate"]),
-        ("samples.csv", "organism", "mouse", ["cells.h5ad, column 'organism' of the sample sheet: It is 'mouse'", "--orthologs"]),
-        ("references.csv", "format", "xlsx", ["'xlsx' is not known. Choose one of gctx, gct"]),
-        ("references.csv", "role", "find", ["'find' is not known. Choose one of search, train, both"]),
-        ("references.csv", "role", "train", ["references.csv, column 'role': No reference is there to be searched"]),
-        ("references.csv", "path", "lost.gctx", ["references.csv, line 2, column 'path': There is no file 'lost.gctx'"]),
-        ("references.csv", "siginfo", "lost.txt", ["column 'siginfo': There is no file 'lost.txt'"]),
-        ("references.csv", "siginfo", "genes.tsv", ["genes.tsv, column 'sig_id': None of the columns"]),
-        ("references.csv", "format", "gct", ["A GCT file begins with #1.2"]),
-        ("references.csv", "siginfo", "", ["reference.gctx, column 'compound'"]),
-    ],
-)  # fmt: skip
-def test_a_wrong_cell(folder, check, sheet, column, value, parts):
-    edit(folder / sheet, column, value)
-    refused(check(), *parts)
-    assert not (folder / "manifest.json").exists()
-
-
-@pytest.mark.parametrize(
     ("column", "value", "more"),
     [("populations", "all cells", {}), ("donor_key", "none", {"covariates": "sex"}), ("layer", "X", {})],
 )
@@ -149,75 +105,6 @@ def test_duplicated_names(folder, check):
         twice = pd.concat([table.assign(dataset=first), table.assign(dataset=second)])
         twice.to_csv(folder / "samples.csv", index=False)
         refused(check(), "lines 2, 3, column 'dataset'", "stands more than once")
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("", ["samples.csv: The file is empty"]),
-        ("dataset,path\n", ["column 'case': The column is missing", "column 'donor_key': The column is missing"]),
-        ("dataset,path,cell_type_key,condition_key,case,control,donor_key\n", ["header but no rows"]),
-        (
-            "dataset,path,cell_type_key,condition_key,case,control,donor_key,Colour\na,b,c,d,e,f,g,h\n",
-            ["column 'Colour': The column is not known"],
-        ),
-        (
-            "dataset,path,cell_type_key,condition_key,case,control,donor_key\na,b,c,d,e,f,g,h,i,j\n",
-            ["does not parse as a table"],
-        ),
-        (b"\xff\xfe\x00d\x00a", ["not a UTF-8 text table"]),
-        (HTML, ["samples.csv: It is an HTML page"]),
-    ],
-)
-def test_a_damaged_sheet(folder, check, text, parts):
-    (folder / "samples.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
-    refused(check(), *parts)
-
-
-@pytest.mark.parametrize("name", ["cells.h5ad", "reference.gctx", "siginfo.txt", "genes.tsv", "drugs.tsv"])
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (HTML, "It is an HTML page"),
-        (POINTER, "It is a git-lfs pointer"),
-        (b"", "The file is empty"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(300), ""),
-    ],
-    ids=["html", "lfs", "empty", "png"],
-)
-def test_something_else_under_the_name(folder, check, name, content, message):
-    (folder / name).write_bytes(content)
-    refused(check(), name, message)
-
-
-def test_truncated_files(folder, check):
-    for name in ("cells.h5ad", "reference.gctx"):
-        whole = (folder / name).read_bytes()
-        (folder / name).write_bytes(whole[: len(whole) // 2])
-    refused(
-        check(),
-        "cells.h5ad: It is no HDF5 file, or it is damaged",
-        "reference.gctx: It is no HDF5 file, or it is damaged",
-    )
-
-
-def test_hdf5_of_another_kind(folder, check):
-    for name in ("cells.h5ad", "reference.gctx"):
-        with h5py.File(folder / name, "w") as file:
-            file["x"] = 1
-    refused(
-        check(),
-        "cells.h5ad: It is HDF5 but no h5ad file",
-        "reference.gctx, 0/DATA/0/matrix: It is HDF5 but no GCTX file",
-    )
-
-
-@pytest.mark.parametrize("change", [lambda x: np.log1p(x), lambda x: x - 1.0])
-def test_matrices_without_counts(folder, check, change):
-    cells = ad.read_h5ad(folder / "cells.h5ad")
-    cells.X = change(cells.X.toarray()).astype(np.float32)
-    cells.write_h5ad(folder / "cells.h5ad")
-    refused(check(), "cells.h5ad, X: It holds", "raw counts are needed", "column 'layer'")
 
 
 def test_odd_h5ad_files(folder, check):

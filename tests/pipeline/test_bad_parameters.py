@@ -58,7 +58,7 @@ BAD = {
     "embedding_search": [(text, f"--embedding_search is '{text}'") for text in ("yes", 1, "TRUE")],
     "validation": [(text, f"--validation is '{text}'") for text in ("maybe", 0, "no")],
     "methods": [
-        (text, f"--methods is '{text}': name one or more of cosine") for text in ("magic", "cosine wtcs", "cosine,")
+        (text, f"--methods is '{text}': name one or more of cosine") for text in ("magic", "cosine wtcs", "cosine,", "wtcs;$(x)")
     ],
     "encoder": chosen("encoder", "linear"),
     "headline": chosen("headline", "wtcs"),

@@ -145,7 +145,9 @@ def _differential(table: pd.DataFrame, name: str) -> Iterator[Query]:
     numbers = pd.DataFrame(index=table.index)
     for what in ("statistic", "log_fc", "p_value", "fdr"):
         text = table[found[what]] if found[what] is not None else pd.Series("", index=table.index)
-        numbers[what] = pd.to_numeric(text.replace({"": None, "Inf": "inf", "-Inf": "-inf"}), errors="coerce")
+        numbers[what] = pd.to_numeric(text.replace({"": None, "Inf": "inf", "-Inf": "-inf"}), errors="coerce").astype(
+            float
+        )
         wrong = text[(text != "") & numbers[what].isna()]
         if len(wrong):
             raise InputError(
