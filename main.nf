@@ -14,9 +14,15 @@ include { PAIR_DRUGS         } from './modules/pair_drugs/main'
 include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
 include { check_params ; can_validate ; checkpoint_files ; digest ; fixed_headline ; gathered ; json ; library_files ; page ; page_of_each ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
+include { end_message ; help_text } from './modules/messages'
+include { image_facts ; run_facts ; write_crate } from './modules/provenance'
 
 workflow {
     main:
+    if (params.help) {
+        log.info(help_text(params.help, file("${projectDir}/nextflow_schema.json"), workflow.manifest.version))
+        exit(0)
+    }
     check_params(params, file("${projectDir}/nextflow_schema.json"), workflow.commandLine)
     input = file(params.input, glob: false)
     references = file(params.references, glob: false)
@@ -163,9 +169,14 @@ workflow {
         .mix(channel.of(['pipeline', 'scPerturb-CMap', workflow.manifest.version], ['pipeline', 'Nextflow', workflow.nextflow.version.toString()]))
         .map { process, tool, version -> "${process}\t${tool}\t${version}".toString() }
     ch_run = version_table(ch_versions, null)
-        .mix(channel.of(pretty_json(params.findAll { name, _value -> !name.startsWith('report_') })).collectFile(name: 'params.json'), CHECK_INPUTS.out.manifest)
+        .mix(channel.of(pretty_json(params.findAll { name, _value -> !name.startsWith('report_') && name != 'help' })).collectFile(name: 'params.json'), CHECK_INPUTS.out.manifest)
     ch_metrics = DERIVE_SIGNATURES.out.metrics
         .mix(BUILD_REFERENCE.out.metrics, TRAIN_EMBEDDING.out.metrics, VALIDATE_METHODS.out.metrics, EMBED_SIGNATURES.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics, FIND_LEADING_EDGES.out.metrics, PAIR_DRUGS.out.metrics)
+    // the same for the page of provenance alone: the commit, and the images of the stages with their digests
+    ch_facts = channel.topic('images')
+        .unique()
+        .toSortedList { one, other -> one[0] <=> other[0] }
+        .map { stages -> pretty_json(run_facts(workflow, projectDir, code, image_facts(stages, workflow.containerEngine))) }
     ch_funnels = BUILD_REFERENCE.out.tables.map { _meta, tables -> tables }.flatten()
     // each emission is [[id: 'kang'], [kang.drugs.tsv, kang.populations.tsv, kang.connections.parquet, kang.signatures.h5ad, ...]]
     ch_datasets = RANK_DRUGS.out.tables
@@ -184,7 +195,7 @@ workflow {
             page('05_embedding', EMBED_SIGNATURES.out.neighbours.mix(EMBED_SIGNATURES.out.embedded, TRAIN_EMBEDDING.out.tables).flatten()),
             page('06_validation', VALIDATE_METHODS.out.tables.flatten().mix(VALIDATE_METHODS.out.headline)),
             page('07_methods', ch_run.mix(VALIDATE_METHODS.out.headline)),
-            page('08_provenance', ch_run),
+            page('08_provenance', ch_run.mix(ch_facts.collectFile(name: 'run.json'))),
         )
     RUN_NOTEBOOK(ch_pages)
     BUILD_REPORT(
@@ -196,5 +207,31 @@ workflow {
         [title: params.report_title ?: '', contact: params.report_contact ?: '', digest: digest('report/**')],
     )
     channel.of(pretty_json(params)).collectFile(name: 'params.json', storeDir: "${params.outdir}/pipeline_info")
+    ch_facts.collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
     version_table(ch_versions.mix(RUN_NOTEBOOK.out.versions, BUILD_REPORT.out.versions), "${params.outdir}/pipeline_info")
+
+    // Once everything is done: what the run published and how it was made, in one file, and where to look.
+    // (by other names: in the block at the end of a run the usual ones mean something else)
+    def run = workflow
+    def project = projectDir
+    def settings = params
+    def library = code
+    def results = file(params.outdir)
+    def published = [] as Set
+    def images = []
+    def ranked = []
+    channel.topic('results').subscribe { item -> [item].flatten().findAll { part -> part instanceof java.nio.file.Path }.each { path -> published.add(path.name) } }
+    channel.topic('images').mix(RUN_NOTEBOOK.out.image, BUILD_REPORT.out.image).unique().subscribe { stage -> images.add(stage) }
+    RANK_DRUGS.out.metrics.subscribe { metrics -> ranked.add(json(metrics)) }
+    def further = [[role: 'indications', file: indications], [role: 'sensitivity', file: sensitivity]].findAll { entry -> entry.file } + given.collect { found -> [role: 'embedding', file: found] }
+    workflow.onComplete {
+        try {
+            write_crate(run, project, results, settings, published, images, further, library)
+        }
+        catch (Exception problem) {
+            log.debug('While the crate was written', problem)
+            log.warn("ro-crate-metadata.json, the record of how the run was made, could not be written: ${problem.message}")
+        }
+        log.info(end_message(run, settings.outdir, ranked))
+    }
 }

@@ -69,7 +69,8 @@ def rank_drugs(args: Namespace) -> None:
         {
             "stage": "rank_drugs",
             "id": dataset,
-            "n_populations_ranked": int(drugs.loc[drugs["rank"].notna(), "population"].nunique()),
+            "n_populations_ranked": (n_ranked := int(drugs.loc[drugs["rank"].notna(), "population"].nunique())),
+            "n_populations_left_out": int(drugs["population"].nunique()) - n_ranked,
             "n_drugs": int(drugs["compound_id"].nunique()),
             "warnings": [
                 *(unranked["population"] + ": " + unranked["reason"]),

@@ -12,9 +12,10 @@ process BUILD_REPORT {
     val opts
 
     output:
-    path 'report/*', emit: html
-    path 'report.zip', emit: zip
+    path 'report/*', emit: html, topic: results
+    path 'report.zip', emit: zip, topic: results
     eval("echo '${task.process}\tjupyter-book\t'\$(pkg_version.py jupyter-book)"), emit: versions
+    tuple val("${task.process}"), val("${task.container ?: ''}"), emit: image
 
     script:
     // Between single quotes the shell looks at nothing but the next one.

@@ -21,6 +21,7 @@ process CHECK_INPUTS {
     path 'manifest.json', emit: manifest
     tuple val("${task.process}"), val('python'), eval('python3 --version | cut -d" " -f2'), topic: versions
     tuple val("${task.process}"), val('anndata'), eval('pkg_version.py anndata'), topic: versions
+    tuple val("${task.process}"), val("${task.container ?: ''}"), topic: images
 
     script:
     """

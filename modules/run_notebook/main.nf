@@ -8,9 +8,10 @@ process RUN_NOTEBOOK {
     tuple val(meta), path(notebook, stageAs: 'notebook/*'), path(files)
 
     output:
-    path "${meta.id}*.ipynb", emit: notebook
+    path "${meta.id}*.ipynb", emit: notebook, topic: results
     // Not to the topic: these tasks wait for it (see the entry workflow).
     eval("echo '${task.process}\tpapermill\t'\$(pkg_version.py papermill)"), emit: versions
+    tuple val("${task.process}"), val("${task.container ?: ''}"), emit: image
 
     script:
     def dataset = meta.dataset ? ", \"dataset\": \"${meta.dataset}\"" : ''

@@ -326,6 +326,11 @@ def _write_run(folder: Path, dataset: str, n_drugs: int) -> None:
         },
         info / "manifest.json",
     )
+    images = [
+        {"image": "core:0.1.0", "digest": "sha256:" + "cd" * 32, "reason": "", "processes": ["RANK_DRUGS"]},
+        {"image": f"/images/{HOSTILE[2]}", "digest": "", "reason": HOSTILE[0], "processes": ["DERIVE_SIGNATURES"]},
+    ]
+    _json({"revision": "1a2b3c", "changed": HOSTILE[0], "engine": "podman", "images": images}, info / "run.json")
     _json(
         {"input": "samples.csv", "methods": "cosine,spearman,wtcs", "headline": "wtcs", "genes": None},
         info / "params.json",

@@ -27,10 +27,15 @@ def test_schema_and_config_name_the_same_parameters(root):
         assert default == (written if "default" in about else None), name
 
 
-def test_the_example_of_a_parameter_file_names_real_parameters(root):
+def test_the_example_of_a_parameter_file_has_every_parameter(root):
+    """Those that are commented out with their defaults."""
     groups = json.loads((root / "nextflow_schema.json").read_text())["$defs"].values()
-    example = yaml.safe_load((root / "assets" / "params.example.yml").read_text())
-    assert set(example) <= {name for group in groups for name in group["properties"]}
+    schema = {name: about for group in groups for name, about in group["properties"].items() if name != "help"}
+    text = (root / "assets" / "params.example.yml").read_text()
+    shown = yaml.safe_load("\n".join(re.findall(r"^# (\w+: .*)$", text, re.M)))
+    assert set(yaml.safe_load(text)) | set(shown) == set(schema)
+    for name in set(shown) & {name for name, about in schema.items() if "default" in about}:
+        assert shown[name] == schema[name]["default"], name
 
 
 def test_one_version(root):

@@ -1,6 +1,9 @@
 """The demo run: the planted truth in the published tables, everything published, everything cached the second time."""
 
+import hashlib
 import json
+import subprocess
+import sys
 
 import anndata as ad
 import numpy as np
@@ -185,6 +188,61 @@ def test_parameters_and_inputs_are_recorded(demo_run):
     }
 
 
+def test_a_reference_is_built_the_same_byte_for_byte(demo_run, root, tmp_path):
+    manifest = json.loads((demo_run.outdir / "pipeline_info" / "manifest.json").read_text())
+    row = manifest["references"][0]
+    known = {i["role"]: i["sha256"] for i in manifest["inputs"] if i["role"] in ("path", "siginfo", "geneinfo")}
+    (tmp_path / "reference.json").write_text(json.dumps(row | {"sha256": known}))
+    demo = root / "assets" / "demo"
+    command = [sys.executable, root / "bin" / "build_reference.py", "--reference", "reference.json"]
+    command += ["--path", demo / row["path"], "--siginfo", demo / row["siginfo"], "--genes", demo / "genes.tsv"]
+    command += ["--shard-size", "10000", "--seed", "1", "--code-digest", manifest["code_digest"]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in ("demo_l1000.shard_0000.h5ad", "demo_l1000.reference_queries.h5ad", "demo_l1000.library.json"):
+        assert (tmp_path / name).read_bytes() == (demo_run.outdir / "reference" / name).read_bytes(), name
+
+
+def test_the_results_are_a_workflow_run_crate(demo_run):
+    """What RO-Crate 1.1 and the profile Workflow Run Crate 0.5 ask for; every result is listed as it lies there."""
+    crate = json.loads((demo_run.outdir / "ro-crate-metadata.json").read_text())
+    entities = {entity["@id"]: entity for entity in crate["@graph"]}
+    assert len(entities) == len(crate["@graph"]) and "https://w3id.org/ro/crate/1.1/context" in crate["@context"]
+    descriptor, root = entities["ro-crate-metadata.json"], entities["./"]
+    assert descriptor["about"] == {"@id": "./"} and {"@id": "https://w3id.org/ro/crate/1.1"} in descriptor["conformsTo"]
+    assert {"name", "description", "datePublished", "license"} <= set(root)
+    assert {"@id": "https://w3id.org/ro/wfrun/workflow/0.5"} in root["conformsTo"]
+    workflow, action = entities[root["mainEntity"]["@id"]], entities[root["mentions"]["@id"]]
+    assert set(workflow["@type"]) == {"File", "SoftwareSourceCode", "ComputationalWorkflow"}
+    assert entities[workflow["programmingLanguage"]["@id"]]["name"] == "Nextflow"
+    assert action["@type"] == "CreateAction" and action["instrument"] == root["mainEntity"]
+    assert action["startTime"] < action["endTime"] and action["actionStatus"].endswith("CompletedActionStatus")
+    assert all("additionalType" in e for e in entities.values() if e["@type"] == "FormalParameter")
+    seed = entities["#value-seed"]
+    assert seed["value"] == "1" and {"@id": "#value-seed"} in action["object"]
+
+    manifest = json.loads((demo_run.outdir / "pipeline_info" / "manifest.json").read_text())
+    used = {entities[ref["@id"]].get("sha256") for ref in action["object"]}
+    assert {entry["sha256"] for entry in manifest["inputs"]} <= used
+    assert manifest["code_digest"] == entities["#code-digest"]["value"]
+    versions = pd.read_csv(demo_run.outdir / "pipeline_info" / "software_versions.tsv", sep="\t")
+    tools = [entities[ref["@id"]] for ref in workflow["softwareRequirements"]]
+    assert {(e["name"], e["softwareVersion"]) for e in tools} == set(
+        zip(versions["tool"], versions["version"], strict=True)
+    )
+
+    listed = {ref["@id"] for ref in root["hasPart"] if ":" not in ref["@id"]}
+    there = {str(path.relative_to(demo_run.outdir)) for path in demo_run.outdir.rglob("*") if path.is_file()}
+    pages = {name for name in there if name.startswith("report/") and not name.startswith("report/notebooks/")}
+    ours = {"ro-crate-metadata.json", "pipeline_info/execution_report.html"}
+    assert listed == there - pages - ours | {"report/index.html", "report/report.zip"}
+    for name in listed - {"pipeline_info/execution_trace.txt"}:
+        content = (demo_run.outdir / name).read_bytes()
+        assert entities[name]["sha256"] == hashlib.sha256(content).hexdigest(), name
+        assert entities[name]["contentSize"] == str(len(content))
+    assert str(demo_run.outdir.parent) not in json.dumps(crate)
+
+
 def test_memory_stays_small(demo_run):
     units = {"KB": 1e-6, "MB": 1e-3, "GB": 1.0}
     peak = demo_run.trace["peak_rss"].str.split().map(lambda parts: float(parts[0]) * units[parts[1]])
@@ -216,8 +274,10 @@ def test_a_finished_library_is_not_built_again(demo_run, demo, make_project, run
     headline = json.loads((demo_run.outdir / "validation" / "run.headline.json").read_text())["method"]
     run = run_pipeline(project, "-profile", "test", "--validation", "false", "--headline", headline)
     assert run.status == 0, run.said
-    mine, theirs = ((r.outdir / "ranking" / "demo.drugs.tsv").read_text() for r in (run, demo_run))
-    assert mine == theirs
+    # the same inputs give the same ranking, byte for byte, to the last digit
+    for table in ("demo.drugs.tsv", "demo.drugs.parquet", "demo.connections.parquet"):
+        mine, theirs = ((r.outdir / "ranking" / table).read_bytes() for r in (run, demo_run))
+        assert mine == theirs, table
     built, used = ((r.outdir / "reference" / "demo_l1000.library.json").read_text() for r in (run, demo_run))
     assert built == used
     shard = folder / "lib" / "demo_l1000.shard_0000.h5ad"

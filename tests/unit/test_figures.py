@@ -106,6 +106,10 @@ def shown(run, populations, drugs, signatures):
         "donors": figures.donor_table(run.table("demo.design.tsv")),
         "samples": figures.record_table(manifest["samples"], HOSTILE[0]),
         "inputs": figures.input_table(manifest["inputs"]),
+        "images": figures.image_table(run.document("run.json")),
+        "versions": figures.version_table(
+            run.table("software_versions.tsv"), figures.code_rows(run.document("run.json"), manifest["code_digest"])
+        ),
         "parameters": figures.parameter_table({HOSTILE[0]: HOSTILE[1]}),
         "funnel": figures.funnel_table(run.tables("funnel").assign(step=HOSTILE[0])),
         "headline": figures.headline_note(run),

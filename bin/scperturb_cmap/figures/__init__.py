@@ -22,8 +22,10 @@ from scperturb_cmap.figures.populations import (
     population_table,
 )
 from scperturb_cmap.figures.provenance import (
+    code_rows,
     funnel_figure,
     funnel_table,
+    image_table,
     input_table,
     parameter_table,
     record_table,
@@ -56,6 +58,7 @@ __all__ = [
     "average_figure",
     "average_table",
     "badge",
+    "code_rows",
     "components_figure",
     "condition_table",
     "coverage_notice",
@@ -75,6 +78,7 @@ __all__ = [
     "gene_table",
     "headline_note",
     "html_table",
+    "image_table",
     "indication_table",
     "input_table",
     "key_numbers",

@@ -9,8 +9,10 @@ from scperturb_cmap.figures.style import NEUTRAL, REVERSAL, THEME, Html, plain
 from scperturb_cmap.figures.tables import Column, html_table, number, text
 
 __all__ = [
+    "code_rows",
     "funnel_figure",
     "funnel_table",
+    "image_table",
     "input_table",
     "parameter_table",
     "record_table",
@@ -69,7 +71,7 @@ def funnel_table(funnel: pd.DataFrame) -> Html:
     )
 
 
-def version_table(versions: pd.DataFrame, further: dict | None = None) -> Html:
+def version_table(versions: pd.DataFrame, further: list[dict] | None = None) -> Html:
     """Table of software versions and the stages that used them.
 
     Examples
@@ -78,12 +80,60 @@ def version_table(versions: pd.DataFrame, further: dict | None = None) -> Html:
     >>> ">A, B</td>" in version_table(versions)
     True
     """
-    versions = pd.concat([pd.DataFrame([further] if further else []), versions])
+    versions = pd.concat([pd.DataFrame(further or []), versions])
     tools = versions.groupby(["tool", "version"], sort=True)["process"].agg(
         lambda names: ", ".join(dict.fromkeys(names))
     )
     columns = [text("tool", "Software"), text("version", "Version"), text("process", "Used by")]
     return html_table(tools.reset_index(), columns, "Software versions")
+
+
+def code_rows(facts: dict, digest: str) -> list[dict]:
+    """What stands for the code of a run, as rows of the table of versions.
+
+    Parameters
+    ----------
+    facts
+        ``run.json`` of the run; empty where it is not known.
+    digest
+        Of the library, from the manifest.
+
+    Examples
+    --------
+    >>> [row["version"] for row in code_rows({"revision": "1a2b", "changed": "with changes that are not committed"}, "")]
+    ['not recorded', '1a2b, with changes that are not committed']
+    """
+    commit = ", ".join(filter(None, (facts.get("revision"), facts.get("changed")))) or "not recorded"
+    rows = {"scperturb_cmap (digest)": digest or "not recorded", "scPerturb-CMap (commit)": commit}
+    return [{"tool": tool, "version": version, "process": "all"} for tool, version in rows.items()]
+
+
+def image_table(facts: dict) -> Html:
+    """Table of the container images that stages ran in, with their digests or the reason why these are not known.
+
+    Examples
+    --------
+    >>> image = {"image": "core:1", "digest": "", "reason": "no such image", "processes": ["RANK_DRUGS"]}
+    >>> "not known: no such image" in image_table({"images": [image]})
+    True
+    >>> "without containers" in image_table({"images": []})
+    True
+    """
+    images = pd.DataFrame(facts.get("images", []), columns=["image", "digest", "reason", "processes"])
+    images["processes"] = [", ".join(names) for names in images["processes"]]
+    images["image"] = [_file_name(name) for name in images["image"]]
+    columns = [
+        text("image", "Image"),
+        Column(
+            "Digest",
+            lambda row: (
+                Html("<code>{}</code>").format(row["digest"]) if row["digest"] else f"not known: {row['reason']}"
+            ),
+            style="hash",
+        ),
+        text("processes", "Used by", style="prose"),
+    ]
+    return html_table(images, columns, "Container images", empty="The stages ran without containers.")
 
 
 def parameter_table(parameters: dict) -> Html:
