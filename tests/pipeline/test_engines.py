@@ -18,7 +18,7 @@ PROFILES = ["podman", "docker", "slurm,podman"]
 #: Slurm's usual intervals would double the time of a small run.
 SITE = """
 podman.runOptions = '--user 0:0 --network none'
-docker.runOptions = '--network none'
+docker.runOptions = '-u $(id -u):$(id -g) --network none'
 executor { queueStatInterval = '2 sec'; pollInterval = '1 sec'; exitReadTimeout = '30 sec' }
 """
 
