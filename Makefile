@@ -11,7 +11,7 @@ IMAGES := core torch report
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test test-images test-faults fuzz bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
+.PHONY: help setup demo real test test-images test-scale test-faults fuzz bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -44,6 +44,12 @@ test-faults: setup ## those alone that kill tasks, Nextflow and disks in the mid
 
 fuzz: setup ## every parser on made-up and damaged files, MINUTES=10 in all (SEED=new: others than last time)
 	FUZZ_MINUTES=$(MINUTES) FUZZ_SEED=$(if $(filter new,$(SEED)),$$(date +%s),$(SEED)) pytest --capture=no --durations=0 tests/fuzz $(ARGS)
+
+test-scale: export TEST_SCALE = 1
+test-scale: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
+test-scale: export NXF_ANSI_LOG = false
+test-scale: setup ## the workflow with 2,000 shards and 200 populations, without its stages (minutes)
+	pytest -s tests/pipeline/test_scale.py $(ARGS)
 
 bench: setup ## speed and memory beside the peers; writes docs/benchmarks.md (ARGS='gctx' for one of them)
 	tools/bench_env.sh

@@ -32,8 +32,10 @@ process BUILD_REFERENCE {
     """
 
     stub:
+    // A configuration may ask for more, to see how the workflow scales (tests/pipeline/test_scale.py).
+    def last = String.format('%04d', (task.ext.stub_shards ?: 1) - 1)
     """
-    touch ${meta.id}.shard_0000.h5ad ${meta.id}.reference_queries.h5ad ${meta.id}.{funnel,genes,compounds}.tsv ${meta.id}.library.json
+    touch ${meta.id}.shard_{0000..${last}}.h5ad ${meta.id}.reference_queries.h5ad ${meta.id}.{funnel,genes,compounds}.tsv ${meta.id}.library.json
     echo '{}' > ${meta.id}.build_reference.metrics.json
     """
 }

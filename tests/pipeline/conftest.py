@@ -50,3 +50,14 @@ def demo_run(make_project, run_pipeline) -> Run:
     run = run_pipeline(make_project(), "-profile", "test")
     assert run.status == 0, run.said
     return run
+
+
+@pytest.fixture
+def edit_sheet():
+    """Replace the rows of a demo sheet by ``change(header, first row)``."""
+
+    def edit(project: Path, name: str, change) -> None:
+        sheet = project / "assets" / "demo" / name
+        sheet.write_text(change(*sheet.read_text().splitlines()[:2]))
+
+    return edit

@@ -69,18 +69,12 @@ def test_whose_report_it_is_concerns_the_report_alone(make_project, run_pipeline
     assert run.trace.loc[run.trace["status"] != "CACHED", "name"].tolist() == ["BUILD_REPORT"]
 
 
-def edit_sheet(project, name, change):
-    """Replace the rows of a demo sheet by ``change(header, first row)``."""
-    sheet = project / "assets" / "demo" / name
-    sheet.write_text(change(*sheet.read_text().splitlines()[:2]))
-
-
 def status(run, *names):
     """Status of the tasks whose name begins so."""
     return run.trace.set_index("name")["status"][lambda trace: trace.index.str.startswith(names)].to_dict()
 
 
-def test_a_reference_for_training_is_not_searched(make_project, run_pipeline):
+def test_a_reference_for_training_is_not_searched(make_project, run_pipeline, edit_sheet):
     project = make_project()
     rows = {"first": "search", "second": "both", "third": "train"}
     edit_sheet(
@@ -97,7 +91,7 @@ def test_a_reference_for_training_is_not_searched(make_project, run_pipeline):
     assert list(status(run, "TRAIN")) == ["TRAIN_EMBEDDING (run)"]
 
 
-def test_without_a_space_the_other_scores_go_on_and_it_is_said(make_project, run_pipeline):
+def test_without_a_space_the_other_scores_go_on_and_it_is_said(make_project, run_pipeline, edit_sheet):
     project = make_project()
     edit_sheet(project, "references.csv", lambda header, row: "\n".join([header, row.replace("both", "search")]))
     run = run_pipeline(project, "-profile", "test", "-stub-run")
@@ -111,7 +105,7 @@ def test_without_a_space_the_other_scores_go_on_and_it_is_said(make_project, run
     assert asked.status != 0 and "There is no score by the embedding" in asked.said
 
 
-def test_a_space_of_an_earlier_run_is_used_in_place_of_training(make_project, run_pipeline):
+def test_a_space_of_an_earlier_run_is_used_in_place_of_training(make_project, run_pipeline, edit_sheet):
     project = make_project()
     edit_sheet(project, "references.csv", lambda header, row: "\n".join([header, row.replace("both", "search")]))
     (project / "old.embedding.json").write_text("{}")
@@ -123,7 +117,7 @@ def test_a_space_of_an_earlier_run_is_used_in_place_of_training(make_project, ru
     assert not status(run, "TRAIN") and status(run, "EMBED") and status(run, "SCORE")
 
 
-def test_one_more_data_set_recomputes_only_what_depends_on_it(make_project, run_pipeline):
+def test_one_more_data_set_recomputes_only_what_depends_on_it(make_project, run_pipeline, edit_sheet):
     project = make_project()
     assert run_pipeline(project, "-profile", "test", "-stub-run").status == 0
     edit_sheet(project, "samples.csv", lambda header, row: "\n".join([header, row, row.replace("demo,", "second,", 1)]))
@@ -164,7 +158,7 @@ def test_one_more_data_set_recomputes_only_what_depends_on_it(make_project, run_
         "odd spaces",
     ],
 )
-def test_sheets_are_read_as_the_checks_read_them(make_project, run_pipeline, sheet):
+def test_sheets_are_read_as_the_checks_read_them(make_project, run_pipeline, sheet, edit_sheet):
     """A file that only one of the two readers finds would be called missing."""
     project = make_project()
     edit_sheet(
@@ -182,7 +176,7 @@ def test_sheets_are_read_as_the_checks_read_them(make_project, run_pipeline, she
     assert "cells.h5ad, gene ids" in run.said or "column 'remark': The column is not known" in run.said, run.said
 
 
-def test_paths_that_lead_nowhere(make_project, run_pipeline):
+def test_paths_that_lead_nowhere(make_project, run_pipeline, edit_sheet):
     project = make_project()
     lost = ["foo://x/cells.h5ad", "/no/such/cells.h5ad", "s3:/x"]
     edit_sheet(
@@ -196,7 +190,7 @@ def test_paths_that_lead_nowhere(make_project, run_pipeline):
     assert run.status == 1 and all(f"There is no file '{path}'" in run.said for path in lost), run.said
 
 
-def test_a_hostile_name_stays_in_its_task(make_project, run_pipeline):
+def test_a_hostile_name_stays_in_its_task(make_project, run_pipeline, edit_sheet):
     project = make_project()
     edit_sheet(project, "samples.csv", lambda header, row: f"{header}\n{row.replace('demo,', '../x,', 1)}\n")
     before = set(project.rglob("*x.*"))
