@@ -7,6 +7,7 @@ containers, byte for byte.
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,8 @@ SITE = """
 podman.runOptions = '--user 0:0 --network none'
 docker.runOptions = '-u $(id -u):$(id -g) --network none'
 executor { queueStatInterval = '2 sec'; pollInterval = '1 sec'; exitReadTimeout = '30 sec' }
+// what numba compiled, for all three runs: the project's folder is seen in the containers
+env.NUMBA_CACHE_DIR = "${projectDir}/numba"
 """
 
 
@@ -55,22 +58,36 @@ def slurm(root, tmp_path_factory):
     yield from service(root, folder, "slurm.sh", [root / "tools" / "local" / "slurm.sh", "--stop", folder])
 
 
+@pytest.fixture(scope="module")
+def project(images, make_project):
+    folder = make_project()
+    (folder / "site.config").write_text(SITE)
+    return folder
+
+
 @pytest.fixture(scope="module", params=PROFILES)
-def runs(request, images, make_project, run_pipeline, tmp_path_factory):
+def runs(request, project, run_pipeline):
     """The demo under a profile, and once more with -resume."""
     services = {"docker": "docker", "slurm": "slurm"}
     needed = [services[name] for name in request.param.split(",") if name in services]
     environment = {key: value for name in needed for key, value in request.getfixturevalue(name).items()}
-    site = tmp_path_factory.mktemp("site") / "site.config"
-    site.write_text(SITE)
-    project = make_project()
-    options = ("-profile", f"test,{request.param}", "-c", site)
-    first = run_pipeline(project, *options, **environment)
+    name = request.param.replace(",", "_")
+    options = [
+        "-profile",
+        f"test,{request.param}",
+        "-c",
+        "site.config",
+        "-work-dir",
+        f"work_{name}",
+        "--outdir",
+        f"results_{name}",
+    ]
+    first = replace(run_pipeline(project, *options, **environment), outdir=project / f"results_{name}")
     assert first.status == 0, first.said
     trace = first.trace
     again = run_pipeline(project, *options, "-resume", **environment)
     assert again.status == 0, again.said
-    return request.param, first, trace, again.trace
+    return request.param, first, trace, first.trace
 
 
 def test_every_task_ran_where_it_should(runs):
@@ -78,7 +95,7 @@ def test_every_task_ran_where_it_should(runs):
     engine = profile.split(",")[-1]
     assert set(trace["status"]) == {"COMPLETED"} and len(trace) > 15
     for number, name in zip(trace["hash"], trace["name"], strict=True):
-        folder = next((run.outdir.parent / "work").glob(f"{number}*"))
+        folder = next(run.outdir.with_name(run.outdir.name.replace("results", "work")).glob(f"{number}*"))
         script = (folder / ".command.run").read_text()
         assert f"{engine} run" in script and "--network none" in script, name
         assert any(image in script for image in IMAGES.values()), name
