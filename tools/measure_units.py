@@ -71,7 +71,9 @@ def stages(populations: int) -> dict[str, str]:
     """The commands of the stages that grow, in their order; without populations, those that need none."""
     space = "--embedding run.embedding.json"
     build = "--reference reference.json --path source.h5ad --genes genes.tsv --shard-size 1000000"
-    learn = "--searched r --shards r.shard_0000.h5ad --libraries r.library.json --compounds r.compounds.tsv --device cpu"
+    learn = (
+        "--searched r --shards r.shard_0000.h5ad --libraries r.library.json --compounds r.compounds.tsv --device cpu"
+    )
     found = {
         "BUILD_REFERENCE": build,
         "TRAIN_EMBEDDING": f"{learn} --name run",
@@ -105,13 +107,20 @@ def cost(folder: Path, stage: str, options: str) -> tuple[float, float]:
 
 def measure(n_genes: int, signatures: list[int], populations: list[int]) -> dict[str, dict[str, list[float]]]:
     """Stage -> CPU seconds and GB at (few, few), (many, few), (many, many)."""
-    genes = pd.DataFrame({"entrez_id": [str(k + 1) for k in range(n_genes)], "symbol": [f"GENE{k}" for k in range(n_genes)]})
+    genes = pd.DataFrame(
+        {"entrez_id": [str(k + 1) for k in range(n_genes)], "symbol": [f"GENE{k}" for k in range(n_genes)]}
+    )
     genes["feature_space"] = np.where(np.arange(n_genes) < 978, "landmark", "best inferred")
     found: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as place:
         os.environ |= {"NUMBA_CACHE_DIR": f"{place}/numba", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         few, many = ((signatures[0], populations[0]), (signatures[1], populations[0]))
-        for size in (few, few, many, (signatures[1], populations[1])):  # the first fills numba's cache and does not count
+        for size in (
+            few,
+            few,
+            many,
+            (signatures[1], populations[1]),
+        ):  # the first fills numba's cache and does not count
             folder = Path(place) / f"{size[0]}"
             if not folder.exists():
                 folder.mkdir()
@@ -122,18 +131,27 @@ def measure(n_genes: int, signatures: list[int], populations: list[int]) -> dict
                 kept = found.setdefault(stage, {"cpu_s": [], "gb": []})
                 kept["cpu_s"].append(round(cpu, 2))
                 kept["gb"].append(round(peak, 3))
-                print(f"{size[0]:7,} signatures, {size[1]:3} populations: {stage:20} {cpu:7.1f} s {peak:5.2f} GB", flush=True)
+                print(
+                    f"{size[0]:7,} signatures, {size[1]:3} populations: {stage:20} {cpu:7.1f} s {peak:5.2f} GB",
+                    flush=True,
+                )
     return {stage: {name: values[1:] for name, values in kept.items()} for stage, kept in found.items()}
 
 
 def main() -> None:
+    """Measure, and write the units."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--genes", type=int, default=12_328)
     parser.add_argument("--signatures", type=int, nargs=2, default=[2000, 6000])
     parser.add_argument("--populations", type=int, nargs=2, default=[4, 12])
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("units.json"))
     args = parser.parse_args()
-    about = {"n_genes": args.genes, "signatures": args.signatures, "populations": args.populations, "load": os.getloadavg()[0]}
+    about = {
+        "n_genes": args.genes,
+        "signatures": args.signatures,
+        "populations": args.populations,
+        "load": os.getloadavg()[0],
+    }
     about["stages"] = measure(args.genes, args.signatures, args.populations)
     args.out.write_text(json.dumps(about, indent=1) + "\n")
 

@@ -132,3 +132,17 @@ def test_without_a_task_it_is_simply_made_again(tmp_path, monkeypatch):
     (tmp_path / ".command.run").touch()
     monkeypatch.chdir(tmp_path)  # what a task made itself
     assert made_again(Path("a.h5ad")) == "Make it again."
+
+
+@pytest.mark.parametrize(("named", "kept"), [("./.numba", False), ("/site/numba", True)])
+def test_tasks_of_a_run_share_what_numba_compiled_unless_a_site_names_a_folder(tmp_path, monkeypatch, named, kept):
+    from scperturb_cmap.utils import cli
+
+    task = tmp_path / "ab" / "cdef"
+    task.mkdir(parents=True)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", named)
+    cli._share_compiled_code(task)
+    assert os.environ["NUMBA_CACHE_DIR"] == named  # this is no task of Nextflow
+    (task / ".command.run").touch()
+    cli._share_compiled_code(task)
+    assert os.environ["NUMBA_CACHE_DIR"] == (named if kept else str(tmp_path / "numba"))

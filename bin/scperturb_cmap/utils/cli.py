@@ -14,6 +14,9 @@ from scperturb_cmap.utils.files import DISK_FULL, OUT_OF_MEMORY, system_error
 
 __all__ = ["base_parser", "check_headline", "check_methods", "fraction", "limit_threads", "names_of", "run", "whole"]
 
+#: What numba compiled, in the folder of the task (nextflow.config).
+_TASKS_OWN = "./.numba"
+
 #: Exit status of a process that was killed for its memory.
 KILLED = 137
 
@@ -199,8 +202,12 @@ def _share_compiled_code(folder: Path) -> None:
     """Let all tasks of a run share what numba compiles, in the run's work folder, where that is a folder to write to.
 
     Each task would compile for 10 to 20 seconds. On object storage and in containers that see nothing but their own task it
-    stays so: nextflow.config names a folder of the task.
+    stays so: nextflow.config names a folder of the task. Where a site names another, that one is used.
     """
     work = folder.parent.parent  # a task lies in <work>/ab/cdef0123...
-    if (folder / ".command.run").exists() and os.access(work, os.W_OK):
+    if (
+        os.environ.get("NUMBA_CACHE_DIR") == _TASKS_OWN
+        and (folder / ".command.run").exists()
+        and os.access(work, os.W_OK)
+    ):
         os.environ["NUMBA_CACHE_DIR"] = str(work / "numba")
