@@ -11,7 +11,7 @@ IMAGES := core torch report
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bin/scperturb_cmap/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo real test test-images test-scale test-faults fuzz bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
+.PHONY: help setup demo real test test-images test-scale test-faults fuzz audit bench validate-real lint pictures lock images $(IMAGES:%=image-%) clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
@@ -69,7 +69,10 @@ pictures: setup ## pictures for README and docs/output.md, from the demo's repor
 lock: setup ## bring containers/constraints.txt up to date with the requirements
 	eval "$$(python tools/pip_to_uv.py)" && uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --fork-strategy fewest --no-annotate --no-header --no-emit-index-url --output-file containers/constraints.txt \
-	    containers/*/requirements.txt tools/requirements.txt && tools/make_conda.py
+	    containers/*/requirements.txt tools/requirements.txt && tools/make_conda.py && tools/audit_pins.py
+
+audit: setup ## docs/dependencies.md: release dates of all pins, and what the package index has withdrawn
+	tools/audit_pins.py $(ARGS)
 
 images: $(IMAGES:%=image-%) ## container images and their bills of materials (TORCH_BACKEND=cpu: without CUDA; BUILD_ARGS is handed on)
 

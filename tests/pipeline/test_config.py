@@ -51,6 +51,14 @@ def test_the_parameter_page_is_up_to_date(root):
     assert done.returncode == 0, done.stderr
 
 
+def test_the_list_of_dependencies_is_that_of_the_pins(root):
+    pins = re.findall(r"^([\w.-]+)==([^\s;]+)", (root / "containers" / "constraints.txt").read_text(), re.M)
+    listed = re.findall(
+        r"^\| ([\w.-]+) \| (\S+) \| \d{4}-\d\d-\d\d \|", (root / "docs" / "dependencies.md").read_text(), re.M
+    )
+    assert len(pins) > 200 and listed == pins
+
+
 def test_every_process_has_resources_and_an_image(root):
     containers = (root / "conf" / "containers.config").read_text()
     resources = (root / "conf" / "base.config").read_text()
