@@ -1,6 +1,7 @@
 """Every stage: instant help, a version, choices that equal the schema's, errors as sentences."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -78,6 +79,31 @@ def test_trouble_of_the_machine_is_one_sentence(capsys, error, status, sentence)
 
     assert run(base_parser("A stage."), stage, []) == status
     assert re.fullmatch(sentence, capsys.readouterr().err.strip())
+
+
+def test_hdf5_neither_crashes_nor_babbles_where_the_disk_is_full(root, tmp_path):
+    """It does both while the process ends, unless it is kept from it; a crash would be tried again, in vain."""
+    script = tmp_path / "some_stage.py"
+    script.write_text("""import resource, sys
+import anndata, numpy
+from scperturb_cmap.io.signature_set import write_signature_set
+from scperturb_cmap.utils.cli import base_parser, run
+
+def stage(args):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    write_signature_set(anndata.AnnData(numpy.random.default_rng(0).normal(size=(200, 2000))), "a.h5ad")
+
+sys.exit(run(base_parser("A stage."), stage))
+""")
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(root / "bin")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"a\.h5ad: File too large, in .* -resume\.", done.stderr.strip())
 
 
 def test_other_trouble_is_a_fault_of_the_program():

@@ -117,7 +117,7 @@ RUNS = (
     Run((
         killed("TRAIN_EMBEDDING", "SIGSEGV", 139, after=3),
         launcher("TRAIN_EMBEDDING", "SIGTERM", tasks=False, after=3),
-    ), status=143),
+    ), status=1),
     Run(before=(("cut_off", CUT_SHARD, SHARD),)),
     Run((
         killed("EMBED_SIGNATURES", "SIGABRT", 134, after=3),

@@ -90,16 +90,16 @@ def test_the_fault_struck_its_task(story, fault):
     assert struck, "it never struck"
     if half := fault.how.get("half"):
         assert any(Path(name).match(half.split("/")[0]) for name in struck["there"])
-    place = "/".join(Path(struck["folder"]).parts[-2:]) if "setting" not in fault.how else None
+    place = "/".join(Path(struck["folder"]).parts[-2:])
     rows = [
         (row.status, row.exit)
         for outcome in story.outcomes
         for row in outcome.trace.itertuples()
-        if place and place.startswith(row.hash)
+        if place.startswith(row.hash)
     ]
     if fault.exit is None:  # the launcher died: whatever its last trace says, the task was not completed
         assert all(status not in ("COMPLETED", "CACHED") for status, _ in rows)
-    elif place:
+    else:
         assert ("FAILED", str(fault.exit)) in rows
 
 

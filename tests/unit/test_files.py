@@ -57,6 +57,7 @@ WRITERS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # h5py; utils/cli.py keeps it quiet
 @pytest.mark.parametrize("name", WRITERS)
 def test_without_room_there_is_no_file_and_the_error_names_it(tmp_path, small_files, name):
     with pytest.raises(OSError) as caught:

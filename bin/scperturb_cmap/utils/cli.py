@@ -119,6 +119,9 @@ def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) 
     logging.getLogger().setLevel("WARNING")
     log.setLevel(args.log_level.upper())
     _share_compiled_code(Path.cwd())
+    alone = argv is None  # a process of its own
+    if alone:
+        _tell_of_a_full_disk_once()
     try:
         _require_folder(parser, args)
         stage(args)
@@ -141,7 +144,9 @@ def run(parser: ArgumentParser, stage: Callable, argv: list[str] | None = None) 
             return KILLED
         if not (number := system_error(error, DISK_FULL)):
             raise
-        print(f"\n{_no_room(number, getattr(error, 'filename', None) or parser.prog)}", file=sys.stderr)
+        print(f"\n{_no_room(number, getattr(error, 'filename', None) or parser.prog)}", file=sys.stderr, flush=True)
+        if alone:  # HDF5 crashes when it ends with a file it could not write, and a crash would be tried again
+            os._exit(1)
         return 1
     return 0
 
@@ -196,6 +201,20 @@ def _no_room(number: int, name: str) -> str:
     if number == errno.EFBIG:
         remedy = "Let this user write larger files (ulimit -f), then start again with -resume."
     return f"{name}: {os.strerror(number)}, in {Path.cwd()}. {remedy}"
+
+
+def _tell_of_a_full_disk_once() -> None:
+    """Keep h5py quiet, which prints a page for each part of a file that it could not write while the file is given up."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: object) -> None:
+        if not system_error(error, DISK_FULL):
+            sys.__excepthook__(kind, error, trace)
+
+    def unraisable(what: "sys.UnraisableHookArgs") -> None:
+        if not system_error(what.exc_value, DISK_FULL):
+            sys.__unraisablehook__(what)
+
+    sys.excepthook, sys.unraisablehook = hook, unraisable
 
 
 def _share_compiled_code(folder: Path) -> None:
