@@ -66,7 +66,7 @@ def end_message(run, outdir, ranked) {
 A task was killed (exit status ${run.exitStatus}), most often for want of memory or time, and more of both did not help. Raise
 process.resourceLimits in your site.config, or make the tasks smaller (--shard_size); see docs/usage.md.""" : ''
         return """
-The run stopped${took}. Above, under "ERROR", stands what went wrong; more is in .nextflow.log.${killed}
+The run stopped${took}. Above, under "ERROR", stands what went wrong (nothing, if it was stopped from outside); more is in .nextflow.log.${killed}
 Once it is put right, give the same command again with -resume ${run.sessionId}
 in place of any other -resume: what is finished is not computed again."""
     }

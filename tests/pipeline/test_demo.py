@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 
@@ -247,6 +248,30 @@ def test_memory_stays_small(demo_run):
     units = {"KB": 1e-6, "MB": 1e-3, "GB": 1.0}
     peak = demo_run.trace["peak_rss"].str.split().map(lambda parts: float(parts[0]) * units[parts[1]])
     assert peak.max() < 4, demo_run.trace[["name", "peak_rss"]].to_string()
+
+
+def seconds(text: str) -> float:
+    """Of a time as Nextflow writes it, such as ``1m 5.3s``."""
+    units = {"ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(ms|[smh])", text))
+
+
+def test_the_workflow_itself_takes_a_small_part_of_the_critical_path(demo_run):
+    """Backwards from the end of the run: the task that ended last, then the one that ended last before that began, ..."""
+    trace = demo_run.trace
+    start = pd.to_datetime(trace["submit"]).astype("int64") / 1e9
+    work = trace["realtime"].map(seconds)
+    tasks = pd.DataFrame({"start": start, "end": start + trace["duration"].map(seconds), "work": work})
+    path = [tasks.loc[tasks["end"].idxmax()]]
+    # a task may be submitted in the second in which the one before it ends
+    while not (before := tasks[(tasks["end"] < path[-1]["start"] + 1) & (tasks["start"] < path[-1]["start"])]).empty:
+        path.append(before.loc[before["end"].idxmax()])
+    crate = json.loads((demo_run.outdir / "ro-crate-metadata.json").read_text())["@graph"]
+    action = next(entity for entity in crate if entity["@type"] == "CreateAction")
+    whole = (pd.Timestamp(action["endTime"]) - pd.Timestamp(action["startTime"])).total_seconds()
+    share = 1 - sum(task["work"] for task in path) / whole
+    print(f"{share:.1%} of {whole:.0f} s are not the work of the {len(path)} tasks on the critical path")
+    assert len(path) > 8 and 0 <= share <= 0.15
 
 
 def test_the_report_opens_without_a_network(demo_run, check_report):
