@@ -102,8 +102,9 @@ workflow {
     ch_training = gathered(ch_built.filter { meta, _shards, _library, _tables, _queries -> learns && meta.role != 'search' })
         .map { _metas, shards, libraries, compounds, _queries -> tuple([id: 'run', searched: searched], shards, libraries, compounds) }
     TRAIN_EMBEDDING(ch_training, params.subMap(['encoder', 'embedding_search', 'members', 'seed', 'device']) + [code: code])
-    // one emission, [run.embedding.json, run.embedding.safetensors]; [] without a space
-    ch_embedding = learns ? TRAIN_EMBEDDING.out.checkpoint : channel.value(given)
+    // a value, [run.embedding.json, run.embedding.safetensors]; [] without a space. (An output that goes to a topic is a queue,
+    // even where all inputs are values: without first() only one shard would be scored.)
+    ch_embedding = learns ? TRAIN_EMBEDDING.out.checkpoint.first() : channel.value(given)
 
     // the same of all references, with their reference queries and what is learned from
     ch_validation = gathered(ch_built.filter { _meta, _shards, _library, _tables, _queries -> validates })
@@ -122,7 +123,7 @@ workflow {
     )
     // what ranks the drugs, and what is told of it: asked for, chosen by the gates, or the default where nothing is validated
     ch_headline = params.headline == 'auto' && validates
-        ? VALIDATE_METHODS.out.headline.map { chosen -> json(chosen).method }
+        ? VALIDATE_METHODS.out.headline.first().map { chosen -> json(chosen).method }
         : channel.value(fixed_headline(params.headline, methods))
     SCORE_CONNECTIVITY(
         ch_shards,
