@@ -12,7 +12,7 @@ from anndata.abc import CSCDataset, CSRDataset
 from anndata.io import sparse_dataset
 from scipy.sparse import csr_matrix, issparse
 
-from scperturb_cmap.io.hdf5 import open_hdf5, read_stored
+from scperturb_cmap.io.hdf5 import open_hdf5, read_stored, require_size
 from scperturb_cmap.io.tables import MISSING, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
@@ -257,6 +257,7 @@ class Cells:
         """The matrix, to be read in parts; of a sparse one the positions must ascend, or values would land in other cells."""
         if not isinstance(stored, h5py.Group):
             return stored
+        require_size(stored)
         matrix, starts, n_values = sparse_dataset(stored), stored["indptr"][()].astype(np.int64), len(stored["data"])
         whole = starts[0] == 0 and starts[-1] == n_values == len(stored["indices"])
         if not whole or len(starts) != matrix.shape[matrix.format == "csc"] + 1 or (np.diff(starts) < 0).any():

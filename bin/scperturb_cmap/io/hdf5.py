@@ -10,7 +10,7 @@ from anndata.io import read_elem
 
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["Damaged", "open_hdf5", "read_stored"]
+__all__ = ["Damaged", "open_hdf5", "read_stored", "require_size"]
 
 #: What h5py says in errors of other kinds; any other is a mistake of ours.
 _OF_H5PY = re.compile("Unable to|Can't|Insufficient precision|No NumPy equivalent")
@@ -18,6 +18,29 @@ _OF_H5PY = re.compile("Unable to|Can't|Insufficient precision|No NumPy equivalen
 
 class Damaged(ValueError):
     """A part of an HDF5 file that cannot be what it should be; :func:`open_hdf5` makes a sentence of it."""
+
+
+#: gzip packs at most a thousandfold.
+_MOST_PACKED, _SMALL = 1100, 100_000_000
+
+
+def require_size(part: h5py.Group | h5py.Dataset) -> None:
+    """Refuse what is larger than its file can hold, as after damage to its shape: reading it would take all memory.
+
+    Raises
+    ------
+    Damaged
+        A dataset, or one of a group, is so.
+    """
+    most = max(_SMALL, _MOST_PACKED * part.file.id.get_filesize())
+
+    def check(_name: str, one: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(one, h5py.Dataset) and (one.size or 0) * one.dtype.itemsize > most:
+            raise Damaged(f"{one.name}: its shape is {one.shape}, more than the file can hold")
+
+    check("", part)
+    if isinstance(part, h5py.Group):
+        part.visititems(check)
 
 
 def read_stored(part: h5py.Group | h5py.Dataset) -> object:
@@ -28,6 +51,7 @@ def read_stored(part: h5py.Group | h5py.Dataset) -> object:
     Damaged
         It is damaged, or in a layout that this anndata does not know: it raises whatever its readers and HDF5 do.
     """
+    require_size(part)
     try:
         return read_elem(part)
     except MemoryError:
