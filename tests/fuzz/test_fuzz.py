@@ -509,7 +509,7 @@ PARSERS = {
     "GCTX": (hdf5(_gctx), "a.gctx", _matrix("gctx")),
     "cells": (hdf5(_h5ad), "a.h5ad", _cells),
     "dense cells": (hdf5(lambda folder: _h5ad(folder, False)), "a.h5ad", _cells),
-    "perturbation atlas": (hdf5(lambda folder: _h5ad(folder, n=3)), "a.h5ad", _atlas),
+    "perturbation atlas": (hdf5(lambda folder: _h5ad(folder, n=12)), "a.h5ad", _atlas),
     "signatures": (hdf5(_h5ad), "a.h5ad", _signatures),
     "signature set": (hdf5(_set), "a.h5ad", lambda path: read_signature_set(path, "perturbations")),
     "shard": (hdf5(_set), "a.h5ad", read_about),

@@ -174,7 +174,7 @@ def test_checkpoint_comes_back_and_refuses_what_is_wrong(platforms, form, tmp_pa
     with pytest.raises(InputError, match="not the file it was written with"):
         read_checkpoint(path)
     path.write_text("{}")
-    with pytest.raises(InputError, match="does not describe an embedding"):
+    with pytest.raises(InputError, match="does not tell kind"):
         read_checkpoint(path)
 
 

@@ -297,7 +297,10 @@ class Cells:
 
 def _index(table: h5py.Group) -> np.ndarray:
     """Names of the rows of a stored obs or var."""
-    return np.asarray(read_stored(table[table.attrs.get("_index", "_index")])).astype(str)
+    names = np.asarray(read_stored(table[table.attrs.get("_index", "_index")])).astype(str)
+    if names.ndim != 1:
+        raise ValueError(f"{table.name} has no list of names")
+    return names
 
 
 def _dense(matrix: np.ndarray) -> np.ndarray:

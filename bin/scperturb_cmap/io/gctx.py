@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.io.hdf5 import open_hdf5
+from scperturb_cmap.io.hdf5 import open_hdf5, require_size
 from scperturb_cmap.io.tables import MISSING, bare, decoded, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 
@@ -287,6 +287,7 @@ def _is_values(part: h5py.Dataset | h5py.Group, kinds: str, n_dimensions: int = 
 
 def _texts(values: h5py.Dataset) -> list[str]:
     """Values of a dataset as text, whatever their type."""
+    require_size(values)
     found, known = values[()], _Known()
     if found.dtype.kind in "SO":  # the ids of a million signatures are plain, and quicker taken together
         text = b"\n".join(found.tolist())

@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["Damaged", "check_positions", "open_hdf5", "read_stored", "stored_matrix"]
+__all__ = ["Damaged", "check_positions", "open_hdf5", "read_stored", "require_size", "stored_matrix"]
 
 #: What h5py says in errors of other kinds; any other is a mistake of ours.
 _OF_H5PY = re.compile("Unable to|Can't|Insufficient precision|No NumPy equivalent")
@@ -21,6 +21,29 @@ _OF_H5PY = re.compile("Unable to|Can't|Insufficient precision|No NumPy equivalen
 
 class Damaged(ValueError):
     """A part of an HDF5 file that cannot be what it should be; :func:`open_hdf5` makes a sentence of it."""
+
+
+#: gzip packs at most a thousandfold.
+_MOST_PACKED, _SMALL = 1100, 100_000_000
+
+
+def require_size(part: h5py.Group | h5py.Dataset) -> None:
+    """Refuse what is larger than its file can hold, as after damage to its shape: reading it would take all memory.
+
+    Raises
+    ------
+    Damaged
+        A dataset, or one of a group, is so.
+    """
+    most = max(_SMALL, _MOST_PACKED * part.file.id.get_filesize())
+
+    def check(_name: str, one: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(one, h5py.Dataset) and (one.size or 0) * one.dtype.itemsize > most:
+            raise Damaged(f"{one.name}: its shape is {one.shape}, more than the file can hold")
+
+    check("", part)
+    if isinstance(part, h5py.Group):
+        part.visititems(check)
 
 
 def read_stored(part: h5py.Group | h5py.Dataset) -> object:
@@ -31,6 +54,7 @@ def read_stored(part: h5py.Group | h5py.Dataset) -> object:
     Damaged
         It is damaged, or in a layout that this anndata does not know: it raises whatever its readers and HDF5 do.
     """
+    require_size(part)
     try:
         return read_elem(part)
     except MemoryError:
@@ -84,6 +108,7 @@ def stored_matrix(stored: h5py.Dataset | h5py.Group) -> h5py.Dataset | CSRDatase
     """
     if not isinstance(stored, h5py.Group):
         return stored
+    require_size(stored)
     matrix, starts, n_values = sparse_dataset(stored), stored["indptr"][()].astype(np.int64), len(stored["data"])
     whole = starts[0] == 0 and starts[-1] == n_values == len(stored["indices"])
     if not whole or len(starts) != matrix.shape[matrix.format == "csc"] + 1 or (np.diff(starts) < 0).any():

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.io.hdf5 import open_hdf5, read_stored
+from scperturb_cmap.io.hdf5 import open_hdf5, read_stored, require_size
 from scperturb_cmap.io.tables import require_data
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.files import made_again, whole_file
@@ -118,6 +118,8 @@ def read_signature_set(path: Path, of: str = "") -> ad.AnnData:
     path = Path(path)
     require_data(path, path.name)
     try:
+        with h5py.File(path) as file:
+            require_size(file)
         signatures = ad.read_h5ad(path)
     except MemoryError:
         raise
@@ -175,7 +177,8 @@ def read_about(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
         if not {"X", "obs", "var", "uns"} <= set(file) or "effect" not in file["uns"]:
             raise _no_signature_set(path.name)
         obs, var = (read_stored(file[part]) for part in ("obs", "var"))
-        if not isinstance(file["X"], h5py.Dataset) or file["X"].shape != (len(obs), len(var)):
+        tables = isinstance(obs, pd.DataFrame) and isinstance(var, pd.DataFrame)
+        if not tables or not isinstance(file["X"], h5py.Dataset) or file["X"].shape != (len(obs), len(var)):
             raise _no_signature_set(path.name)
         _require_columns(obs, "perturbations", path.name)
         return obs, var, str(read_stored(file["uns"]["effect"]))
