@@ -218,7 +218,15 @@ workflow {
     def published = [] as Set
     def images = []
     def ranked = []
-    channel.topic('results').subscribe { item -> [item].flatten().findAll { part -> part instanceof java.nio.file.Path }.each { path -> published.add(path.name) } }
+    ch_metrics
+        .mix(DERIVE_SIGNATURES.out.signatures, DERIVE_SIGNATURES.out.resamples, DERIVE_SIGNATURES.out.tables)
+        .mix(BUILD_REFERENCE.out.shards, BUILD_REFERENCE.out.reference_queries, BUILD_REFERENCE.out.tables, BUILD_REFERENCE.out.library)
+        .mix(TRAIN_EMBEDDING.out.checkpoint, TRAIN_EMBEDDING.out.tables, EMBED_SIGNATURES.out.neighbours, EMBED_SIGNATURES.out.embedded)
+        .mix(VALIDATE_METHODS.out.headline, VALIDATE_METHODS.out.tables)
+        .mix(SCORE_CONNECTIVITY.out.scores, SCORE_CONNECTIVITY.out.reference_queries, SCORE_CONNECTIVITY.out.resamples)
+        .mix(RANK_DRUGS.out.tables, RANK_DRUGS.out.drugs, RANK_DRUGS.out.connections, PAIR_DRUGS.out.tables)
+        .mix(RUN_NOTEBOOK.out.notebook, BUILD_REPORT.out.html, BUILD_REPORT.out.zip)
+        .subscribe { item -> [item].flatten().findAll { part -> part instanceof java.nio.file.Path }.each { path -> published.add(path.name) } }
     channel.topic('images').mix(RUN_NOTEBOOK.out.image, BUILD_REPORT.out.image).unique().subscribe { stage -> images.add(stage) }
     RANK_DRUGS.out.metrics.subscribe { metrics -> ranked.add(json(metrics)) }
     def further = [[role: 'indications', file: indications], [role: 'sensitivity', file: sensitivity]].findAll { entry -> entry.file } + given.collect { found -> [role: 'embedding', file: found] }
