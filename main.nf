@@ -103,8 +103,8 @@ workflow {
         .map { _metas, shards, libraries, compounds, _queries -> tuple([id: 'run', searched: searched], shards, libraries, compounds) }
     TRAIN_EMBEDDING(ch_training, params.subMap(['encoder', 'embedding_search', 'members', 'seed', 'device']) + [code: code])
     // a value, [run.embedding.json, run.embedding.safetensors]; [] without a space. (An output that goes to a topic is a queue,
-    // even where all inputs are values: without first() only one shard would be scored.)
-    ch_embedding = learns ? TRAIN_EMBEDDING.out.checkpoint.first() : channel.value(given)
+    // even where all inputs are values: only one shard would be scored.)
+    ch_embedding = learns ? TRAIN_EMBEDDING.out.checkpoint : channel.value(given)
 
     // the same of all references, with their reference queries and what is learned from
     ch_validation = gathered(ch_built.filter { _meta, _shards, _library, _tables, _queries -> validates })
@@ -123,7 +123,7 @@ workflow {
     )
     // what ranks the drugs, and what is told of it: asked for, chosen by the gates, or the default where nothing is validated
     ch_headline = params.headline == 'auto' && validates
-        ? VALIDATE_METHODS.out.headline.first().map { chosen -> json(chosen).method }
+        ? VALIDATE_METHODS.out.headline.map { chosen -> json(chosen).method }
         : channel.value(fixed_headline(params.headline, methods))
     SCORE_CONNECTIVITY(
         ch_shards,
@@ -221,7 +221,15 @@ workflow {
     def published = [] as Set
     def images = []
     def ranked = []
-    channel.topic('results').subscribe { item -> [item].flatten().findAll { part -> part instanceof java.nio.file.Path }.each { path -> published.add(path.name) } }
+    ch_metrics
+        .mix(DERIVE_SIGNATURES.out.signatures, DERIVE_SIGNATURES.out.resamples, DERIVE_SIGNATURES.out.tables)
+        .mix(BUILD_REFERENCE.out.shards, BUILD_REFERENCE.out.reference_queries, BUILD_REFERENCE.out.tables, BUILD_REFERENCE.out.library)
+        .mix(TRAIN_EMBEDDING.out.checkpoint, TRAIN_EMBEDDING.out.tables, EMBED_SIGNATURES.out.neighbours, EMBED_SIGNATURES.out.embedded)
+        .mix(VALIDATE_METHODS.out.headline, VALIDATE_METHODS.out.tables)
+        .mix(SCORE_CONNECTIVITY.out.scores, SCORE_CONNECTIVITY.out.reference_queries, SCORE_CONNECTIVITY.out.resamples)
+        .mix(RANK_DRUGS.out.tables, RANK_DRUGS.out.drugs, RANK_DRUGS.out.connections, PAIR_DRUGS.out.tables)
+        .mix(RUN_NOTEBOOK.out.notebook, BUILD_REPORT.out.html, BUILD_REPORT.out.zip)
+        .subscribe { item -> [item].flatten().findAll { part -> part instanceof java.nio.file.Path }.each { path -> published.add(path.name) } }
     channel.topic('images').mix(RUN_NOTEBOOK.out.image, BUILD_REPORT.out.image).unique().subscribe { stage -> images.add(stage) }
     RANK_DRUGS.out.metrics.subscribe { metrics -> ranked.add(json(metrics)) }
     def further = [[role: 'indications', file: indications], [role: 'sensitivity', file: sensitivity]].findAll { entry -> entry.file } + given.collect { found -> [role: 'embedding', file: found] }

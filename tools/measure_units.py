@@ -27,8 +27,8 @@ from scperturb_cmap.io.signature_set import POPULATION_COLUMNS, signature_set, w
 RESAMPLES = 28
 PER_COMPOUND, LINES = 6, ("A375", "MCF7", "PC3")
 #: Stages that know nothing of populations.
-ALONE = ("BUILD_REFERENCE", "TRAIN_EMBEDDING", "VALIDATE_METHODS")
-METHODS = "cosine,spearman,wtcs,embedding"
+ALONE = ("BUILD_REFERENCE",)
+METHODS = "cosine,spearman,wtcs"
 
 
 def make_reference(folder: Path, n: int, genes: pd.DataFrame) -> None:
@@ -70,18 +70,12 @@ def make_populations(folder: Path, n: int, genes: pd.DataFrame) -> None:
 
 
 def stages() -> dict[str, str]:
-    """The commands of the stages that grow, in their order."""
-    space, sets = "--embedding run.embedding.json", "--signatures d.signatures.h5ad"
-    learn = (
-        "--searched r --shards r.shard_0000.h5ad --libraries r.library.json --compounds r.compounds.tsv --device cpu"
-    )
+    """The commands of the stages that grow with both, in their order; the learned space is left out, which is bounded."""
+    sets = "--signatures d.signatures.h5ad"
     return {
         "BUILD_REFERENCE": "--reference reference.json --path source.h5ad --genes genes.tsv --shard-size 1000000",
-        "TRAIN_EMBEDDING": f"{learn} --name run",
-        "VALIDATE_METHODS": f"{learn} --name run --learned r --reference-queries r.reference_queries.h5ad --methods {METHODS}",
-        "SCORE_CONNECTIVITY": f"{sets} --resamples d.resamples.h5ad --reference-queries r.reference_queries.h5ad {space}"
+        "SCORE_CONNECTIVITY": f"{sets} --resamples d.resamples.h5ad --reference-queries r.reference_queries.h5ad"
         f" --shard r.shard_0000.h5ad --methods {METHODS} --headline spearman --device cpu",
-        "EMBED_SIGNATURES": f"{space} {sets} --shards r.shard_0000.h5ad",
         "RANK_DRUGS": f"{sets} --scores r.shard_0000.scores.parquet --resamples r.shard_0000.resamples.parquet"
         f" --reference-queries r.shard_0000.reference_queries.parquet --methods {METHODS} --headline spearman",
         "FIND_LEADING_EDGES": f"--shard r.shard_0000.h5ad {sets} --drugs d.drugs.parquet",

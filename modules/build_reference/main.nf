@@ -10,11 +10,11 @@ process BUILD_REFERENCE {
     val opts
 
     output:
-    tuple val(meta), path("${meta.id}.shard_*.h5ad", arity: '1..*'), emit: shards, topic: results
-    tuple val(meta), path("${meta.id}.reference_queries.h5ad"), emit: reference_queries, topic: results
-    tuple val(meta), path("${meta.id}.{funnel,genes,compounds,left_out}.tsv"), emit: tables, topic: results
-    tuple val(meta), path("${meta.id}.library.json"), emit: library, topic: results
-    path "${meta.id}.build_reference.metrics.json", emit: metrics, topic: results
+    tuple val(meta), path("${meta.id}.shard_*.h5ad", arity: '1..*'), emit: shards
+    tuple val(meta), path("${meta.id}.reference_queries.h5ad"), emit: reference_queries
+    tuple val(meta), path("${meta.id}.{funnel,genes,compounds,left_out}.tsv"), emit: tables
+    tuple val(meta), path("${meta.id}.library.json"), emit: library
+    path "${meta.id}.build_reference.metrics.json", emit: metrics
     tuple val("${task.process}"), val('h5py'), eval('pkg_version.py h5py'), topic: versions
     tuple val("${task.process}"), val('anndata'), eval('pkg_version.py anndata'), topic: versions
     tuple val("${task.process}"), val("${task.container ?: ''}"), topic: images

@@ -12,8 +12,8 @@ process BUILD_REPORT {
     val opts
 
     output:
-    path 'report/*', emit: html, topic: results
-    path 'report.zip', emit: zip, topic: results
+    path 'report/*', emit: html
+    path 'report.zip', emit: zip
     eval("echo '${task.process}\tjupyter-book\t'\$(pkg_version.py jupyter-book)"), emit: versions
     tuple val("${task.process}"), val("${task.container ?: ''}"), emit: image
 

@@ -11,10 +11,10 @@ process DERIVE_SIGNATURES {
     val opts
 
     output:
-    tuple val(meta), path("${meta.id}.signatures.h5ad"), emit: signatures, topic: results
-    path "${meta.id}.resamples.h5ad", emit: resamples, topic: results
-    tuple val(meta), path("${meta.id}.{design,genes}.tsv"), emit: tables, topic: results
-    path "${meta.id}.derive_signatures.metrics.json", emit: metrics, topic: results
+    tuple val(meta), path("${meta.id}.signatures.h5ad"), emit: signatures
+    path "${meta.id}.resamples.h5ad", emit: resamples
+    tuple val(meta), path("${meta.id}.{design,genes}.tsv"), emit: tables
+    path "${meta.id}.derive_signatures.metrics.json", emit: metrics
     tuple val("${task.process}"), val('pydeseq2'), eval('pkg_version.py pydeseq2'), topic: versions
     tuple val("${task.process}"), val('anndata'), eval('pkg_version.py anndata'), topic: versions
     tuple val("${task.process}"), val("${task.container ?: ''}"), topic: images

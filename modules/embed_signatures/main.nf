@@ -10,9 +10,9 @@ process EMBED_SIGNATURES {
     val opts
 
     output:
-    path '*.neighbours.tsv', emit: neighbours, topic: results
-    path '*.embedded.h5ad', emit: embedded, optional: true, topic: results
-    path '*.embed_signatures.metrics.json', emit: metrics, topic: results
+    path '*.neighbours.tsv', emit: neighbours
+    path '*.embedded.h5ad', emit: embedded, optional: true
+    path '*.embed_signatures.metrics.json', emit: metrics
     tuple val("${task.process}"), val('torch'), eval('pkg_version.py torch'), topic: versions
     tuple val("${task.process}"), val('umap-learn'), eval('pkg_version.py umap-learn'), topic: versions
     tuple val("${task.process}"), val("${task.container ?: ''}"), topic: images

@@ -13,7 +13,7 @@ process FIND_LEADING_EDGES {
     output:
     path "${meta.id}.leading_edges.parquet", emit: edges
     path "${meta.id}.query_genes.parquet", emit: genes
-    path "${meta.id}.find_leading_edges.metrics.json", emit: metrics, topic: results
+    path "${meta.id}.find_leading_edges.metrics.json", emit: metrics
     tuple val("${task.process}"), val('numpy'), eval('pkg_version.py numpy'), topic: versions
     tuple val("${task.process}"), val("${task.container ?: ''}"), topic: images
 

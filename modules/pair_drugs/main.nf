@@ -10,8 +10,8 @@ process PAIR_DRUGS {
     path genes
 
     output:
-    tuple val(meta), path("${meta.id}.{leading_edges,pairs}.tsv"), emit: tables, topic: results
-    path "${meta.id}.pair_drugs.metrics.json", emit: metrics, topic: results
+    tuple val(meta), path("${meta.id}.{leading_edges,pairs}.tsv"), emit: tables
+    path "${meta.id}.pair_drugs.metrics.json", emit: metrics
     tuple val("${task.process}"), val('pandas'), eval('pkg_version.py pandas'), topic: versions
     tuple val("${task.process}"), val("${task.container ?: ''}"), topic: images
 

@@ -13,10 +13,10 @@ process RANK_DRUGS {
     val opts
 
     output:
-    tuple val(meta), path("${meta.id}.{drugs,populations,enrichment}.tsv"), emit: tables, topic: results
-    tuple val(meta), path("${meta.id}.drugs.parquet"), emit: drugs, topic: results
-    tuple val(meta), path("${meta.id}.connections.parquet"), emit: connections, topic: results
-    path "${meta.id}.rank_drugs.metrics.json", emit: metrics, topic: results
+    tuple val(meta), path("${meta.id}.{drugs,populations,enrichment}.tsv"), emit: tables
+    tuple val(meta), path("${meta.id}.drugs.parquet"), emit: drugs
+    tuple val(meta), path("${meta.id}.connections.parquet"), emit: connections
+    path "${meta.id}.rank_drugs.metrics.json", emit: metrics
     tuple val("${task.process}"), val('pandas'), eval('pkg_version.py pandas'), topic: versions
     tuple val("${task.process}"), val('decoupler'), eval('pkg_version.py decoupler'), topic: versions
     tuple val("${task.process}"), val("${task.container ?: ''}"), topic: images

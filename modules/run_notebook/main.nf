@@ -8,7 +8,7 @@ process RUN_NOTEBOOK {
     tuple val(meta), path(notebook, stageAs: 'notebook/*'), path(files)
 
     output:
-    path "${meta.id}*.ipynb", emit: notebook, topic: results
+    path "${meta.id}*.ipynb", emit: notebook
     // Not to the topic: these tasks wait for it (see the entry workflow).
     eval("echo '${task.process}\tpapermill\t'\$(pkg_version.py papermill)"), emit: versions
     tuple val("${task.process}"), val("${task.container ?: ''}"), emit: image

@@ -13,10 +13,10 @@ process SCORE_CONNECTIVITY {
     val opts
 
     output:
-    path "${meta.id}.scores.parquet", emit: scores, topic: results
-    path "${meta.id}.reference_queries.parquet", emit: reference_queries, topic: results
-    path "${meta.id}.resamples.parquet", emit: resamples, topic: results
-    path "${meta.id}.score_connectivity.metrics.json", emit: metrics, topic: results
+    path "${meta.id}.scores.parquet", emit: scores
+    path "${meta.id}.reference_queries.parquet", emit: reference_queries
+    path "${meta.id}.resamples.parquet", emit: resamples
+    path "${meta.id}.score_connectivity.metrics.json", emit: metrics
     tuple val("${task.process}"), val('torch'), eval('pkg_version.py torch'), topic: versions
     tuple val("${task.process}"), val("${task.container ?: ''}"), topic: images
 

@@ -9,9 +9,9 @@ process TRAIN_EMBEDDING {
     val opts
 
     output:
-    tuple path("${meta.id}.embedding.json"), path("${meta.id}.embedding.safetensors"), emit: checkpoint, topic: results
-    path "${meta.id}.{embedding_search.tsv,model_card.md}", emit: tables, topic: results
-    path "${meta.id}.train_embedding.metrics.json", emit: metrics, topic: results
+    tuple path("${meta.id}.embedding.json"), path("${meta.id}.embedding.safetensors"), emit: checkpoint
+    path "${meta.id}.{embedding_search.tsv,model_card.md}", emit: tables
+    path "${meta.id}.train_embedding.metrics.json", emit: metrics
     tuple val("${task.process}"), val('torch'), eval('pkg_version.py torch'), topic: versions
     tuple val("${task.process}"), val('pytorch-metric-learning'), eval('pkg_version.py pytorch-metric-learning'), topic: versions
     tuple val("${task.process}"), val('safetensors'), eval('pkg_version.py safetensors'), topic: versions

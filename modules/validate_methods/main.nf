@@ -13,9 +13,9 @@ process VALIDATE_METHODS {
     val opts
 
     output:
-    path "${meta.id}.headline.json", emit: headline, topic: results
-    path "${meta.id}.{validation,validation_tasks,validation_splits,validation_gates,validation_findings,validation_meanings,indications,efficacy}.tsv", emit: tables, topic: results
-    path "${meta.id}.validate_methods.metrics.json", emit: metrics, topic: results
+    path "${meta.id}.headline.json", emit: headline
+    path "${meta.id}.{validation,validation_tasks,validation_splits,validation_gates,validation_findings,validation_meanings,indications,efficacy}.tsv", emit: tables
+    path "${meta.id}.validate_methods.metrics.json", emit: metrics
     tuple val("${task.process}"), val('copairs'), eval('pkg_version.py copairs'), topic: versions
     tuple val("${task.process}"), val('torch'), eval('pkg_version.py torch'), topic: versions
     tuple val("${task.process}"), val("${task.container ?: ''}"), topic: images

@@ -1,6 +1,7 @@
 """The shape of the pipeline without any Python package: both parsers, and what -resume sees."""
 
 import gzip
+import json
 
 import pytest
 
@@ -197,3 +198,21 @@ def test_a_hostile_name_stays_in_its_task(make_project, run_pipeline, edit_sheet
     run = run_pipeline(project, "-profile", "test", "-stub-run")
     assert run.status != 0 and "Exception" not in run.said
     assert not [path for path in set(project.rglob("*x.*")) - before if path.suffix in (".json", ".h5ad", ".tsv")]
+
+
+def test_every_shard_is_scored_and_every_data_set_ranked(make_project, run_pipeline, edit_sheet):
+    """What is one value for all tasks (headline, space, signatures) must not become a queue that the first task empties."""
+    project = make_project()
+    edit_sheet(project, "samples.csv", lambda header, row: "\n".join([header, row, row.replace("demo,", "second,", 1)]))
+    (project / "conf" / "test.config").open("a").write(
+        "process { withName: BUILD_REFERENCE { ext.stub_shards = 3 } }\n"
+    )
+    run = run_pipeline(project, "-profile", "test", "-stub-run")
+    assert run.status == 0, run.said
+    tasks = run.trace["name"].str.split().str[0].value_counts()
+    assert tasks["SCORE_CONNECTIVITY"] == tasks["FIND_LEADING_EDGES"] == 3
+    assert tasks["RANK_DRUGS"] == tasks["PAIR_DRUGS"] == tasks["DERIVE_SIGNATURES"] == 2
+    crate = json.loads((run.outdir / "ro-crate-metadata.json").read_text())["@graph"]
+    listed = {entity["@id"] for entity in crate if entity["@type"] == "File" and "sha256" in entity}
+    there = {str(path.relative_to(run.outdir)) for path in run.outdir.glob("[!pr]*/*") if path.is_file()}
+    assert there <= listed and len(there) > 20
