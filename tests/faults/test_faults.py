@@ -110,6 +110,9 @@ def test_the_user_is_told(story, fault):
         status, text = story.site.saw[fault.name]
         assert status != 0
         said = [text]
+    if struck := story.site.struck(FAULTS.index(fault), fault):
+        # of a task that is tried again Nextflow prints no more than the exit status
+        said.append((Path(struck["folder"]) / ".command.err").read_text())
     assert any(re.search(fault.said, text) for text in said), said[0]
 
 
