@@ -98,7 +98,7 @@ FULL_RESULTS = Fault(
 CLOSED_RESULTS = Fault(
     "RANK_DRUGS: results cannot be written to",
     "RANK_DRUGS",
-    said=r"Failed to (create publish directory|publish file): \S+ranking",
+    said=r"Failed to (create publish directory|publish file): \S+/ranking",
 )
 HALF_PUBLISHED = Fault("DERIVE_SIGNATURES: half a file in the results", "DERIVE_SIGNATURES")
 SECOND = Fault("a second launcher", "BUILD_REPORT", said="Unable to acquire lock")
