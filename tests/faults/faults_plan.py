@@ -93,12 +93,12 @@ CUT_SCORES = Fault(
 FULL_RESULTS = Fault(
     "VALIDATE_METHODS: results on a full disk",
     "VALIDATE_METHODS",
-    said="No space left on device|Permission denied|AccessDenied",
+    said=r"Failed to publish file: \S+/run\.validation",
 )
 CLOSED_RESULTS = Fault(
-    "RUN_NOTEBOOK: results cannot be written to",
-    "RUN_NOTEBOOK",
-    said="Read-only file system|Permission denied|AccessDenied",
+    "RANK_DRUGS: results cannot be written to",
+    "RANK_DRUGS",
+    said=r"Failed to (create publish directory|publish file): \S+/ranking",
 )
 HALF_PUBLISHED = Fault("DERIVE_SIGNATURES: half a file in the results", "DERIVE_SIGNATURES")
 SECOND = Fault("a second launcher", "BUILD_REPORT", said="Unable to acquire lock")
@@ -134,14 +134,15 @@ RUNS = (
     Run((
         killed("RANK_DRUGS", "SIGKILL", 137, half="*.connections.parquet.partial"),
         launcher("RANK_DRUGS", "SIGINT", tasks=False, after=3),
-    ), before=(("halve", HALF_PUBLISHED, SIGNATURES),), status=130),
+    ), before=(("halve", HALF_PUBLISHED, SIGNATURES),), status=1),
     Run(before=(("cut_off", CUT_SCORES, SCORES),)),
+    Run(before=(("remake", CUT_SCORES), ("close", CLOSED_RESULTS, "ranking"))),
     Run((
         killed("FIND_LEADING_EDGES", "SIGUSR2", 140, after=2),
         killed("PAIR_DRUGS", "SIGBUS", 135, after=1),
         killed("RUN_NOTEBOOK", "SIGKILL", 137, to="kernel", after=2),
-    ), before=(("remake", CUT_SCORES), ("close", CLOSED_RESULTS, "report"))),
-    Run((full_disk("RUN_NOTEBOOK", "100k", NO_SPACE.format(r"\S+\.ipynb")),)),
+        full_disk("RUN_NOTEBOOK", "100k", NO_SPACE.format(r"\S+\.ipynb")),
+    )),
     Run((
         killed("BUILD_REPORT", "SIGKILL", 137, half="report.book/_build/html/*.html"),
         full_disk("BUILD_REPORT", "2m", NO_SPACE.format(r"\S+")),

@@ -141,7 +141,8 @@ class Site:
                 claimed.rename(claimed.with_suffix(".waiting"))
         log = open(self.project / "said.txt", "w+")  # noqa: SIM115 - the process has it
         command = ["nextflow", "run", ".", "-c", self.config, *OPTIONS, *options]
-        # A session of its own: a signal for this run is no signal for pytest.
+        # A session of its own, so that a signal for this run is no signal for pytest; and it heeds Ctrl-C, which what is started
+        # in the background would not.
         return subprocess.Popen(
             command,
             cwd=self.project,
@@ -149,6 +150,7 @@ class Site:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def finish(self, process: subprocess.Popen, name: str) -> Outcome:
