@@ -4,8 +4,8 @@
 python tools/measure_units.py [--genes 12328] [--signatures 600 1800] [--populations 2 6] [--out tools/units.json]
 
 Runs the stages' own scripts on made-up signatures, one after the other with one thread, and takes CPU time and the largest
-memory of each from the operating system. From (few signatures, few populations), (many, few), (many, many) follow
-start + signatures x per signature + signatures x populations x per pair.
+memory of each from the operating system. From few and many signatures with few and many populations follow a start, and what a
+signature, a population, and a pair of both cost. Made-up signatures should be as many as an idle machine allows.
 """
 
 import argparse
@@ -96,7 +96,7 @@ def cost(folder: Path, stage: str, options: str) -> tuple[float, float]:
 
 
 def measure(n_genes: int, signatures: list[int], populations: list[int]) -> dict[str, dict[str, list[float]]]:
-    """Stage -> CPU seconds and GB at (few, few), (many, few), (many, many)."""
+    """Stage -> CPU seconds and GB at (few, few), (many, few), (few, many), (many, many) signatures and populations."""
     genes = pd.DataFrame(
         {"entrez_id": [str(k + 1) for k in range(n_genes)], "symbol": [f"GENE{k}" for k in range(n_genes)]}
     )
@@ -104,8 +104,16 @@ def measure(n_genes: int, signatures: list[int], populations: list[int]) -> dict
     found: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as place:
         os.environ |= {"NUMBA_CACHE_DIR": f"{place}/numba", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        few, many = ((signatures[0], populations[0]), (signatures[1], populations[0]))
-        for number, size in enumerate((few, few, many, (signatures[1], populations[1]))):
+        few = (signatures[0], populations[0])
+        for number, size in enumerate(
+            (
+                few,
+                few,
+                (signatures[1], populations[0]),
+                (signatures[0], populations[1]),
+                (signatures[1], populations[1]),
+            )
+        ):
             folder = Path(place) / f"{size[0]}"
             if not folder.exists():
                 folder.mkdir()
@@ -115,7 +123,7 @@ def measure(n_genes: int, signatures: list[int], populations: list[int]) -> dict
                 kept = found.setdefault(stage, {"cpu_s": [], "gb": []})
                 # The first round fills numba's cache; populations are nothing to some stages.
                 again = number < 3 or stage not in ALONE
-                cpu, peak = cost(folder, stage, options) if again else (kept["cpu_s"][-1], kept["gb"][-1])
+                cpu, peak = cost(folder, stage, options) if again else (kept["cpu_s"][-2], kept["gb"][-2])
                 kept["cpu_s"].append(round(cpu, 2))
                 kept["gb"].append(round(peak, 3))
                 size_said = f"{size[0]:7,} signatures, {size[1]:3} populations"

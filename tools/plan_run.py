@@ -39,6 +39,10 @@ BOUNDED = {"TRAIN_EMBEDDING": (120, 3.0), "VALIDATE_METHODS": (600, 3.5)}
 EMBED = (60, 5)
 
 
+#: Least that a part of a unit cost is, per signature.
+FLOORS = {("BUILD_REFERENCE", "cpu_s"): 0.0002}
+
+
 @dataclass(frozen=True)
 class Task:
     """What one task needs."""
@@ -56,20 +60,25 @@ class Units:
         self.few, self.many = measured["signatures"]
         self.few_queries, self.many_queries = measured["populations"]
 
-    def parts(self, stage: str, what: str) -> tuple[float, float, float]:
-        """Start, per signature, per signature and population; none of them below 0.
+    def parts(self, stage: str, what: str) -> tuple[float, float, float, float]:
+        """Start, per signature, per population, per signature and population; none of them below 0.
 
-        Solves ``start + per * n + pair * n * q`` at the three sizes that were measured.
+        Solves ``start + a * n + b * q + c * n * q`` at the four sizes that were measured.
         """
-        first, more, most = self.measured["stages"][stage][what]
-        pair = max(0.0, (most - more) / (self.many * (self.many_queries - self.few_queries)))
-        per = max(0.0, (more - first) / (self.many - self.few) - pair * self.few_queries)
-        return max(0.0, first - per * self.few - pair * self.few * self.few_queries), per, pair
+        first, more_signatures, more_queries, most = self.measured["stages"][stage][what]
+        n, q = self.many - self.few, self.many_queries - self.few_queries
+        pair = max(0.0, (most - more_signatures - more_queries + first) / (n * q))
+        per = max(0.0, (more_signatures - first) / n - pair * self.few_queries)
+        query = max(0.0, (more_queries - first) / q - pair * self.few)
+        start = first - per * self.few - query * self.few_queries - pair * self.few * self.few_queries
+        # Small sizes tell little of what a signature costs to build: bench_reference.py does (docs/benchmarks.md).
+        per = max(per, FLOORS.get((stage, what), 0.0))
+        return max(0.0, start), per, query, pair
 
     def task(self, stage: str, n: float, queries: float, shard_size: int | None = None) -> Task:
         """A task on so many signatures and populations; with ``shard_size`` it holds one shard at a time."""
         held = n if shard_size is None else min(n, shard_size)
-        cpu, gb = (sum(part * by for part, by in zip(self.parts(stage, what), (1, size, size * queries), strict=True))
+        cpu, gb = (sum(part * by for part, by in zip(self.parts(stage, what), (1, size, queries, size * queries), strict=True))
                    for what, size in (("cpu_s", n), ("gb", held)))  # fmt: skip
         return Task(stage, cpu, gb)
 
@@ -89,12 +98,14 @@ def tasks_of(units: Units, signatures: int, queries: int, shard_size: int, datas
     tasks += [Task("EMBED_SIGNATURES", EMBED[0] + EMBED[1] * len(shards), 2.0)]
     tasks += [units.task("RANK_DRUGS", signatures, each)] * datasets
     # Of a shard only the signatures that support a reported drug are read: in all, 50 for each population.
-    start, per, pair = units.parts("FIND_LEADING_EDGES", "cpu_s")
+    start, per, query, pair = units.parts("FIND_LEADING_EDGES", "cpu_s")
     share = 1 / len(shards)
     gb = units.task("FIND_LEADING_EDGES", units.many, 0).gb
-    tasks += [Task("FIND_LEADING_EDGES", start + per * n + pair * units.many * queries * share, gb) for n in shards]
-    start, _, pair = units.parts("PAIR_DRUGS", "cpu_s")
-    tasks += [Task("PAIR_DRUGS", start + pair * units.many * each, 0.4)] * datasets
+    tasks += [
+        Task("FIND_LEADING_EDGES", start + per * n + (query + pair * units.many) * queries * share, gb) for n in shards
+    ]
+    start, _, query, pair = units.parts("PAIR_DRUGS", "cpu_s")
+    tasks += [Task("PAIR_DRUGS", start + (query + pair * units.many) * each, 0.4)] * datasets
     tasks += [Task("RUN_NOTEBOOK", 8, 0.4)] * 6 + [Task("RUN_NOTEBOOK", 8 + 6 * each, 0.5)] * datasets
     return [*tasks, Task("BUILD_REPORT", 10 + 2 * queries, 0.6)]
 

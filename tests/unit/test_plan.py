@@ -22,10 +22,10 @@ def plan(root):
 
 @pytest.fixture
 def units(plan):
-    """Every stage: 5 s to start, 1 ms a signature, 0.1 ms a signature and population; 1 GB, 10 kB a signature."""
-    sizes = ((1000, 10), (3000, 10), (3000, 20))
+    """Every stage: 5 s to start, 1 ms a signature, 2 s a population, 0.1 ms a pair of them; 1 GB, 10 kB a signature."""
+    sizes = ((1000, 10), (3000, 10), (1000, 20), (3000, 20))
     cost = {
-        "cpu_s": [5 + 1e-3 * n + 1e-4 * n * q for n, q in sizes],
+        "cpu_s": [5 + 1e-3 * n + 2 * q + 1e-4 * n * q for n, q in sizes],
         "gb": [1 + 1e-5 * n for n, _ in sizes],
     }
     return plan.Units(
@@ -34,9 +34,9 @@ def units(plan):
 
 
 def test_unit_costs_are_solved_from_three_sizes(units):
-    assert units.parts("RANK_DRUGS", "cpu_s") == pytest.approx((5, 1e-3, 1e-4))
+    assert units.parts("RANK_DRUGS", "cpu_s") == pytest.approx((5, 1e-3, 2, 1e-4))
     task = units.task("RANK_DRUGS", 100_000, 50)
-    assert task.cpu_s == pytest.approx(5 + 100 + 500) and task.gb == pytest.approx(2)
+    assert task.cpu_s == pytest.approx(5 + 100 + 2 * 50 + 500) and task.gb == pytest.approx(2)
     assert units.task("BUILD_REFERENCE", 100_000, 0, shard_size=10_000).gb == pytest.approx(1.1)
 
 
@@ -45,7 +45,7 @@ def test_every_shard_and_data_set_is_a_task(plan, units):
     count = {stage: sum(task.stage == stage for task in tasks) for stage in plan.AFTER}
     assert count["SCORE_CONNECTIVITY"] == count["FIND_LEADING_EDGES"] == 3 and count["RANK_DRUGS"] == 3
     scored = sorted(task.cpu_s for task in tasks if task.stage == "SCORE_CONNECTIVITY")
-    assert scored == pytest.approx([5 + 5 + 15, 5 + 10 + 30, 5 + 10 + 30])
+    assert scored == pytest.approx([5 + 5 + 60 + 15, 5 + 10 + 60 + 30, 5 + 10 + 60 + 30])
 
 
 def test_tasks_are_placed_on_the_processors_there_are(plan):
