@@ -190,6 +190,8 @@ def _build(kind: str, layout: dict, tensors: dict, n_query: int, n_reference: in
             if len({side.shape[side.ndim - 1] for side in sides}) > 1 or not np.isfinite(float(weight)):
                 raise ValueError
             blocks.append(Block(name, *sides, float(weight)))
+        if not blocks:
+            raise ValueError
         return LinearEncoder(blocks)
     options = {key: layout[key] for key in ("n_hidden", "n_dimensions", "shared")}
     networks = []

@@ -174,14 +174,15 @@ def read_about(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     path = Path(path)
     require_data(path, path.name)
     with open_hdf5(path, path.name, made_again(path, "Make the signature set again.")) as file:
-        if not {"X", "obs", "var", "uns"} <= set(file) or "effect" not in file["uns"]:
+        about = file.get("uns")
+        if not {"X", "obs", "var"} <= set(file) or not isinstance(about, h5py.Group) or "effect" not in about:
             raise _no_signature_set(path.name)
         obs, var = (read_stored(file[part]) for part in ("obs", "var"))
         tables = isinstance(obs, pd.DataFrame) and isinstance(var, pd.DataFrame)
         if not tables or not isinstance(file["X"], h5py.Dataset) or file["X"].shape != (len(obs), len(var)):
             raise _no_signature_set(path.name)
         _require_columns(obs, "perturbations", path.name)
-        return obs, var, str(read_stored(file["uns"]["effect"]))
+        return obs, var, str(read_stored(about["effect"]))
 
 
 def read_rows(path: Path, names: Collection[str], layers: Collection[str] = ("rank",)) -> ad.AnnData:
