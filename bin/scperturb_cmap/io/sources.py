@@ -18,7 +18,7 @@ from scipy.sparse import issparse
 
 from scperturb_cmap.io.cells import Cells
 from scperturb_cmap.io.gctx import GeneMatrix
-from scperturb_cmap.io.hdf5 import open_hdf5, read_stored
+from scperturb_cmap.io.hdf5 import check_positions, open_hdf5, read_stored, stored_matrix
 from scperturb_cmap.io.queries import read_gmt
 from scperturb_cmap.io.tables import decoded, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
@@ -176,8 +176,8 @@ class SignatureFile(Cells):
             The values are no numbers.
         """
         with self._open() as file:
-            block = self._matrix(file[self._matrix_key])[np.asarray(positions)]
-            self._check_positions(block)
+            block = stored_matrix(file[self._matrix_key])[np.asarray(positions)]
+            check_positions(block)
         values = block.toarray() if issparse(block) else np.asarray(block)
         if not np.issubdtype(values.dtype, np.number):
             raise self._problem("X", "It holds no numbers.", "Give signed values, positive = up.")
