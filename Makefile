@@ -34,6 +34,7 @@ test: setup ## all tests, two files side by side (JOBS=0: one after the other, w
 
 # The build sees the package registry as this machine does: its network, its certificates.
 HERE := --network=host $(if $(wildcard /etc/ssl/certs),--volume /etc/ssl/certs:/etc/ssl/certs:ro)
+test-images: export CONTAINERS_CONF ?= $(CURDIR)/tools/local/containers.conf
 test-images: setup ## Podman and the images, so that `make test` runs the demo in them as well (Debian, as root)
 	base=$$(tools/local/podman.sh) && \
 	    $(MAKE) images ENGINE=podman BUILD_ARGS="--pull=never $(HERE) --build-arg BASE=$$base"

@@ -177,7 +177,7 @@ workflow {
     ch_facts = channel.topic('images')
         .unique()
         .toSortedList { one, other -> one[0] <=> other[0] }
-        .map { stages -> pretty_json(run_facts(workflow, projectDir, code, image_facts(stages, workflow.containerEngine))) }
+        .map { stages -> pretty_json(run_facts(workflow, projectDir, code, image_facts(stages, workflow))) }
     ch_funnels = BUILD_REFERENCE.out.tables.map { _meta, tables -> tables }.flatten()
     // each emission is [[id: 'kang'], [kang.drugs.tsv, kang.populations.tsv, kang.connections.parquet, kang.signatures.h5ad, ...]]
     ch_datasets = RANK_DRUGS.out.tables
@@ -221,6 +221,7 @@ workflow {
     def published = [] as Set
     def images = []
     def ranked = []
+    def manifests = []
     ch_metrics
         .mix(DERIVE_SIGNATURES.out.signatures, DERIVE_SIGNATURES.out.resamples, DERIVE_SIGNATURES.out.tables)
         .mix(BUILD_REFERENCE.out.shards, BUILD_REFERENCE.out.reference_queries, BUILD_REFERENCE.out.tables, BUILD_REFERENCE.out.library)
@@ -232,10 +233,11 @@ workflow {
         .subscribe { item -> [item].flatten().findAll { part -> part instanceof java.nio.file.Path }.each { path -> published.add(path.name) } }
     channel.topic('images').mix(RUN_NOTEBOOK.out.image, BUILD_REPORT.out.image).unique().subscribe { stage -> images.add(stage) }
     RANK_DRUGS.out.metrics.subscribe { metrics -> ranked.add(json(metrics)) }
-    def further = [[role: 'indications', file: indications], [role: 'sensitivity', file: sensitivity]].findAll { entry -> entry.file } + given.collect { found -> [role: 'embedding', file: found] }
+    CHECK_INPUTS.out.manifest.subscribe { manifest -> manifests.add(manifest) }
+    def further = given.collect { found -> [role: 'embedding', file: found] }
     workflow.onComplete {
         try {
-            write_crate(run, project, results, settings, published, images, further, library)
+            write_crate(run, project, results, settings, published, images, manifests ? manifests[0] : null, further, library)
         }
         catch (Exception problem) {
             log.debug('While the crate was written', problem)

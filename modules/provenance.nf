@@ -5,7 +5,7 @@ include { json ; pretty_json } from './utils'
 
 // What stays the same when a run is repeated, for the page of the report: code, engine and images.
 def run_facts(run, project, code, images) {
-    return [pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), engine: run.containerEngine ?: '', images: images, code_digest: code] + code_revision(run, project)
+    return [pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), engine: engine_of(run), images: images, code_digest: code] + code_revision(run, project)
 }
 
 // The commit that ran, where it is known: Nextflow's own checkout, or a folder that is a Git repository.
@@ -18,25 +18,35 @@ def code_revision(run, project) {
     }
     def commit = said_by(['git', '-C', project.toString(), 'rev-parse', 'HEAD'])
     def changes = said_by(['git', '-C', project.toString(), 'status', '--porcelain', '--untracked-files=no'])
-    return [revision: commit ?: '', repository: '', changed: !commit ? 'git does not tell it' : changes ? 'with changes that are not committed' : '']
+    return [revision: commit ?: '', repository: '', changed: !commit ? 'git does not tell it' : changes == null ? 'git does not tell whether it was changed' : changes ? 'with changes that are not committed' : '']
+}
+
+// What runs the images; clouds and Kubernetes need no engine named, and take Docker's.
+def engine_of(run) {
+    def elsewhere = run.profile.tokenize(',').any { name -> name in ['awsbatch', 'googlebatch', 'k8s'] }
+    return run.containerEngine ?: (elsewhere ? 'docker' : '')
 }
 
 // The images of a run's stages, [['SCORE_CONNECTIVITY', 'core:1'], ...], as [[image: 'core:1', processes: [...], digest: 'sha256:...', reason: ''], ...].
-def image_facts(stages, engine) {
+def image_facts(stages, run) {
+    def engine = engine_of(run)
     def used = engine ? stages.collect { stage -> stage*.toString() }.findAll { stage -> stage[1] }.groupBy { stage -> stage[1] } : [:]
     return used.keySet().sort().collect { image ->
-        [image: image, processes: used[image].collect { stage -> stage[0].tokenize(':')[-1] }.unique().sort()] + image_digest(image, engine)
+        [image: image, processes: used[image].collect { stage -> stage[0].tokenize(':')[-1] }.unique().sort()] + image_digest(image, engine, run)
     }
 }
 
 // The digest of an image, or why it is not known.
-def image_digest(image, engine) {
+def image_digest(image, engine, run) {
     if (image.contains('@sha256:')) {
         return [digest: image.substring(image.indexOf('sha256:')), reason: '']
     }
     if (image =~ /^\.{0,2}\//) {
         def found = file(image, glob: false)
         return found.exists() && !found.isDirectory() ? [digest: "sha256:${sha256(found)}".toString(), reason: ''] : [digest: '', reason: 'the launcher does not see this file']
+    }
+    if ('wave' in run.profile.tokenize(',')) {
+        return [digest: '', reason: 'Wave put another image in its place']
     }
     if (engine in ['docker', 'podman']) {
         def id = said_by([engine, 'image', 'inspect', '--format', '{{.Id}}', image])
@@ -50,8 +60,10 @@ def said_by(command) {
     try {
         def said = new StringBuffer()
         def process = command.execute()
-        process.consumeProcessOutput(said, new StringBuffer())
+        def readers = [process.consumeProcessOutputStream(said), process.consumeProcessErrorStream(new StringBuffer())]
         process.waitForOrKill(20000)
+        // The process may be gone before all that it said was read.
+        readers.each { reader -> reader.join(5000) }
         return process.exitValue() == 0 ? said.toString().trim() : null
     }
     catch (Exception problem) {
@@ -68,15 +80,19 @@ def sha256(path) {
 
 // Write the crate. `seen`: names of what the tasks published; `stages`: their images, `given`: all parameters; `further`: input
 // files that the manifest does not list, as [[role: 'sensitivity', file: /data/gdsc.tsv], ...].
-def write_crate(run, project, outdir, given, seen, stages, further, code) {
+def write_crate(run, project, outdir, given, seen, stages, inputs_read, further, code) {
+    if (!run.success && !seen) {
+        return // what lies in the folder is of an earlier run, and so is the crate
+    }
+    log.info("Writing down how the run was made ...")
     def info = outdir.resolve('pipeline_info')
     info.mkdirs()
     project.resolve('main.nf').copyTo(info.resolve('main.nf'))
     def schema = json(project.resolve('nextflow_schema.json'))['$defs'].values().collectEntries { group -> group.properties }
-    def facts = run_facts(run, project, code, image_facts(stages, run.containerEngine))
-    def inputs = input_entities(info.resolve('manifest.json'), further)
-    def results = result_entities(outdir, seen)
-    def tools = tool_entities(info.resolve('software_versions.tsv'))
+    def facts = run_facts(run, project, code, image_facts(stages, run))
+    def inputs = input_entities(inputs_read, further)
+    def results = result_entities(outdir, seen, run)
+    def tools = tool_entities(of_this_run(info.resolve('software_versions.tsv'), run))
     def values = schema.findAll { name, about -> about.format != 'file-path' && given[name] != null && given[name] != '' && !(name in ['outdir', 'help']) }
         .collect { name, _about -> ['@id': "#value-${name}", '@type': 'PropertyValue', name: name, value: given[name].toString(), exampleOfWork: ref("#parameter-${name}")] }
     def formal = schema.findAll { name, _about -> name != 'help' }.collect { name, about ->
@@ -84,7 +100,7 @@ def write_crate(run, project, outdir, given, seen, stages, further, code) {
         ['@id': "#parameter-${name}", '@type': 'FormalParameter', name: name, description: about.description, additionalType: about.format == 'file-path' ? 'File' : kinds[about.type] ?: 'Text']
     }
     def profiles = profile_entities()
-    def images = facts.images.withIndex().collect { about, n -> image_entity(about, n, run.containerEngine) }
+    def images = facts.images.withIndex().collect { about, n -> image_entity(about, n, facts.engine, run.resume) }
     def action = "urn:uuid:${UUID.randomUUID()}".toString()
     def trace = info.resolve('execution_trace.txt')
     def traces = trace.exists() ? [['@id': 'pipeline_info/execution_trace.txt', '@type': 'File', name: 'execution_trace.txt', encodingFormat: 'text/tab-separated-values', about: ref(action), description: 'Time and memory of every task. Nextflow may still write to it, so it has no checksum here.']] : []
@@ -98,12 +114,17 @@ def write_crate(run, project, outdir, given, seen, stages, further, code) {
             contentSize: project.resolve('main.nf').size().toString(), programmingLanguage: ref('#nextflow'), license: ref('https://spdx.org/licenses/MIT'), input: refs(formal), softwareRequirements: refs(tools),
             identifier: [ref('#code-digest')] + (facts.revision ? [ref('#revision')] : [])] + (facts.repository ? [codeRepository: facts.repository] : [:]),
         ['@id': action, '@type': 'CreateAction', name: "Run ${run.runName}${run.stubRun ? ' (a stub run: every result is empty)' : ''}",
-            description: "Session ${run.sessionId}, profile ${run.profile}, seed ${given.seed}, containers ${run.containerEngine ?: 'none'}${run.resume ? ', resumed: unchanged tasks were taken over from an earlier run' : ''}.",
+            description: "Session ${run.sessionId}, profile ${run.profile}, seed ${given.seed}, containers ${facts.engine ?: 'none'}${run.resume ? ', resumed: unchanged tasks were taken over from an earlier run' : ''}.",
             instrument: ref('pipeline_info/main.nf'), startTime: moment(run.start), endTime: moment(run.complete), object: refs(inputs + values), result: refs(results),
             actionStatus: "http://schema.org/${run.success ? 'Completed' : 'Failed'}ActionStatus"] + (images ? [containerImage: refs(images)] : [:]),
     ]
     def context = ['https://w3id.org/ro/crate/1.1/context', 'https://w3id.org/ro/terms/workflow-run/context']
     outdir.resolve('ro-crate-metadata.json').text = pretty_json(['@context': context, '@graph': graph + profiles + standing_entities(facts) + formal + values + inputs + results + traces + tools + images]) + '\n'
+}
+
+// A file that this run wrote; null where it is missing, or lies there from an earlier run that got further.
+def of_this_run(path, run) {
+    return path.exists() && (run.success || path.lastModified() >= run.start.toInstant().toEpochMilli()) ? path : null
 }
 
 // The profiles that the crate follows.
@@ -141,7 +162,7 @@ def moment(time) {
 
 // Input files by what they hold, since where they lie is the machine's business: equal content is one entity.
 def input_entities(manifest, further) {
-    def listed = (manifest.exists() ? json(manifest).inputs ?: [] : []) + further.collect { entry -> [role: entry.role, file: entry.file.name, sha256: sha256(entry.file), bytes: entry.file.size()] }
+    def listed = (manifest ? json(manifest).inputs ?: [] : []) + further.collect { entry -> [role: entry.role, file: entry.file.name, sha256: sha256(entry.file), bytes: entry.file.size()] }
     return listed.groupBy { entry -> entry.sha256 }.collect { digest, entries ->
         def name = entries[0].file.tokenize('/')[-1]
         def slots = entries.collect { entry -> entry.role }.unique().findAll { role -> role in ['input', 'references', 'genes', 'drugs', 'orthologs', 'indications', 'sensitivity', 'embedding'] }
@@ -151,10 +172,10 @@ def input_entities(manifest, further) {
 }
 
 // Published files of this run, with checksums; files of earlier runs in the same folder are left out.
-def result_entities(outdir, seen) {
+def result_entities(outdir, seen, run) {
     def folders = ['signatures', 'reference', 'embedding', 'scores', 'ranking', 'validation', 'report', 'report/notebooks'].collect { name -> outdir.resolve(name) }
     def found = folders.findAll { folder -> folder.exists() }.collectMany { folder -> folder.listFiles().findAll { found -> found.name in seen && !found.isDirectory() } as List }
-    def fixed = ['manifest.json', 'params.json', 'run.json', 'software_versions.tsv'].collect { name -> outdir.resolve('pipeline_info').resolve(name) }.findAll { path -> path.exists() }
+    def fixed = ['manifest.json', 'params.json', 'run.json', 'software_versions.tsv'].collect { name -> of_this_run(outdir.resolve('pipeline_info').resolve(name), run) }.findAll { path -> path }
     def formats = [tsv: 'text/tab-separated-values', json: 'application/json', html: 'text/html', zip: 'application/zip', md: 'text/markdown', h5ad: 'application/x-hdf5', safetensors: 'application/octet-stream', parquet: 'application/vnd.apache.parquet', ipynb: 'application/x-ipynb+json']
     // What lies elsewhere than on a file system would have to be fetched for its checksum.
     def near = outdir.fileSystem.provider().scheme == 'file'
@@ -169,7 +190,7 @@ def result_entities(outdir, seen) {
 
 // Software by name and version, and which stages used it.
 def tool_entities(table) {
-    def rows = table.exists() ? table.readLines().drop(1).collect { line -> line.split('\t', -1) as List }.findAll { row -> row.size() == 3 } : []
+    def rows = table ? table.readLines().drop(1).collect { line -> line.split('\t', -1) as List }.findAll { row -> row.size() == 3 } : []
     return rows.groupBy { row -> [row[1], row[2]] }.collect { tool, used ->
         def url = tool[0] in ['python', 'Nextflow', 'scPerturb-CMap'] ? '' : "https://pypi.org/project/${tool[0]}/${tool[1]}/".toString()
         ['@id': url ?: "#software-${tool.join('-')}".toString(), '@type': 'SoftwareApplication', name: tool[0], softwareVersion: tool[1]] + (url ? [url: url] : [:]) + [description: "Used by ${used.collect { row -> row[0] }.unique().join(', ')}"]
@@ -177,8 +198,8 @@ def tool_entities(table) {
 }
 
 // An image with its digest, or the reason why there is none.
-def image_entity(about, number, engine) {
-    def name = about.image.replaceFirst(/@sha256:.*$/, '')
+def image_entity(about, number, engine, resumed) {
+    def name = about.image.replaceFirst(/@sha256:.*$/, '').replaceFirst(/^docker:\/\//, '')
     def is_file = name =~ /^\.{0,2}\//
     def tagged = name =~ /^(.*?)(?::([\w.-]+))?$/
     def parts = is_file ? [name.tokenize('/')[-1]] : tagged[0][1].tokenize('/')

@@ -271,7 +271,8 @@ def test_the_workflow_itself_takes_a_small_part_of_the_critical_path(demo_run):
     whole = (pd.Timestamp(action["endTime"]) - pd.Timestamp(action["startTime"])).total_seconds()
     share = 1 - sum(task["work"] for task in path) / whole
     print(f"{share:.1%} of {whole:.0f} s are not the work of the {len(path)} tasks on the critical path")
-    assert len(path) > 8 and 0 <= share <= 0.15
+    # times are given to the second, so that the share can come out a little below 0
+    assert len(path) > 8 and -0.05 < share <= 0.15
 
 
 def test_the_report_opens_without_a_network(demo_run, check_report):

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,15 @@ TABLE = pd.DataFrame(RANDOM.normal(size=(4000, 4)), columns=list("abcd"))
 CONTRACT = pa.DataFrameSchema({column: pa.Column(float) for column in TABLE})
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
     """No file may be larger than 8 kB, as if the disk were full; numbers that do not compress are larger."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def write_parts(path):
@@ -59,8 +62,8 @@ WRITERS = {
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # h5py; utils/cli.py keeps it quiet
 @pytest.mark.parametrize("name", WRITERS)
-def test_without_room_there_is_no_file_and_the_error_names_it(tmp_path, small_files, name):
-    with pytest.raises(OSError) as caught:
+def test_without_room_there_is_no_file_and_the_error_names_it(tmp_path, name):
+    with pytest.raises(OSError) as caught, small_files():
         WRITERS[name](tmp_path / name)
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, name)
     assert not list(tmp_path.iterdir())

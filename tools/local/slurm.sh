@@ -63,7 +63,7 @@ CONF
 export SLURM_CONF=$run/slurm.conf
 slurmctld -c -f "$SLURM_CONF" >&2
 slurmd -c -f "$SLURM_CONF" >&2
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     [ "$(sinfo --noheader --format %t 2>/dev/null)" != idle ] || break
     sleep 0.2
 done

@@ -286,7 +286,7 @@ class Cells:
         with open_hdf5(self.path, self.name, "Give an h5ad file; copy or download it again if it is one.") as file:
             try:
                 yield file
-            except (KeyError, OSError, ValueError, TypeError, AttributeError, IndexError) as error:
+            except (KeyError, OSError, ValueError, TypeError, IndexError) as error:
                 detail = " ".join(str(error).split())[:200]
                 raise self._problem(
                     "",

@@ -23,8 +23,8 @@ class Damaged(ValueError):
     """A part of an HDF5 file that cannot be what it should be; :func:`open_hdf5` makes a sentence of it."""
 
 
-#: gzip packs at most a thousandfold.
-_MOST_PACKED, _SMALL = 1100, 100_000_000
+#: gzip packs at most a thousandfold; what is no larger than this may be read whatever the file's size (values never written).
+_MOST_PACKED, _SMALL = 1100, 1_000_000_000
 
 
 def require_size(part: h5py.Group | h5py.Dataset) -> None:
@@ -38,7 +38,8 @@ def require_size(part: h5py.Group | h5py.Dataset) -> None:
     most = max(_SMALL, _MOST_PACKED * part.file.id.get_filesize())
 
     def check(_name: str, one: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(one, h5py.Dataset) and (one.size or 0) * one.dtype.itemsize > most:
+        elsewhere = isinstance(one, h5py.Dataset) and (one.is_virtual or one.external)
+        if isinstance(one, h5py.Dataset) and not elsewhere and (one.size or 0) * one.dtype.itemsize > most:
             raise Damaged(f"{one.name}: its shape is {one.shape}, more than the file can hold")
 
     check("", part)
@@ -109,9 +110,14 @@ def stored_matrix(stored: h5py.Dataset | h5py.Group) -> h5py.Dataset | CSRDatase
     if not isinstance(stored, h5py.Group):
         return stored
     require_size(stored)
-    matrix, starts, n_values = sparse_dataset(stored), stored["indptr"][()].astype(np.int64), len(stored["data"])
-    whole = starts[0] == 0 and starts[-1] == n_values == len(stored["indices"])
-    if not whole or len(starts) != matrix.shape[matrix.format == "csc"] + 1 or (np.diff(starts) < 0).any():
+    try:
+        matrix, starts, n_values = sparse_dataset(stored), stored["indptr"][()].astype(np.int64), len(stored["data"])
+        # There may be room behind the last value.
+        whole = starts[0] == 0 and starts[-1] <= n_values == len(stored["indices"]) and (np.diff(starts) >= 0).all()
+        fits = whole and len(starts) == matrix.shape[matrix.format == "csc"] + 1
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # by what is there instead of arrays
+        raise Damaged(f"{stored.name}: {error}") from None
+    if not fits:
         raise Damaged("the positions of its sparse matrix do not fit its values")
     return matrix
 
