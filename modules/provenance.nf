@@ -206,6 +206,6 @@ def image_entity(about, number, engine, resumed) {
     // The first part is a registry if it looks like a host.
     def registry = parts.size() > 1 && (parts[0] =~ /[.:]/ || parts[0] == 'localhost') ? parts[0] : ''
     return ['@id': "#image-${number + 1}", '@type': 'ContainerImage', additionalType: ref("https://w3id.org/ro/terms/workflow-run#${is_file ? 'SIFImage' : 'DockerImage'}"), name: (registry ? parts.drop(1) : parts).join('/'),
-        registry: registry, description: "Run by ${engine}, for ${about.processes.join(', ')}.${about.reason ? " Digest not known: ${about.reason}." : ''}"] +
+        registry: registry, description: "Run by ${engine}, for ${about.processes.join(', ')}.${about.reason ? " Digest not known: ${about.reason}." : ''}${resumed ? ' Looked up by name when the run was resumed: tasks that were taken over may have run an earlier image of this name.' : ''}"] +
         (!is_file && tagged[0][2] ? [tag: tagged[0][2]] : [:]) + (about.digest ? [sha256: about.digest - 'sha256:'] : [:])
 }
