@@ -30,7 +30,7 @@ real: setup ## run it on the real data, in ../shared/data or REAL_DATA=FOLDER
 test: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
 test: export NXF_ANSI_LOG = false
 test: setup ## all tests, two files side by side (JOBS=0: one after the other, with what they print)
-	pytest --numprocesses $(JOBS) --dist loadgroup $(ARGS)
+	pytest --numprocesses $(JOBS) --dist loadscope $(ARGS)
 
 # The build sees the package registry as this machine does: its network, its certificates.
 HERE := --network=host $(if $(wildcard /etc/ssl/certs),--volume /etc/ssl/certs:/etc/ssl/certs:ro)
@@ -39,6 +39,7 @@ test-images: setup ## Podman and the images, so that `make test` runs the demo i
 	base=$$(tools/local/podman.sh) && \
 	    $(MAKE) images ENGINE=podman BUILD_ARGS="--pull=never $(HERE) --build-arg BASE=$$base"
 
+test-faults: export TEST_FAULTS = 1
 test-faults: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
 test-faults: setup ## those alone that kill tasks, Nextflow and disks in the middle of runs, and resume
 	pytest -s tests/faults $(ARGS)

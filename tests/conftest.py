@@ -29,11 +29,23 @@ PARTS = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker of pytest-xdist takes a whole file, and one of them all files that look at the demo's run: it costs minutes."""
-    demo = {item.path for item in items if "demo_run" in getattr(item, "fixturenames", ())}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("demo" if item.path in demo else str(item.path)))
+#: Files of tests that look at the demo's run.
+OF_THE_DEMO = ("test_demo.py", "test_engines.py", "test_own_data.py")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """One worker of pytest-xdist takes a whole file, and one of them all that look at the demo's run: it costs minutes.
+
+    Groups by marks (--dist loadgroup) would do the same; they have no effect in pytest 9.2 with xdist 3.8.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "demo" if file.endswith(OF_THE_DEMO) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

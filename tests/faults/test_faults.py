@@ -12,7 +12,11 @@ from faults_compare import published, same
 from faults_plan import FAULTS, HALF_PUBLISHED, PROCESSES, RUNS, SECOND, SIGNATURES, Fault
 from faults_site import Outcome, Site
 
-pytestmark = [pytest.mark.nextflow, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.nextflow,
+    pytest.mark.slow,
+    pytest.mark.skipif(not os.environ.get("TEST_FAULTS"), reason="a quarter of an hour: make test-faults runs it"),
+]
 
 
 @dataclass(frozen=True)
