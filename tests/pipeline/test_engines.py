@@ -8,7 +8,9 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -54,10 +56,12 @@ def docker(root, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def slurm(root, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("slurm")
-    folder.parent.chmod(0o755)
+def slurm(root):
+    # munge runs as a user of its own, who does not see into pytest's folders
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    folder.chmod(0o755)
     yield from service(root, folder, "slurm.sh", [root / "tools" / "local" / "slurm.sh", "--stop", folder])
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
