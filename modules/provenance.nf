@@ -81,7 +81,7 @@ def sha256(path) {
 // Write the crate. `seen`: names of what the tasks published; `stages`: their images, `given`: all parameters; `further`: input
 // files that the manifest does not list, as [[role: 'sensitivity', file: /data/gdsc.tsv], ...].
 def write_crate(run, project, outdir, given, seen, stages, inputs_read, further, code) {
-    if (!run.success && !seen) {
+    if (!run.success && !seen && outdir.resolve('ro-crate-metadata.json').exists()) {
         return // what lies in the folder is of an earlier run, and so is the crate
     }
     log.info("Writing down how the run was made ...")

@@ -158,4 +158,4 @@ def test_any_table_of_scores(stage, tmp_path):
     )
     (tmp_path / "any.parquet").write_bytes(b"PAR1 and nothing more")
     status, said = stage("validate_methods", *options)
-    assert status == 1 and "begins as a Parquet file and is none" in said
+    assert status == 1 and "It is no readable Parquet file" in said
