@@ -30,7 +30,7 @@ real: setup ## run it on the real data, in ../shared/data or REAL_DATA=FOLDER
 test: export NXF_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1g
 test: export NXF_ANSI_LOG = false
 test: setup ## all tests, two files side by side (JOBS=0: one after the other, with what they print)
-	pytest --numprocesses $(JOBS) --dist loadscope $(ARGS)
+	pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 # The build sees the package registry as this machine does: its network, its certificates.
 HERE := --network=host $(if $(wildcard /etc/ssl/certs),--volume /etc/ssl/certs:/etc/ssl/certs:ro)

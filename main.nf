@@ -15,7 +15,7 @@ include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
 include { check_params ; can_validate ; checkpoint_files ; digest ; fixed_headline ; gathered ; json ; library_files ; page ; page_of_each ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
 include { end_message ; help_text } from './modules/messages'
-include { image_facts ; run_facts ; write_crate } from './modules/provenance'
+include { run_facts ; write_crate } from './modules/provenance'
 
 workflow {
     main:
@@ -177,7 +177,7 @@ workflow {
     ch_facts = channel.topic('images')
         .unique()
         .toSortedList { one, other -> one[0] <=> other[0] }
-        .map { stages -> pretty_json(run_facts(workflow, projectDir, code, image_facts(stages, workflow))) }
+        .map { stages -> pretty_json(run_facts(workflow, projectDir, code, stages)) }
     ch_funnels = BUILD_REFERENCE.out.tables.map { _meta, tables -> tables }.flatten()
     // each emission is [[id: 'kang'], [kang.drugs.tsv, kang.populations.tsv, kang.connections.parquet, kang.signatures.h5ad, ...]]
     ch_datasets = RANK_DRUGS.out.tables

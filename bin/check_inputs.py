@@ -40,12 +40,13 @@ def build_parser():
 def check_inputs(args: Namespace) -> None:
     import pandas as pd
 
-    from scperturb_cmap.checks import check_query, check_reference, check_sample, check_table, is_file, problems_of
+    from scperturb_cmap.checks import check_query, check_reference, check_sample, check_table, problems_of
     from scperturb_cmap.genes import GeneTable
     from scperturb_cmap.io.gene_tables import read_gene_tables
     from scperturb_cmap.io.json_files import read_json
     from scperturb_cmap.io.queries import is_cells
     from scperturb_cmap.io.sheets import FILES, FORMATS, check_sheet
+    from scperturb_cmap.io.tables import is_file
     from scperturb_cmap.orthologs import harmonise_orthologs
     from scperturb_cmap.ranking.annotation import harmonise_annotation
     from scperturb_cmap.ranking.known_drugs import indicated_compounds, measured_compounds

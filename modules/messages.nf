@@ -1,8 +1,10 @@
 // What the pipeline says on the terminal: its parameters (--help), and how a run ended.
 
+include { schema_groups } from './utils'
+
 // The parameters by group; of one parameter, everything. What they are stands in the schema.
 def help_text(topic, schema_file, version) {
-    def groups = new groovy.json.JsonSlurper().parseText(schema_file.text)['$defs'].values()
+    def groups = schema_groups(schema_file)
     def described = groups.collectEntries { group -> group.properties }
     def name = topic.toString().replaceFirst(/^-+/, '').replace('-', '_')
     if (described.containsKey(name)) {

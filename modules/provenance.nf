@@ -1,11 +1,11 @@
 // How a run was made: ro-crate-metadata.json, which makes --outdir a Workflow Run RO-Crate (docs/output.md). The launcher writes
 // it, at the end: only there are start, end, images and everything published known, and no task runs again for their sake.
 
-include { json ; pretty_json } from './utils'
+include { json ; pretty_json ; schema_groups } from './utils'
 
 // What stays the same when a run is repeated, for the page of the report: code, engine and images.
-def run_facts(run, project, code, images) {
-    return [pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), engine: engine_of(run), images: images, code_digest: code] + code_revision(run, project)
+def run_facts(run, project, code, stages) {
+    return [pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), engine: engine_of(run), images: image_facts(stages, run), code_digest: code] + code_revision(run, project)
 }
 
 // The commit that ran, where it is known: Nextflow's own checkout, or a folder that is a Git repository.
@@ -88,8 +88,8 @@ def write_crate(run, project, outdir, given, seen, stages, inputs_read, further,
     def info = outdir.resolve('pipeline_info')
     info.mkdirs()
     project.resolve('main.nf').copyTo(info.resolve('main.nf'))
-    def schema = json(project.resolve('nextflow_schema.json'))['$defs'].values().collectEntries { group -> group.properties }
-    def facts = run_facts(run, project, code, image_facts(stages, run))
+    def schema = schema_groups(project.resolve('nextflow_schema.json')).collectEntries { group -> group.properties }
+    def facts = run_facts(run, project, code, stages)
     def inputs = input_entities(inputs_read, further)
     def results = result_entities(outdir, seen, run)
     def tools = tool_entities(of_this_run(info.resolve('software_versions.tsv'), run))

@@ -2,7 +2,7 @@
 
 // Stop on every missing, unknown-valued or mistyped parameter at once; what a parameter may be stands in the schema.
 def check_params(given, schema_file, command_line) {
-    def groups = new groovy.json.JsonSlurper().parseText(schema_file.text)['$defs'].values()
+    def groups = schema_groups(schema_file)
     def described = groups.collectEntries { group -> group.properties }
     def required = groups.collectMany { group -> group.required ?: [] }
     def problems = required.findAll { name -> !given[name] }.collect { name -> "--${name} is missing: ${described[name].description} README.md shows an example." }
@@ -103,6 +103,11 @@ def param_files(text) {
 // The content of a JSON file.
 def json(path) {
     return new groovy.json.JsonSlurper().parseText(path.text)
+}
+
+// The groups of parameters that a schema describes.
+def schema_groups(schema_file) {
+    return json(schema_file)['$defs'].values()
 }
 
 def pretty_json(content) {

@@ -11,7 +11,7 @@ from scperturb_cmap.io.cells import NONE, Cells
 from scperturb_cmap.io.gene_tables import map_genes
 from scperturb_cmap.io.queries import read_queries
 from scperturb_cmap.io.sheets import listed
-from scperturb_cmap.io.tables import is_file, read_text_table
+from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.reference import (
     check_filters,
     check_library_sizes,
@@ -25,7 +25,7 @@ from scperturb_cmap.signatures.samples import RESERVED, choose_populations, vary
 from scperturb_cmap.utils.errors import InputError, Problem, attempt, some
 from scperturb_cmap.utils.names import matches
 
-__all__ = ["check_query", "check_reference", "check_sample", "check_table", "is_file", "problems_of"]
+__all__ = ["check_query", "check_reference", "check_sample", "check_table", "problems_of"]
 
 
 def problems_of(check: Callable, *arguments: object) -> list[Problem]:

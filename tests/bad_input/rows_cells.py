@@ -4,25 +4,18 @@ import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
+from damages import HTML, PNG, POINTER, content, cut, inside, put, rewritten
 
-from bad_input import HTML, PNG, POINTER, Row, content, cut, inside, put, rewritten
+from bad_input import rows_of
 
 CELLS, ATLAS, SIGNATURES = "cells h5ad", "scPerturb h5ad", "signatures h5ad"
 _DAMAGED = "It is no HDF5 file, or it is damaged"
 _LAYOUT = "It is damaged or in a layout that anndata does not know"
 _AGAIN = "Read it with a current anndata and write it again"
 
-
-def cells(name: str, damage, *said: str) -> Row:
-    return Row(CELLS, "check", name, damage, said)
-
-
-def atlas(name: str, damage, *said: str) -> Row:
-    return Row(ATLAS, "check atlas", name, damage, said)
-
-
-def signatures(name: str, damage, *said: str) -> Row:
-    return Row(SIGNATURES, "check signatures", name, damage, said)
+cells = rows_of(CELLS, "check")
+atlas = rows_of(ATLAS, "check atlas")
+signatures = rows_of(SIGNATURES, "check signatures")
 
 
 def values(change):

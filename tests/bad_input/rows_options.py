@@ -1,6 +1,8 @@
 """Options of the stages, for those who run one by hand; the pipeline's parameters are tests/pipeline/test_bad_parameters.py."""
 
-from bad_input import Row, options
+from damages import options
+
+from bad_input import Row
 
 OPTIONS = "options of a stage"
 

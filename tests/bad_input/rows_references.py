@@ -4,13 +4,11 @@ import gzip
 
 import h5py
 import numpy as np
-
-from bad_input import (
+from damages import (
     DAMAGED_GZIP,
     HTML,
     PNG,
     POINTER,
-    Row,
     about,
     both,
     cell,
@@ -24,31 +22,22 @@ from bad_input import (
     replaced,
 )
 
+from bad_input import Row, rows_of
+
 GCTX, GCT, PAIRS, TABLE, SIGINFO = "GCTX", "GCT", "GMT pairs", "plain table", "siginfo"
 GENEINFO, COMPOUNDINFO, LIBRARY = "geneinfo", "compoundinfo", "library of an earlier run"
 _DAMAGED = "reference.gctx: It is no HDF5 file, or it is damaged"
 _UNPARSED = "reference.gct: It does not parse as GCT"
 _NO_LIBRARY = "lib.library.json: It does not describe a library"
 
-
-def gctx(name: str, damage, *said: str) -> Row:
-    return Row(GCTX, "check", name, damage, said)
-
-
-def gct(name: str, damage, *said: str) -> Row:
-    return Row(GCT, "check gct", name, damage, said)
-
-
-def pairs(name: str, damage, *said: str) -> Row:
-    return Row(PAIRS, "check pairs", name, damage, said)
+gctx = rows_of(GCTX, "check")
+gct = rows_of(GCT, "check gct")
+pairs = rows_of(PAIRS, "check pairs")
+library = rows_of(LIBRARY, "check library")
 
 
 def siginfo(name: str, damage, *said: str, told: bool = False) -> Row:
     return Row(SIGINFO, "build" if told else "check", name, damage, said, told)
-
-
-def library(name: str, damage, *said: str) -> Row:
-    return Row(LIBRARY, "check library", name, damage, said)
 
 
 def entry(**change: object):

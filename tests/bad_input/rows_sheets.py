@@ -1,6 +1,8 @@
 """Sample sheets and reference sheets."""
 
-from bad_input import HTML, Row, both, cell, content, replaced
+from damages import HTML, both, cell, content, replaced
+
+from bad_input import Row
 
 SAMPLE, REFERENCE = "sample sheet", "reference sheet"
 HEADER = "dataset,path,cell_type_key,condition_key,case,control,donor_key"

@@ -5,14 +5,18 @@ import json
 from pathlib import Path
 
 import numpy as np
+from damages import HTML, PNG, about, both, changed, content, cut, inside, lost, options, put, rewritten
 from safetensors.numpy import load_file, save_file
 
-from bad_input import HTML, PNG, Row, about, both, changed, content, cut, inside, lost, options, put, rewritten
+from bad_input import Row, rows_of
 
 BETWEEN, SPACE, REPORT, NOTEBOOK = "between stages", "checkpoint", "report", "notebook"
 _PARQUET = "It is no readable Parquet file, or it is cut off"
 _SHARD, _SIGNATURES, _SCORES = "lib.shard_0000.h5ad", "d.signatures.h5ad", "lib.shard_0000.scores.parquet"
 _NO_SPACE = "run.embedding.json: It does not describe an embedding"
+
+report = rows_of(REPORT, "report")
+notebook = rows_of(NOTEBOOK, "notebook")
 
 
 def between(scene: str, name: str, damage, *said: str, told: bool = False) -> Row:
@@ -21,14 +25,6 @@ def between(scene: str, name: str, damage, *said: str, told: bool = False) -> Ro
 
 def space(name: str, damage, *said: str, scene: str = "score space") -> Row:
     return Row(SPACE, scene, name, damage, said)
-
-
-def report(name: str, damage, *said: str) -> Row:
-    return Row(REPORT, "report", name, damage, said)
-
-
-def notebook(name: str, damage, *said: str) -> Row:
-    return Row(NOTEBOOK, "notebook", name, damage, said)
 
 
 def tensors(change) -> object:

@@ -4,8 +4,9 @@ import gzip
 
 import numpy as np
 import pandas as pd
+from damages import DAMAGED_GZIP, HTML, PNG, POINTER, both, cell, changed, content, lost, options, replaced
 
-from bad_input import DAMAGED_GZIP, HTML, PNG, POINTER, Row, both, cell, changed, content, lost, options, replaced
+from bad_input import Row, rows_of
 
 GENES, DRUGS, ORTHOLOGS, KNOWN = "gene table", "drug annotation", "ortholog table", "indications and sensitivities"
 DE, RNK, GRP, SETS, SCORES = (
@@ -16,21 +17,10 @@ DE, RNK, GRP, SETS, SCORES = (
     "scores and labels",
 )
 
-
-def genes(name: str, damage, *said: str) -> Row:
-    return Row(GENES, "check", name, damage, said)
-
-
-def drugs(name: str, damage, *said: str) -> Row:
-    return Row(DRUGS, "check", name, damage, said)
-
-
-def orthologs(name: str, damage, *said: str) -> Row:
-    return Row(ORTHOLOGS, "check more", name, damage, said)
-
-
-def known(name: str, damage, *said: str) -> Row:
-    return Row(KNOWN, "check more", name, damage, said)
+genes = rows_of(GENES, "check")
+drugs = rows_of(DRUGS, "check")
+orthologs = rows_of(ORTHOLOGS, "check more")
+known = rows_of(KNOWN, "check more")
 
 
 def de(name: str, damage, *said: str, scene: str = "check de", told: bool = False) -> Row:

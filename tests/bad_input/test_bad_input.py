@@ -10,8 +10,9 @@ import rows_references
 import rows_sheets
 import rows_stages
 import rows_tables
+from valid_inputs import write_inputs, write_run
 
-from bad_input import SCENES, Row, write_inputs, write_run
+from bad_input import SCENES, Row
 
 ROWS: list[Row] = [
     row

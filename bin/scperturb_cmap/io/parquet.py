@@ -60,10 +60,8 @@ def open_parquet(path: Path, needs: Collection[str] = ()) -> pq.ParquetFile:
     require_data(path, path.name)
     with refuse_damage(path):
         file = pq.ParquetFile(path)
-        there = set(file.schema.names)  # that of Arrow takes long where there are many columns
-    if lacking := [column for column in needs if column not in there]:
-        wrong = f"It has no column {', '.join(map(repr, lacking))}."
-        raise InputError(Problem(path.name, "columns", wrong, "Run the stage that wrote it again."))
+        there = file.schema.names  # that of Arrow takes long where there are many columns
+    _require_columns(path, there, needs)
     return file
 
 
@@ -95,6 +93,17 @@ def read_parquet(
         ...
     scperturb_cmap.utils.errors.InputError: lost.parquet: The file does not exist. ...
     """
-    open_parquet(path, needs).close()
+    path = Path(path)
+    require_data(path, path.name)
     with refuse_damage(path):
-        return pq.read_table(path, columns=columns, filters=filters).to_pandas()
+        table = pq.ParquetDataset(path, filters=filters)
+    _require_columns(path, table.schema.names, needs)
+    with refuse_damage(path):
+        return table.read(columns).to_pandas()
+
+
+def _require_columns(path: Path, there: Collection[str], needs: Collection[str]) -> None:
+    there = set(there)
+    if lacking := [column for column in needs if column not in there]:
+        wrong = f"It has no column {', '.join(map(repr, lacking))}."
+        raise InputError(Problem(path.name, "columns", wrong, "Run the stage that wrote it again."))

@@ -8,7 +8,7 @@ import pandas as pd
 import pandera.pandas as pa
 import pyarrow
 
-from scperturb_cmap.io.parquet import open_parquet, parquet_writer, read_parquet
+from scperturb_cmap.io.parquet import parquet_writer, read_parquet
 from scperturb_cmap.utils.files import whole_file
 
 __all__ = [
@@ -294,8 +294,7 @@ def read_tables(paths: Sequence[Path], schema: pa.DataFrameSchema, dataset: str)
     InputError
         A file is missing, damaged, or another table.
     """
-    # an empty table may not know the type of its columns
-    full = [path for path in sorted(paths) if open_parquet(path, schema.columns).metadata.num_rows]
-    parts = [read_parquet(path, filters=[("dataset", "==", dataset)]) for path in full]
-    parts = [part for part in parts if len(part)]
+    wanted = [("dataset", "==", dataset)]
+    tables = [read_parquet(path, schema.columns, filters=wanted) for path in sorted(paths)]
+    parts = [table for table in tables if len(table)]  # an empty one may not know the types of its columns
     return schema.validate(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(schema.columns)))
