@@ -15,7 +15,7 @@ include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
 include { check_params ; can_validate ; checkpoint_files ; digest ; fixed_headline ; gathered ; json ; library_files ; page ; page_of_each ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
 include { end_message ; help_text } from './modules/messages'
-include { run_facts ; write_crate } from './modules/provenance'
+include { image_facts ; run_facts ; write_crate } from './modules/provenance'
 
 workflow {
     main:
@@ -32,6 +32,7 @@ workflow {
     indications = params.indications ? file(params.indications, glob: false) : []
     sensitivity = params.sensitivity ? file(params.sensitivity, glob: false) : []
     code = digest('bin/scperturb_cmap/**.py')
+    facts = run_facts(workflow, projectDir, code)
     // Every file the sheets name, as [[cell: 'input:cells.h5ad', file: /data/cells.h5ad], ...]; those that do not exist are
     // left to CHECK_INPUTS, which reports all problems at once.
     rows = [sample: sheet_rows(input), reference: sheet_rows(references)]
@@ -168,8 +169,14 @@ workflow {
     // here on may emit to the topic, or the versions would wait for themselves.
     ch_versions = channel.topic('versions')
         .mix(channel.of(['pipeline', 'scPerturb-CMap', workflow.manifest.version], ['pipeline', 'Nextflow', workflow.nextflow.version.toString()]))
-        .map { process, tool, version -> "${process}\t${tool}\t${version}".toString() }
-    ch_run = version_table(ch_versions, null)
+        .map { row -> row.join('\t') }
+    // a value once every stage is through: a run that stops before ends its topics too, and must not write files then
+    ch_through = PAIR_DRUGS.out.metrics.collect().map { _metrics -> 'through' }
+    ch_run = ch_versions.toSortedList()
+        .map { lines -> version_table(lines) }
+        .combine(ch_through)
+        .map { table, _through -> table }
+        .collectFile(name: 'software_versions.tsv')
         .mix(channel.of(pretty_json(params.findAll { name, _value -> !name.startsWith('report_') && name != 'help' })).collectFile(name: 'params.json'), CHECK_INPUTS.out.manifest)
     ch_metrics = DERIVE_SIGNATURES.out.metrics
         .mix(BUILD_REFERENCE.out.metrics, TRAIN_EMBEDDING.out.metrics, VALIDATE_METHODS.out.metrics, EMBED_SIGNATURES.out.metrics, SCORE_CONNECTIVITY.out.metrics, RANK_DRUGS.out.metrics, FIND_LEADING_EDGES.out.metrics, PAIR_DRUGS.out.metrics)
@@ -177,7 +184,10 @@ workflow {
     ch_facts = channel.topic('images')
         .unique()
         .toSortedList { one, other -> one[0] <=> other[0] }
-        .map { stages -> pretty_json(run_facts(workflow, projectDir, code, stages)) }
+        .map { stages -> [stages] }
+        .combine(ch_through)
+        .map { stages, _through -> pretty_json(facts + [images: image_facts(stages, workflow)]) }
+        .collectFile(name: 'run.json')
     ch_funnels = BUILD_REFERENCE.out.tables.map { _meta, tables -> tables }.flatten()
     // each emission is [[id: 'kang'], [kang.drugs.tsv, kang.populations.tsv, kang.connections.parquet, kang.signatures.h5ad, ...]]
     ch_datasets = RANK_DRUGS.out.tables
@@ -196,7 +206,7 @@ workflow {
             page('05_embedding', EMBED_SIGNATURES.out.neighbours.mix(EMBED_SIGNATURES.out.embedded, TRAIN_EMBEDDING.out.tables).flatten()),
             page('06_validation', VALIDATE_METHODS.out.tables.flatten().mix(VALIDATE_METHODS.out.headline)),
             page('07_methods', ch_run.mix(VALIDATE_METHODS.out.headline)),
-            page('08_provenance', ch_run.mix(ch_facts.collectFile(name: 'run.json'))),
+            page('08_provenance', ch_run.mix(ch_facts)),
         )
     RUN_NOTEBOOK(ch_pages)
     BUILD_REPORT(
@@ -207,19 +217,17 @@ workflow {
         file("${projectDir}/report"),
         [title: params.report_title ?: '', contact: params.report_contact ?: '', digest: digest('report/**')],
     )
-    channel.of(pretty_json(params)).collectFile(name: 'params.json', storeDir: "${params.outdir}/pipeline_info")
-    ch_facts.collectFile(name: 'run.json', storeDir: "${params.outdir}/pipeline_info")
-    version_table(ch_versions.mix(RUN_NOTEBOOK.out.versions, BUILD_REPORT.out.versions), "${params.outdir}/pipeline_info")
 
     // Once everything is done: what the run published and how it was made, in one file, and where to look.
     // (by other names: in the block at the end of a run the usual ones mean something else)
     def run = workflow
     def project = projectDir
     def settings = params
-    def library = code
+    def made_by = facts
     def results = file(params.outdir)
     def published = [] as Set
     def images = []
+    def versions = []
     def ranked = []
     def manifests = []
     ch_metrics
@@ -232,12 +240,13 @@ workflow {
         .mix(RUN_NOTEBOOK.out.notebook, BUILD_REPORT.out.html, BUILD_REPORT.out.zip)
         .subscribe { item -> [item].flatten().findAll { part -> part instanceof java.nio.file.Path }.each { path -> published.add(path.name) } }
     channel.topic('images').mix(RUN_NOTEBOOK.out.image, BUILD_REPORT.out.image).unique().subscribe { stage -> images.add(stage) }
+    ch_versions.mix(RUN_NOTEBOOK.out.versions, BUILD_REPORT.out.versions).subscribe { row -> versions.add([row].flatten().join('\t')) }
     RANK_DRUGS.out.metrics.subscribe { metrics -> ranked.add(json(metrics)) }
     CHECK_INPUTS.out.manifest.subscribe { manifest -> manifests.add(manifest) }
     def further = given.collect { found -> [role: 'embedding', file: found] }
     workflow.onComplete {
         try {
-            write_crate(run, project, results, settings, published, images, manifests ? manifests[0] : null, further, library)
+            write_crate(run, project, results, settings, published, made_by + [images: image_facts(images, run)], versions, manifests ? manifests[0] : null, further)
         }
         catch (Exception problem) {
             log.debug('While the crate was written', problem)

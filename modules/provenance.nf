@@ -1,11 +1,11 @@
 // How a run was made: ro-crate-metadata.json, which makes --outdir a Workflow Run RO-Crate (docs/output.md). The launcher writes
 // it, at the end: only there are start, end, images and everything published known, and no task runs again for their sake.
 
-include { json ; pretty_json ; schema_groups } from './utils'
+include { json ; pretty_json ; schema_groups ; version_table } from './utils'
 
-// What stays the same when a run is repeated, for the page of the report: code, engine and images.
-def run_facts(run, project, code, stages) {
-    return [pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), engine: engine_of(run), images: image_facts(stages, run), code_digest: code] + code_revision(run, project)
+// What stays the same when a run is repeated, for the page of the report: code and engine, as they are when it starts.
+def run_facts(run, project, code) {
+    return [pipeline: run.manifest.version, nextflow: run.nextflow.version.toString(), engine: engine_of(run), code_digest: code] + code_revision(run, project)
 }
 
 // The commit that ran, where it is known: Nextflow's own checkout, or a folder that is a Git repository.
@@ -55,21 +55,22 @@ def image_digest(image, engine, run) {
     return [digest: '', reason: "${engine} does not tell it; name the image by its digest (name@sha256:...) or as a file".toString()]
 }
 
-// What a command prints; null where it fails or takes too long.
+// What a command prints; null where it fails or takes too long. By way of a file: nobody has to read while it runs, so that there
+// is nothing to fail where the run is stopped meanwhile.
 def said_by(command) {
+    def said = java.nio.file.Files.createTempFile('said', '.txt')
+    def text = null
     try {
-        def said = new StringBuffer()
-        def process = command.execute()
-        def readers = [process.consumeProcessOutputStream(said), process.consumeProcessErrorStream(new StringBuffer())]
-        process.waitForOrKill(20000)
-        // The process may be gone before all that it said was read.
-        readers.each { reader -> reader.join(5000) }
-        return process.exitValue() == 0 ? said.toString().trim() : null
+        def process = new ProcessBuilder(command).redirectOutput(said.toFile()).redirectError(ProcessBuilder.Redirect.DISCARD).start()
+        def ended = process.waitFor(20, java.util.concurrent.TimeUnit.SECONDS)
+        process.destroyForcibly()
+        text = ended && process.exitValue() == 0 ? said.text.trim() : null
     }
     catch (Exception problem) {
         log.debug("${command[0]} cannot be asked: ${problem.message}")
-        return null
     }
+    java.nio.file.Files.deleteIfExists(said)
+    return text
 }
 
 def sha256(path) {
@@ -78,9 +79,10 @@ def sha256(path) {
     return digest.digest().encodeHex().toString()
 }
 
-// Write the crate. `seen`: names of what the tasks published; `stages`: their images, `given`: all parameters; `further`: input
-// files that the manifest does not list, as [[role: 'sensitivity', file: /data/gdsc.tsv], ...].
-def write_crate(run, project, outdir, given, seen, stages, inputs_read, further, code) {
+// Write the crate, and beside it what it says of parameters, code and versions. `given`: all parameters; `seen`: names of what the
+// tasks published; `facts`: run_facts, and the images; `versions`: rows of process, tool and version; `further`: input files that
+// the manifest does not list, as [[role: 'sensitivity', file: /data/gdsc.tsv], ...].
+def write_crate(run, project, outdir, given, seen, facts, versions, inputs_read, further) {
     if (!run.success && !seen && outdir.resolve('ro-crate-metadata.json').exists()) {
         return // what lies in the folder is of an earlier run, and so is the crate
     }
@@ -89,10 +91,12 @@ def write_crate(run, project, outdir, given, seen, stages, inputs_read, further,
     info.mkdirs()
     project.resolve('main.nf').copyTo(info.resolve('main.nf'))
     def schema = schema_groups(project.resolve('nextflow_schema.json')).collectEntries { group -> group.properties }
-    def facts = run_facts(run, project, code, stages)
+    info.resolve('params.json').text = pretty_json(given) + '\n'
+    info.resolve('run.json').text = pretty_json(facts) + '\n'
+    info.resolve('software_versions.tsv').text = version_table(versions)
     def inputs = input_entities(inputs_read, further)
     def results = result_entities(outdir, seen, run)
-    def tools = tool_entities(of_this_run(info.resolve('software_versions.tsv'), run))
+    def tools = tool_entities(versions)
     def values = schema.findAll { name, about -> about.format != 'file-path' && given[name] != null && given[name] != '' && !(name in ['outdir', 'help']) }
         .collect { name, _about -> ['@id': "#value-${name}", '@type': 'PropertyValue', name: name, value: given[name].toString(), exampleOfWork: ref("#parameter-${name}")] }
     def formal = schema.findAll { name, _about -> name != 'help' }.collect { name, about ->
@@ -189,8 +193,8 @@ def result_entities(outdir, seen, run) {
 }
 
 // Software by name and version, and which stages used it.
-def tool_entities(table) {
-    def rows = table ? table.readLines().drop(1).collect { line -> line.split('\t', -1) as List }.findAll { row -> row.size() == 3 } : []
+def tool_entities(versions) {
+    def rows = versions.unique(false).collect { line -> line.split('\t', -1) as List }.findAll { row -> row.size() == 3 }
     return rows.groupBy { row -> [row[1], row[2]] }.collect { tool, used ->
         def url = tool[0] in ['python', 'Nextflow', 'scPerturb-CMap'] ? '' : "https://pypi.org/project/${tool[0]}/${tool[1]}/".toString()
         ['@id': url ?: "#software-${tool.join('-')}".toString(), '@type': 'SoftwareApplication', name: tool[0], softwareVersion: tool[1]] + (url ? [url: url] : [:]) + [description: "Used by ${used.collect { row -> row[0] }.unique().join(', ')}"]

@@ -250,8 +250,7 @@ def page_of_each(name, ch_datasets) {
     return ch_datasets.map { meta, files -> tuple([id: "${name}.${meta.id}", dataset: meta.id], notebook(name), files) }
 }
 
-// The versions of everything that ran, as a table; stored where a folder is given.
-def version_table(ch_versions, folder) {
-    def options = [name: 'software_versions.tsv', seed: 'process\ttool\tversion', newLine: true, sort: true]
-    return ch_versions.unique().collectFile(folder ? options + [storeDir: folder] : options)
+// The versions of everything that ran, as a table.
+def version_table(rows) {
+    return (['process\ttool\tversion'] + rows.unique(false).sort(false)).join('\n') + '\n'
 }

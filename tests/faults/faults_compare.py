@@ -5,15 +5,24 @@ import re
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import unquote
 
 #: Of the run itself: when what ran, and on what.
-OF_THE_RUN = re.compile(r"pipeline_info/execution_(trace\.txt|report\.html)(\.\d+)?")
+CRATE = "ro-crate-metadata.json"
+OF_THE_RUN = re.compile(rf"pipeline_info/execution_(trace\.txt|report\.html)(\.\d+)?|{CRATE}")
 
 
 def published(folder: Path) -> dict[str, Path]:
     """Every published file: its name inside the folder -> where it is."""
     files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {name: path for name, path in files.items() if not OF_THE_RUN.fullmatch(name)}
+
+
+def crate_checksums(folder: Path) -> dict[str, str]:
+    """The files that the crate of these results lists with a checksum: name inside the folder -> SHA-256. Inputs are left out."""
+    entities = json.loads((folder / CRATE).read_text())["@graph"]
+    files = [about for about in entities if "File" in about["@type"] and "sha256" in about]
+    return {unquote(about["@id"]): about["sha256"] for about in files if not about["@id"].startswith("ni:")}
 
 
 def same(one: Path, other: Path) -> bool:

@@ -98,7 +98,7 @@ FULL_RESULTS = Fault(
 CLOSED_RESULTS = Fault(
     "RANK_DRUGS: results cannot be written to",
     "RANK_DRUGS",
-    said=r"Failed to (create publish directory|publish file): \S+/ranking",
+    said=r"Failed to (create publish directory: |publish file: \S+; to: )\S+/ranking",
 )
 HALF_PUBLISHED = Fault("DERIVE_SIGNATURES: half a file in the results", "DERIVE_SIGNATURES")
 SECOND = Fault("a second launcher", "BUILD_REPORT", said="Unable to acquire lock")
@@ -141,7 +141,7 @@ RUNS = (
         killed("FIND_LEADING_EDGES", "SIGUSR2", 140, after=2),
         killed("PAIR_DRUGS", "SIGBUS", 135, after=1),
         killed("RUN_NOTEBOOK", "SIGKILL", 137, to="kernel", after=2),
-        full_disk("RUN_NOTEBOOK", "100k", NO_SPACE.format(r"\S+\.ipynb")),
+        full_disk("RUN_NOTEBOOK", "12k", NO_SPACE.format(r"\S+\.ipynb")),
     )),
     Run((
         killed("BUILD_REPORT", "SIGKILL", 137, half="report.book/_build/html/*.html"),

@@ -1,5 +1,6 @@
 """Runs that are disturbed in every stage, and resumed: the results are those of a run that nobody disturbed."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from faults_compare import published, same
+from faults_compare import crate_checksums, published, same
 from faults_plan import FAULTS, HALF_PUBLISHED, PROCESSES, RUNS, SECOND, SIGNATURES, Fault
 from faults_site import Outcome, Site
 
@@ -151,9 +152,23 @@ def test_nothing_half_written_was_published(story, number):
             assert same(path, story.undisturbed / name), name
 
 
+@pytest.mark.parametrize("number", range(len(RUNS)))
+def test_the_crate_lists_what_lies_there(story, number):
+    """Where a launcher lives to write it; one that is killed leaves the crate of the run before, or none."""
+    outcome = story.outcomes[number]
+    if "Writing down how the run was made" not in outcome.said:
+        assert RUNS[number].status != 0
+        return
+    listed = crate_checksums(outcome.results)
+    assert listed and all(
+        hashlib.sha256((outcome.results / name).read_bytes()).hexdigest() == digest for name, digest in listed.items()
+    )
+
+
 def test_the_results_are_those_of_an_undisturbed_run(story):
     mine, theirs = published(story.outcomes[-1].results), published(story.undisturbed)
     assert set(mine) == set(theirs)
+    assert set(crate_checksums(story.outcomes[-1].results)) == set(crate_checksums(story.undisturbed))
     other = {name for name in theirs if mine[name].read_bytes() != theirs[name].read_bytes()}
     print(f"\n{len(theirs)} files, of which not byte for byte: {sorted(other)}")
     assert all(Path(name).suffix in (".ipynb", ".html") or Path(name).name == "report.zip" for name in other)
