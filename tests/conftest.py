@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
+#: What numba compiles takes minutes: all tests and their runs share it (a file's own changes are noticed), and `make demo` too.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "work" / "numba"))
 REAL_DATA = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -94,14 +96,24 @@ def nextflow(root) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def make_project(root, tmp_path_factory):
-    """Copies of the project."""
+def shared_cache(tmp_path_factory) -> list[str]:
+    """Options for runs that share the code numba compiled: half of every small run is spent on it."""
+    config = tmp_path_factory.mktemp("numba") / "site.config"
+    config.write_text(f"env.NUMBA_CACHE_DIR = '{os.environ['NUMBA_CACHE_DIR']}'\n")
+    return ["-c", str(config)]
 
-    def copy() -> Path:
+
+@pytest.fixture(scope="session")
+def make_project(root, tmp_path_factory):
+    """Copies of the project; the code is a link to one place, for what numba compiled is found by that, unless asked for."""
+
+    def copy(code: bool = False) -> Path:
         project = tmp_path_factory.mktemp("project")
         for part in PARTS:
             source = root / part
-            if source.is_dir():
+            if part == "bin" and not code:
+                (project / part).symlink_to(source)
+            elif source.is_dir():
                 shutil.copytree(source, project / part, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, project / part)

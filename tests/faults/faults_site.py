@@ -95,7 +95,10 @@ class Site:
             for process in PROCESSES
         ]
         limits = "    resourceLimits = [cpus: 1, memory: 6.GB, time: 1.h]"
-        return "process {\n" + limits + "".join(parts) + "\n}\nexecutor.cpus = 2\n"
+        compiled = (
+            f"env.NUMBA_CACHE_DIR = '{os.environ['NUMBA_CACHE_DIR']}'\n"  # shared with all tests: it takes minutes
+        )
+        return "process {\n" + limits + "".join(parts) + "\n}\nexecutor.cpus = 2\n" + compiled
 
     def arm(self, number: int, fault: Fault) -> None:
         """Put a fault into its process' queue."""

@@ -113,6 +113,9 @@ def main() -> None:
     queue, process, wrapper = Path(sys.argv[1], sys.argv[2]), sys.argv[2], int(sys.argv[3])
     try:
         waiting = min(queue.glob("*.waiting"))
+        # A setting is a task's from its submission on: one that was submitted before this fault's turn does not have it.
+        if waiting.match("*.scratch.*") and "/disks/" not in Path(".command.run").read_text():
+            return
         mine = waiting.rename(waiting.with_suffix(".claimed"))  # of several tasks one
     except (ValueError, FileNotFoundError):
         return

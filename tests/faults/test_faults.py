@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +41,6 @@ def story(make_project, nextflow):
     assert first.status == 0, first.said
     print(f"\nundisturbed: {time.monotonic() - began:.0f} s")
     site.results.rename(site.project / "reference")
-    compiled = site.project / "undisturbed" / "numba"
-    shutil.copytree(compiled, site.project / "work" / "numba")  # to save time
     outcomes = []
     try:
         for number, run in enumerate(RUNS):

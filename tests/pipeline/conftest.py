@@ -23,14 +23,6 @@ class Run:
 
 
 @pytest.fixture(scope="session")
-def shared_cache(tmp_path_factory) -> list[str]:
-    """Options for runs that share the code numba compiled: half of every small run is spent on it."""
-    folder = tmp_path_factory.mktemp("numba")
-    (folder / "site.config").write_text(f"env.NUMBA_CACHE_DIR = '{folder / 'cache'}'\n")
-    return ["-c", str(folder / "site.config")]
-
-
-@pytest.fixture(scope="session")
 def run_pipeline(nextflow, shared_cache):
     """Run the pipeline of a project's copy."""
 

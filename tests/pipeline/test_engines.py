@@ -66,7 +66,7 @@ def slurm(root):
 
 @pytest.fixture(scope="module")
 def project(images, make_project):
-    folder = make_project()
+    folder = make_project(code=True)
     (folder / "site.config").write_text(SITE)
     return folder
 

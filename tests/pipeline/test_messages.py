@@ -47,7 +47,7 @@ def test_a_run_ends_with_the_way_to_the_report_and_its_images(make_project, run_
     (tmp_path / "podman").write_text(ENGINE % ("ab" * 32))
     (tmp_path / "podman").chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{nextflow['PATH']}"}
-    run = run_pipeline(make_project(), "-profile", "test,podman", "-stub-run", **environment)
+    run = run_pipeline(make_project(code=True), "-profile", "test,podman", "-stub-run", **environment)
     assert run.status == 0, run.said
     assert "results/report/index.html" in run.said and "This was a stub run" in run.said
     facts = json.loads((run.outdir / "pipeline_info" / "run.json").read_text())

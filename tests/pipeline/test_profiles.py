@@ -85,7 +85,7 @@ def test_apptainer_gets_image_and_gpu(make_project, run_pipeline, nextflow, tmp_
     executable(tmp_path / engine, APPTAINER)
     calls = tmp_path / "calls.txt"
     environment = {"PATH": f"{tmp_path}:{nextflow['PATH']}", "CALLS": str(calls)}
-    run = run_pipeline(make_project(), "-profile", f"test,{engine},gpu", "-stub-run", **environment)
+    run = run_pipeline(make_project(code=True), "-profile", f"test,{engine},gpu", "-stub-run", **environment)
     assert run.status == 0, run.said
     for process, scripts in task_scripts(run).items():
         for script in scripts:

@@ -50,7 +50,7 @@ def test_stub_run_needs_no_python_package(make_project, run_pipeline, nextflow, 
 
 
 def test_resume_sees_an_edit_of_the_library(make_project, run_pipeline):
-    project = make_project()
+    project = make_project(code=True)
     assert run_pipeline(project, "-profile", "test", "-stub-run").status == 0
     cached = run_pipeline(project, "-profile", "test", "-stub-run", "-resume")
     assert set(cached.trace["status"]) == {"CACHED"}
