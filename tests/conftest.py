@@ -47,6 +47,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             file = nodeid.split("::")[0]
             return "demo" if file.endswith(OF_THE_DEMO) else file
 
+    # In the order of the folders, where long runs come before the many short tests: by number of tests they would come last.
+    config.option.loadscopereorder = False
     return ByFile(config, log)
 
 

@@ -10,10 +10,12 @@ signature, a population, and a pair of both cost. Made-up signatures should be a
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,15 @@ def stages() -> dict[str, str]:
     }
 
 
+def elsewhere(function: Callable, *arguments: object) -> None:
+    """Call it in another process: a child's largest memory is never said to be less than its parent had when it was started."""
+    process = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"{function.__name__} failed; its message is above.")
+
+
 def cost(folder: Path, stage: str, options: str) -> tuple[float, float]:
     """CPU seconds and peak GB of a stage's script."""
     command = [sys.executable, ROOT / "bin" / f"{stage.lower()}.py", *options.split(), "--log-level", "warning"]
@@ -117,8 +128,8 @@ def measure(n_genes: int, signatures: list[int], populations: list[int]) -> dict
             folder = Path(place) / f"{size[0]}"
             if not folder.exists():
                 folder.mkdir()
-                make_reference(folder, size[0], genes)
-            make_populations(folder, size[1], genes)
+                elsewhere(make_reference, folder, size[0], genes)
+            elsewhere(make_populations, folder, size[1], genes)
             for stage, options in stages().items():
                 kept = found.setdefault(stage, {"cpu_s": [], "gb": []})
                 # The first round fills numba's cache; populations are nothing to some stages.

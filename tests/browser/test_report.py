@@ -1,60 +1,21 @@
 """The whole report on made-up results with hostile names, opened from disk in a real Chromium."""
 
-import json
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
 CHECK = runpy.run_path(str(HERE / "check_pages.py"))
-FAKE = runpy.run_path(str(HERE / "fake_results.py"))
+MADE = runpy.run_path(str(HERE / "made_report.py"))
+FAKE = MADE["FAKE"]
 pytestmark = pytest.mark.skipif(not CHECK["CHROMIUM"].exists(), reason=f"there is no {CHECK['CHROMIUM']}")
 
 
 @pytest.fixture(scope="module")
-def report(root, tmp_path_factory) -> Path:
+def report(tmp_path_factory) -> Path:
     """The report of a run: every notebook executed, all pages built."""
-    folder = tmp_path_factory.mktemp("report")
-    FAKE["write_results"](folder / "results")
-
-    def stage(name, *arguments):
-        done = subprocess.run(
-            [sys.executable, root / "bin" / f"{name}.py", *map(str, arguments)],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-
-    for notebook in sorted((root / "notebooks").glob("*.ipynb")):
-        of_dataset = notebook.stem in ("02_dataset", "03_population")
-        (folder / "parameters.json").write_text(
-            json.dumps({"results": "results"} | ({"dataset": "demo"} if of_dataset else {}))
-        )
-        out = f"{notebook.stem}.demo.ipynb" if of_dataset else notebook.name
-        stage("run_notebook", "--notebook", notebook, "--parameters", "parameters.json", "--out", out)
-    tables = (folder / "results" / "ranking").glob("*.tsv")
-    stage(
-        "build_report",
-        "--book",
-        root / "report",
-        "--notebooks",
-        *sorted(folder.glob("*.ipynb")),
-        "--tables",
-        *tables,
-        "--results",
-        *(path for path in (folder / "results").rglob("*") if path.is_file()),
-        "--report-title",
-        FAKE["HOSTILE"][0],
-        "--report-contact",
-        FAKE["HOSTILE"][1],
-        "--out",
-        "html",
-    )
-    return folder / "html"
+    return MADE["made_report"](tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")
