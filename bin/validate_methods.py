@@ -18,6 +18,10 @@ def build_parser():
     alone.add_argument(
         "--lower-is-better", action="store_true", help="positives should have the lowest scores, as reversers"
     )
+    alone.add_argument(
+        "--missing", default="last", choices=["last", "left_out"],
+        help="what is labelled and has no score by a method: its last, or left out for all methods",
+    )  # fmt: skip
     within = parser.add_argument_group("the references of a run")
     within.add_argument("--shards", type=Path, nargs="*", default=[], help="shards of the references (h5ad)")
     within.add_argument("--libraries", type=Path, nargs="*", default=[], help="<reference>.library.json of all")
@@ -78,7 +82,9 @@ def validate_table(args: Namespace) -> None:
 
     scores, labels = read_any_table(args.scores), read_any_table(args.labels)
     names = args.scores.name, args.labels.name
-    table = validation.validate_scores(scores, labels, names=names, higher=not args.lower_is_better, seed=args.seed)
+    table = validation.validate_scores(
+        scores, labels, names=names, higher=not args.lower_is_better,
+        missing=args.missing, seed=args.seed)  # fmt: skip
     schemas.write_table(table, schemas.VALIDATION, args.out / f"{args.name}.validation.tsv")
 
 

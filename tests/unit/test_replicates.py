@@ -1,8 +1,11 @@
 """Plates of wells as a reference of signatures, generated and published."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+from cmapPy.math.robust_zscore import robust_zscore
 from plates import plain_modz, wells
 from scipy.stats import spearmanr
 
@@ -245,14 +248,18 @@ def test_tas_rises_with_dose_where_neighbouring_doses_stand_in_for_replicates(pl
 
 @pytest.mark.real
 def test_a_published_plate_is_its_own_control(real_data):
-    """Level 3, 371 wells: three genes hardly vary (MAD below 0.1 log2 units), all others get a scale of 1."""
+    """Level 3, 371 wells: a few genes hardly vary (MAD below 0.1 log2 units), all others get a spread of 1; as cmapPy has it."""
     matrix = GeneMatrix(real_data / "lincs" / "l1000_level3_CPC006_A375_6H_n371x978.gctx", "gctx")
     x = matrix.read(np.arange(len(matrix.signatures)))
     z = robust_z(x, matrix.metadata["det_plate"].to_numpy() if "det_plate" in matrix.metadata else np.full(len(x), "p"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        theirs = robust_zscore(pd.DataFrame(x.T.astype(float))).to_numpy().T  # CMap's own code, rounded to 4 digits
+    np.testing.assert_allclose(z, theirs, atol=6e-5)
+    floored = np.isclose(plate_scale(x)[1], 0.14826)
     spread = 1.4826 * np.median(np.abs(z), axis=0)
     assert np.abs(np.median(z, axis=0)).max() < 1e-9
-    floored = plate_scale(x)[1] == 0.1
-    assert floored.sum() == 3 and (spread[floored] < 1).all()
+    assert floored.sum() >= 3 and (spread[floored] < 1).all()
     np.testing.assert_allclose(spread[~floored], 1)
 
 

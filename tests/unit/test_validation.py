@@ -250,6 +250,8 @@ def test_every_planted_leak_is_caught_and_a_clean_run_has_none():
     renamed = table.copy()
     renamed.loc[20, "inchi_key"] = table.loc[0, "inchi_key"]
     assert leaks(renamed, half, ~half) == {("one compound, two names", "refused")}
+    apart = renamed.assign(mechanism="", families="")
+    assert leaks(apart, half, ~half, "mechanism") == {("one compound, two names", "refused")}
     renamed = table.assign(pert_id=["BRD-1", *[""] * 22, "BRD-1"])
     assert leaks(renamed, half, ~half) == {("one compound, two names", "refused")}
     odd = np.arange(24) % 2 == 0
@@ -281,6 +283,15 @@ def test_shortcuts_in_a_task_are_told():
     plates = table.assign(batch=table["compound_id"])
     there = {"other_line": (positive, negative, plates, every)}
     assert leaks(plates, none, none, tasks=there) == {("positives on one plate", "told")}
+    plates.loc[0, "batch"] = "elsewhere"  # one of them is not beside
+    assert leaks(plates, none, none, tasks=there | {"other_line": (positive, negative, plates, every)}) == {
+        ("positives on one plate", "told")
+    }
+    scan = table.assign(batch=[str(100 * int(c[1:]) + n % 2) for n, c in enumerate(table["compound_id"])])
+    assert leaks(scan, none, none, tasks={"other_line": (positive, negative, scan, every)}) == {
+        ("positives on one plate", "told")
+    }
+    assert ("trained on the tested", "refused") in leaks(scan, rows % 2 == 0, rows % 2 == 1, "batch")
     strength = np.array([int(c[1:]) for c in table["compound_id"]], float)
     only = positive & (strength > 8)[:, None]  # strong compounds have answers
     assert leaks(table, none, none, tasks={"t": (only, negative, table, every)}, strength=strength) == {
@@ -291,8 +302,10 @@ def test_shortcuts_in_a_task_are_told():
     )  # the compound decides which genes are there
     measured = {"other_line": (positive, negative, table, known)}
     assert leaks(table, none, none, tasks=measured, known=known) == {("missing genes tell the answer", "told")}
-    elsewhere = {"other_platform": (positive, negative, table, every)}
-    assert leaks(table, none, none, tasks=elsewhere) == {("one experiment", "told")}
+    mine = table.assign(batch="p1")
+    elsewhere = {"other_platform": (positive, negative, mine, every)}
+    assert leaks(table, none, none, tasks=elsewhere) == set()
+    assert ("one experiment", "told") in leaks(mine, none, none, tasks=elsewhere)
     values = np.random.default_rng(0).normal(size=(4, 30))
     values[3] = 2 * values[0]
     identical = same_profiles(values, values) & ~np.eye(4, dtype=bool)
@@ -317,7 +330,7 @@ def test_a_planted_signal_is_found_and_controls_are_not():
     part = table[(table["task"] == "other_line") & (table["split"] == "all") & (table["compared_with"] == "")]
     area = part[part["metric"] == "auroc"].set_index("method")
     assert area.at["cosine", "low"] > 0.8
-    for control in ("random", "untrained", "permuted labels", "shuffled genes"):
+    for control in ("random", "untrained", "permuted labels", "shuffled genes", "drug prior"):
         name = f"control: {control}"
         assert control == "untrained" or abs(area.at[name, "value"] - 0.5) < 0.06, name
     precision = part[part["metric"] == "average_precision"].set_index("method")
@@ -385,12 +398,16 @@ def test_the_gates_choose_the_headline():
     def chosen(*tables, oddness=ODD):
         return choose_headline(pd.concat(tables), methods, oddness=oddness)
 
-    assert chosen(queries_of("mechanism", 0.1)).method == "embedding"
-    assert chosen(queries_of("mechanism", 0.0)).method == "wtcs"
-    assert "G2" in chosen(queries_of("mechanism", -0.1)).reason
+    across = queries_of("other_line", 0.0)
+    assert chosen(queries_of("mechanism", 0.1), across).method == "embedding"
+    alone = chosen(queries_of("mechanism", 0.1))
+    told = alone.gates.set_index("gate").at["G2", "detail"]
+    assert alone.method == "embedding" and "across lines: not measured" in told
+    assert chosen(queries_of("mechanism", 0.0), across).method == "wtcs"
+    assert "G2" in chosen(queries_of("mechanism", -0.1), across).reason
     assert "G2" in chosen(queries_of("mechanism", 0.1), queries_of("other_line", -0.05)).reason
-    assert "G3" in chosen(queries_of("mechanism", 0.3, third=3)).reason
-    assert "G3" in chosen(queries_of("mechanism", 0.1), queries_of("other_line_same_batch", -0.05)).reason
+    assert "G3" in chosen(queries_of("mechanism", 0.3, third=3), across).reason
+    assert "G3" in chosen(queries_of("mechanism", 0.1), across, queries_of("other_line_same_batch", -0.05)).reason
     shortcut = queries_of("mechanism", 0.1)
     shortcut.loc[shortcut["method"] == "control: shuffled genes", "auroc"] += 0.2
     assert "G1" in chosen(shortcut).reason
@@ -402,6 +419,7 @@ def test_the_gates_choose_the_headline():
     assert uneven.method == "cosine"  # the embedding does not rank because no other score is odd
     silent = queries_of("mechanism", 0.1)
     silent = silent[silent["method"] != "wtcs"]
+    silent = pd.concat([silent, across])
     assert choose_headline(silent, methods, oddness=ODD).method == "embedding"  # against cosine, which has scores
     better = queries_of("mechanism", 0.0)
     better.loc[better["method"] == "cosine", "average_precision"] += 0.3

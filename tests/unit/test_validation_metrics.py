@@ -172,6 +172,8 @@ def test_tables_of_sensitivity_are_read_like_those_of_indications():
     (lambda s, t: (s.assign(mine=[np.inf, 1, 0]), t), "infinite"),
     (lambda s, t: (s.rename(columns={"mine": "score"}).assign(method=""), t), "names no method"),
     (lambda s, t: (s.rename(columns={"mine": "score"}).assign(method="m", score="high"), t), "is no number"),
+    (lambda s, t: (s.assign(mine=["3,5", "2", "1"]), t), "'3,5' is no number"),
+    (lambda s, t: (s, pd.concat([t, t.assign(item="b")]).assign(cluster=["x", "y"])), "is of 2 clusters"),
 ])  # fmt: skip
 def test_damaged_tables_of_scores_are_refused_in_words(change, field):
     scores = pd.DataFrame({"query": ["q"] * 3, "item": list("abc"), "mine": [3.0, 2, 1]})
@@ -201,3 +203,28 @@ def test_tables_of_other_tools_long_or_wide_give_the_same():
     assert mine.at["a", "n_queries"] == 5 and mine.at["b", "n_queries"] == 4 and mine.at["a", "n"] == 3
     turned = validation.validate_scores(wide.assign(a=-wide["a"], b=-wide["b"]), known, higher=False)
     pd.testing.assert_frame_equal(one, turned)
+
+
+def test_a_tool_that_lists_its_first_ten_takes_nothing_from_the_others(caplog):
+    random = np.random.default_rng(0)
+    rows = [(f"q{q}", f"i{i}") for q in range(30) for i in range(40)]
+    full = pd.DataFrame(rows, columns=["query", "item"]).assign(full=random.normal(size=1200))
+    full["full"] += 1.5 * (full["item"] == "i3")
+    known = pd.DataFrame({"query": [f"q{q} " for q in range(30)], "item": "i3", "label": 1})
+
+    def area(table, **options):
+        found = validation.validate_scores(table, known, **options)
+        return found[(found["metric"] == "auroc") & (found["compared_with"] == "")].set_index("method")
+
+    alone = area(full)
+    short = full["full"].where(full.groupby("query")["full"].rank(ascending=False) <= 10)
+    beside = area(full.assign(short=short.map(str).replace("nan", " n/a ")))
+    assert alone.at["full", "n_queries"] == beside.at["full", "n_queries"] == beside.at["short", "n_queries"] == 30
+    assert alone.at["full", "value"] == beside.at["full", "value"] and "they count as its last" in caplog.text
+    found = full["item"].eq("i3") & short.notna()
+    ranks = short.groupby(full["query"]).rank(ascending=False)
+    lists = np.where(found[full["item"].eq("i3")], (40 - ranks[full["item"].eq("i3")]) / 39, 0.5 * 29 / 39)
+    np.testing.assert_allclose(beside.at["short", "value"], lists.mean())
+    assert area(full.assign(short=short), missing="left_out").at["full", "n_queries"] < 30
+    lost = full[(full["item"] != "i3") | (full["query"] != "q0")]  # no tool has a score for what is sought
+    assert area(lost).at["full", "value"] < alone.at["full", "value"]

@@ -250,7 +250,7 @@ TABLES = {
         "Leaks and shortcuts that were found, and what was done about them.", schemas.FINDINGS,
         {
             "check, where, detail": "what was looked for, where it was found, and what",
-            "n, action": "how many; `refused`, `left out` or `told`",
+            "n, action": "how many; `refused`, `left out`, `told`, or `not looked at` where the data do not allow the check",
         },
     ),
     "validation_meanings": Table(

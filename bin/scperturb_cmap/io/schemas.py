@@ -175,7 +175,7 @@ GATES = pa.DataFrameSchema(
 
 #: validation/<name>.validation_findings.tsv
 FINDINGS = pa.DataFrameSchema({
-    "check": _TEXT, "where": _TEXT, "detail": _TEXT, "n": _COUNT, "action": _is("refused", "left out", "told"),
+    "check": _TEXT, "where": _TEXT, "detail": _TEXT, "n": _COUNT, "action": _is("refused", "left out", "told", "not looked at"),
 }, strict=True)  # fmt: skip
 
 #: validation/<name>.indications.tsv

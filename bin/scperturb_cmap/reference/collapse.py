@@ -56,7 +56,7 @@ def plate_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     median, scale
-        In log2 units, shape (n_genes,); scale = max(1.4826 MAD, 0.1). NaN for a gene that fewer than 10 wells have, and
+        In log2 units, shape (n_genes,); scale = 1.4826 max(MAD, 0.1). NaN for a gene that fewer than 10 wells have, and
         so for every gene of a smaller plate.
 
     References
@@ -75,12 +75,12 @@ def plate_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mine = values[:, enough]
     middle = np.nanmedian if np.isnan(mine).any() else np.median  # the latter is many times faster
     median[enough] = middle(mine, axis=0)
-    scale[enough] = np.maximum(_MAD * middle(np.abs(mine - median[enough]), axis=0), _LEAST_MAD)
+    scale[enough] = _MAD * np.maximum(middle(np.abs(mine - median[enough]), axis=0), _LEAST_MAD)
     return median, scale
 
 
 def robust_z(values: np.ndarray, plates: np.ndarray) -> np.ndarray:
-    """Z-scores of wells against all wells of their plate: (x - median) / max(1.4826 MAD, 0.1), Level 3 -> Level 4.
+    """Z-scores of wells against all wells of their plate: (x - median) / (1.4826 max(MAD, 0.1)), Level 3 -> Level 4.
 
     Parameters
     ----------

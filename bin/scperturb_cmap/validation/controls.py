@@ -71,18 +71,31 @@ def control_scores(
     return {
         "control: random": random.random(headline.shape),
         "control: strength only": np.broadcast_to(strength, headline.shape),
-        "control: drug prior": _prior(headline, compounds),
+        "control: drug prior": _prior(headline, compounds, theirs),
         "control: untrained": left @ right.T,
         "control: permuted labels": headline[:, place],
         "control: shuffled genes": score_headline(shuffled_genes(queries, seed)),
     }
 
 
-def _prior(scores: np.ndarray, compounds: np.ndarray) -> np.ndarray:
-    """Mean score of each signature over the queries of other compounds."""
-    known = np.where(np.isfinite(scores), scores, 0.0)
-    total, out = known.sum(axis=0), np.empty(scores.shape)
-    for compound in np.unique(compounds):
-        own = compounds == compound
-        out[own] = (total - known[own].sum(axis=0)) / max((~own).sum(), 1)
-    return out
+def _prior(scores: np.ndarray, asking: np.ndarray, searched: np.ndarray) -> np.ndarray:
+    """Mean score of each signature over queries of compounds other than the one that asks, and other than its own.
+
+    Without the latter the signatures of other compounds would keep what their own queries find in them, themselves above all,
+    while those of the compound that asks lose it: positives would have the lower prior, whatever was measured.
+    """
+    finite = np.isfinite(scores)
+    known = np.where(finite, scores, 0.0)
+    names, codes = np.unique(asking, return_inverse=True)
+    member = (codes == np.arange(len(names))[:, None]).astype(float)
+    sums, counts = member @ known, member @ finite  # of each compound's queries, shape (n_compounds, n_signatures)
+    place = np.searchsorted(names, searched)
+    own = np.flatnonzero((place < len(names)) & (names[np.minimum(place, len(names) - 1)] == searched))
+    total, n = sums.sum(axis=0), counts.sum(axis=0)
+    total[own] -= sums[place[own], own]
+    n[own] -= counts[place[own], own]
+    less_sums, less_counts = sums.copy(), counts.copy()
+    less_sums[place[own], own] = less_counts[place[own], own] = 0.0  # already taken out
+    left = n[None] - less_counts
+    means = np.divide(total[None] - less_sums, left, out=np.zeros_like(left), where=left > 0)
+    return means[codes]

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import binomtest, rankdata, spearmanr
+
+from scperturb_cmap.validation.uncertainty import cluster_interval
 
 __all__ = ["Agreement", "Recovery", "indication_recovery", "sensitivity_agreement"]
 
@@ -23,7 +25,7 @@ class Recovery(NamedTuple):
     auroc
         Share of pairs of an indicated drug and a matched other one in which the indicated reverses more; NaN with a reason.
     low, high
-        95 % interval; indicated drugs are drawn again.
+        95 % interval over the indicated drugs.
     p
         How often drugs taken at random, with as many indications each, reach as much.
     null_low, null_high
@@ -62,7 +64,7 @@ def indication_recovery(
     degree
         compound_id -> number of other diseases it treats; 0 where it is not named.
     n_null, seed
-        Of the permutations and the bootstrap.
+        Of the permutations.
 
     Examples
     --------
@@ -105,10 +107,22 @@ def indication_recovery(
                 drawn[random.choice(rows, n_drawn, replace=False)] = True
         null[number] = np.nanmean(area(drawn))
     reached = place.mean()
-    draws = place[random.integers(len(place), size=(2000, len(place)))].mean(axis=1)
     p = (1 + (null >= reached - 1e-12).sum()) / (1 + n_null)
-    bounds = (*np.quantile(draws, [0.025, 0.975]), p, *np.quantile(null, [0.025, 0.975]))
+    bounds = (*_interval(place, seed), p, *np.quantile(null, [0.025, 0.975]))
     return Recovery(float(reached), *map(float, bounds), n, "")
+
+
+def _interval(place: np.ndarray, seed: int) -> tuple[float, float]:
+    """Interval of the mean of values between 0 and 1.
+
+    Where all are the same, as where every drug was found, drawing them again would say that nothing is uncertain: there it is
+    that of a share (Wilson 1927, doi:10.1080/01621459.1927.10502953), which is made for the largest variance possible.
+    """
+    if np.ptp(place) == 0:
+        found = binomtest(round(place[0] * len(place)), len(place)).proportion_ci(method="wilson")
+        return float(found.low), float(found.high)
+    low, high = cluster_interval(place, [str(n) for n in range(len(place))], seed=seed)[:, 0]
+    return max(0.0, float(low)), min(1.0, float(high))
 
 
 class Agreement(NamedTuple):

@@ -129,6 +129,9 @@ def validate_reference(
         labels, maker.trained_on, tasks=tasks, background=background, strength=strong, tested=chosen, annotated=annotated,
         counts=counts, identical=own.identical, known=~np.isnan(np.asarray(searched.X)) if on_common_genes else None,
     )  # fmt: skip
+    if "replicates" not in labels:  # as of all shards, which do not keep them
+        why = "not looked at: the signatures do not tell which wells they were made of"
+        findings.append(Finding("shared replicates", "reference", why, 0, "not looked at"))
     together = pd.concat(found, ignore_index=True) if found else _no_queries()
     return Validated(together, pd.DataFrame(told + _not_here()), folds, findings, maker.oddness())
 

@@ -13,6 +13,7 @@ __all__ = ["validate_scores"]
 log = logging.getLogger(__name__)
 
 _IDS = ("query", "item")
+_MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-", ".")
 _YES, _NO = {"1", "true", "yes", "positive"}, {"0", "false", "no", "negative"}
 
 
@@ -22,6 +23,7 @@ def validate_scores(
     *,
     names: tuple[str, str] = ("scores", "labels"),
     higher: bool = True,
+    missing: str = "last",
     seed: int = 1,
 ) -> pd.DataFrame:
     """Metrics of every method of a table of scores.
@@ -38,6 +40,10 @@ def validate_scores(
         What to call the two in messages.
     higher
         Whether positives should have the highest scores; False for reversal, which is negative.
+    missing
+        What an item is that is labelled for a query and that a method has no score for, where it has any for the query: "last",
+        behind all it has a score for, as in a list of the first ten; or "left_out", for all methods, so that they are compared
+        on what every one can score.
     seed
         Of bootstrap and null.
 
@@ -60,23 +66,32 @@ def validate_scores(
     """
     scores, methods = _wide(scores, names[0])
     labels = _labels(labels, names[1])
-    queries, items = pd.Index(sorted(scores["query"].unique())), pd.Index(sorted(scores["item"].unique()))
+    queries = pd.Index(sorted(scores["query"].unique()))
+    known = labels[labels["query"].isin(queries)]
+    if lost := labels["query"].nunique() - known["query"].nunique():
+        log.warning("%d of %d labelled queries have no score: they do not count.", lost, labels["query"].nunique())
+    items = pd.Index(sorted({*scores["item"], *known["item"]}))
     shape = len(queries), len(items)
     row, column = queries.get_indexer(scores["query"]), items.get_indexer(scores["item"])
     matrices = {}
     for method in methods:
         matrices[method] = np.full(shape, np.nan)
         matrices[method][row, column] = scores[method] * (1 if higher else -1)
-    known = labels[labels["query"].isin(queries) & labels["item"].isin(items)]
-    if lost := len(labels) - len(known):
-        log.warning("%d of %d labels are of queries or items without a score: they do not count.", lost, len(labels))
     positive, negative = np.zeros(shape, bool), np.zeros(shape, bool)
     for mask, mine in ((positive, known[known["positive"]]), (negative, known[~known["positive"]])):
         mask[queries.get_indexer(mine["query"]), items.get_indexer(mine["item"])] = True
     if labels["positive"].all():
-        # a method that has no score at all for a query does not take it from the others
-        finite = [np.isfinite(one) | ~np.isfinite(one).any(axis=1, keepdims=True) for one in matrices.values()]
-        negative = ~positive & np.all(finite, axis=0)
+        negative = ~positive & np.any([np.isfinite(one) for one in matrices.values()], axis=0)
+    for method, matrix in matrices.items():
+        lacks = (positive | negative) & ~np.isfinite(matrix) & np.isfinite(matrix).any(axis=1, keepdims=True)
+        if lacks.any():
+            said = "they count as its last" if missing == "last" else "they are left out for every method"
+            log.warning("%s has no score for %d of the pairs of its queries: %s.", method, lacks.sum(), said)
+        if missing == "last":
+            matrix[lacks] = np.min(matrix, initial=np.inf, where=np.isfinite(matrix)) - 1
+    alone = (positive.any(axis=1) != negative.any(axis=1)).sum()
+    if alone:
+        log.warning("%d queries have no positive or no negative: they do not count.", alone)
     clusters = known.drop_duplicates("query").set_index("query")["cluster"].reindex(queries)
     about = pd.DataFrame({"cluster": clusters.fillna("").to_numpy(str), "task": "given", "half": ""})
     found = evaluate_queries(matrices, positive, negative, about)
@@ -95,7 +110,7 @@ def _wide(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
     long = {"method", "score"} <= set(table)
     if problems:
         raise InputError(problems)
-    table = table.assign(**{column: table[column].astype(str) for column in _IDS})
+    table = table.assign(**{column: _names(table[column]) for column in _IDS})
     keys = [*_IDS, "method"] if long else list(_IDS)
     if table.duplicated(keys).any():
         first = table.loc[table.duplicated(keys), keys].iloc[0].tolist()
@@ -117,14 +132,23 @@ def _wide(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
     return table, methods
 
 
+def _names(column: pd.Series) -> pd.Series:
+    """Names as text, without spaces around them; of a column of whole numbers 1.0 is "1"."""
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")
+    return column.astype(str).str.strip()
+
+
 def _numbers(column: pd.Series, name: str, field: str, strict: bool = True) -> pd.Series:
-    """Numbers, "" and NA missing; other text is refused, or left as text."""
+    """Numbers, "" and NA missing; other text is refused, or left as text where most of a column is."""
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         column = column.where(column.notna(), "").astype(str)  # of a date pandas would make a number
-    text = column.replace({"": None, "NA": None, "NaN": None, "nan": None})
+    if column.dtype == object:
+        column = column.str.strip()
+    text = column.where(~column.isin(_MISSING), None)
     numbers = pd.to_numeric(text, errors="coerce").astype(float)
     wrong = text[numbers.isna() & text.notna()]
-    if len(wrong) and strict:
+    if len(wrong) and (strict or 2 * len(wrong) < text.notna().sum()):
         raise InputError(Problem(name, field, f"{wrong.iloc[0]!r} is no number.", "Leave missing scores empty."))
     if np.isinf(numbers).any():
         raise InputError(Problem(name, field, "It holds an infinite score.", "Write a number, or leave it empty."))
@@ -137,7 +161,7 @@ def _labels(table: pd.DataFrame, name: str) -> pd.DataFrame:
     problems = [Problem(name, column, "The column is missing.", "Name it so.") for column in lacking]
     if problems:
         raise InputError(problems)
-    table = table.assign(**{column: table[column].astype(str) for column in _IDS})
+    table = table.assign(**{column: _names(table[column]) for column in _IDS})
     word = table["label"].astype(str).str.strip().str.casefold().str.replace(r"\.0$", "", regex=True)
     if len(odd := word[~word.isin(_YES | _NO)]):
         problems.append(Problem(name, "label", f"{odd.iloc[0]!r} is neither yes nor no.", "Write 1 or 0."))
@@ -150,4 +174,8 @@ def _labels(table: pd.DataFrame, name: str) -> pd.DataFrame:
         raise InputError(problems)
     cluster = table["cluster"].astype(str).str.strip() if "cluster" in table else table["query"]
     cluster = cluster.where(~cluster.isin(["", "nan", "None"]), table["query"])
+    several = cluster.groupby(table["query"]).nunique()
+    if len(odd := several[several > 1]):
+        wrong = f"Query {odd.index[0]!r} is of {odd.iloc[0]} clusters."
+        raise InputError(Problem(name, "cluster", wrong, "Give all rows of a query one cluster."))
     return table.assign(positive=word.isin(_YES), cluster=cluster)
