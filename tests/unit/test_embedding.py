@@ -14,7 +14,14 @@ from scperturb_cmap.embedding.inputs import Centring, signed_scores
 from scperturb_cmap.embedding.linear import LinearSettings, fit_dual
 from scperturb_cmap.embedding.pairs import mine_pairs, unique_profiles
 from scperturb_cmap.embedding.splits import compound_folds
-from scperturb_cmap.embedding.training import LOSSES, TrainingSettings, read_state, train, write_state
+from scperturb_cmap.embedding.training import (
+    LOSSES,
+    TrainingSettings,
+    mean_percentile,
+    read_state,
+    train,
+    write_state,
+)
 from scperturb_cmap.utils.errors import InputError
 
 
@@ -117,6 +124,21 @@ def test_infonce_is_that_of_the_library():
         found.append((value.detach(), *torch.autograd.grad(value, mine)))
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("value", "place"), [(1.0, 0.5), (np.nan, 1.0)], ids=["collapsed", "diverged"])
+def test_an_encoder_that_tells_nothing_apart_has_no_good_place(platforms, value, place):
+    query, reference, _, theirs = platforms
+    same = {f"encode_{side}": staticmethod(lambda x: np.full((len(x), 1), value)) for side in ("query", "perturbation")}
+    model = type("Same", (), same)
+    assert mean_percentile(model, query, reference, pairs_of(platforms, theirs)) == pytest.approx(place, abs=0.01)
+
+
+def test_a_training_that_diverges_says_so(platforms):
+    query, reference, _, theirs = platforms
+    fold = pairs_of(platforms, theirs[:40]), pairs_of(platforms, theirs[40:])
+    with pytest.raises(InputError, match="--encoder, infonce: The training diverged in epoch"):
+        train(query, reference, *fold, TrainingSettings(n_hidden=8, n_dimensions=4, learning_rate=1e30, epochs=2))
 
 
 @pytest.mark.parametrize("loss", LOSSES)

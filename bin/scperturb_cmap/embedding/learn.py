@@ -162,8 +162,12 @@ def _search_networks(fold: tuple, settings: TrainingSettings, device: str) -> tu
     tried = []
     for changes in WIDE_SEARCH_OF_NETWORKS:
         mine = replace(settings, **changes)
-        _, last = train(*fold, mine, device=device)
-        tried.append(asdict(mine) | {"epoch": len(last.history), "mean_percentile": min(last.history)})
+        try:
+            history = train(*fold, mine, device=device)[1].history
+        except InputError as error:  # settings that diverge are no choice, but no end of the search
+            log.warning("%s", error)
+            history = [1.0]
+        tried.append(asdict(mine) | {"epoch": len(history), "mean_percentile": min(history)})
     table = pd.DataFrame(tried)
     best = WIDE_SEARCH_OF_NETWORKS[int(table["mean_percentile"].argmin())]
     log.info("validation compounds chose %s: %.3f", best, table["mean_percentile"].min())
