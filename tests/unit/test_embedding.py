@@ -237,6 +237,21 @@ def test_a_gene_that_is_missing_scores_as_one_without_an_effect(platforms):
     assert (embedding_scores(one[:, 8:].copy(), drugs, checkpoint) == embedding_scores(one, drugs, checkpoint)).all()
 
 
+def test_a_gene_that_a_drug_signature_lacks_scores_as_one_without_an_effect(platforms):
+    """Where the training reference has a mean that is taken off, too."""
+    random = np.random.default_rng(0)
+    checkpoint = replace(checkpoint_of(platforms), perturbation_mean=random.normal(size=30).astype(np.float32))
+    reference, queries = random.normal(size=(20, 30)), random.normal(size=(3, 30))
+    zero, missing = reference.copy(), reference.copy()
+    zero[:, :8], missing[:, :8] = 0, np.nan
+    one, ill = make_sets(zero, queries)
+    other, _ = make_sets(missing, queries)
+    ill.obs["effect"] = "wald_z"
+    scores = embedding_scores(ill, one, checkpoint)
+    assert (scores == embedding_scores(ill, other, checkpoint)).all()
+    assert (scores == embedding_scores(ill, one[:, 8:].copy(), checkpoint)).all()
+
+
 @pytest.mark.parametrize("n_queries", [1, 7])
 def test_top_matches_are_exact(n_queries):
     random = np.random.default_rng(0)

@@ -90,10 +90,9 @@ def learn(
         wrong = f"{target.n_obs} signatures of {name} are too few to learn a space from; {FEWEST_PAIRED} are needed."
         remedy = "Give it the role search, or leave embedding out of --methods."
         raise InputError(Problem("references", "role both", wrong, remedy))
-    values = np.asarray(target.X)
-    reference = signed_scores(values)
+    reference = signed_scores(np.asarray(target.X))
     mean = reference.mean(axis=0)
-    reference = less_mean(reference, values, mean, str(target.uns["effect"]))
+    reference = less_mean(reference, mean)
     genes = target.var_names.astype(str).tolist()
     axes = whitening(reference, shrinkage=_SHRINKAGE).astype(np.float32)
     encoders = {"profile": LinearEncoder([Block("whitened", axes, axes)])}

@@ -38,7 +38,7 @@ def centred_scores(reference: ad.AnnData, checkpoint: Checkpoint) -> tuple[np.nd
         Shapes (n_signatures, n_genes of the space) and (n_signatures,).
     """
     values = on_genes(np.asarray(reference.X), reference.var_names, checkpoint.perturbation_genes)
-    scores = less_mean(signed_scores(values), values, checkpoint.perturbation_mean, str(reference.uns["effect"]))
+    scores = less_mean(signed_scores(values), checkpoint.perturbation_mean)
     return scores, (np.nan_to_num(values) != 0).sum(axis=1)
 
 
