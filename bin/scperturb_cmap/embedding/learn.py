@@ -1,8 +1,8 @@
 """From signature sets of references to a checkpoint: an input layer for each kind of query, settings by validation compounds."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 
 import anndata as ad
@@ -92,9 +92,8 @@ def learn(
         raise InputError(Problem("references", "role both", wrong, remedy))
     reference = signed_scores(np.asarray(target.X))
     mean = reference.mean(axis=0)
-    reference = less_mean(reference, mean)
     genes = target.var_names.astype(str).tolist()
-    axes = whitening(reference, shrinkage=_SHRINKAGE).astype(np.float32)
+    axes = whitening(less_mean(reference, mean), shrinkage=_SHRINKAGE).astype(np.float32)
     encoders = {"profile": LinearEncoder([Block("whitened", axes, axes)])}
     query_genes, table, warnings = {"profile": genes}, pd.DataFrame(columns=["mean_percentile"]), []
     about = {"seed": training.seed, "encoder": encoder, "n_signatures_learned_from": target.n_obs, "warnings": warnings}
@@ -108,14 +107,13 @@ def learn(
     if sets:
         names = sorted(set().union(*(one.var_names.astype(str) for one in sets)))
         values = np.vstack([on_genes(np.asarray(one.X), one.var_names, names) for one in sets])
-        query = signed_scores(values, SHAPES["sets"])
-        del values
         obs = pd.concat([one.obs for one in sets], ignore_index=True)
-        lines = obs["cell_line"].astype(str).to_numpy()
-        query = Centring.fit(query, lines).apply(query, lines)
-        pairs = mine_pairs(
-            obs[["compound_id"]].astype(str), target.obs[["compound_id"]].astype(str), seed=training.seed
+        compounds = tuple(side["compound_id"].astype(str).to_numpy() for side in (obs, target.obs))
+        sides = _Sides(
+            signed_scores(values, SHAPES["sets"]), obs["cell_line"].astype(str).to_numpy(), reference, compounds
         )
+        del values
+        pairs = mine_pairs(*(pd.DataFrame({"compound_id": side}) for side in compounds), seed=training.seed)
         paired = sorted(pairs["compound_id"].unique())
         about["n_paired_compounds"] = len(paired)
         if len(paired) >= FEWEST_PAIRED:
@@ -124,20 +122,48 @@ def learn(
             about["validation_compounds"] = sorted(pairs.loc[held, "compound_id"].unique())
             if encoder == "linear":
                 choices = WIDE_SEARCH if search else SEARCH
-                encoders["sets"], table = _linear(query, reference, pairs, held, (names, genes), choices)
+                encoders["sets"], table, value = _linear(sides, pairs, held, (names, genes), choices)
             else:
-                fold = query, reference, pairs[~held].reset_index(drop=True), pairs[held].reset_index(drop=True)
+                # in use the mean of all references is taken off, of which the validation compounds are a small part
+                fold = *sides.less_means(about["validation_compounds"]), *_parts(pairs, held)
                 settings, table = replace(training, loss=encoder), pd.DataFrame()
                 if search:
                     settings, table = _search_networks(fold, settings, device)
                 encoders["sets"], last = _networks(fold, settings, members, device, state, after_epoch)
                 table = pd.concat([table, last], ignore_index=True)
+                value = mean_percentile(encoders["sets"], *fold[:2], fold[3])
             query_genes["sets"] = names
-            about["validation_mean_percentile"] = float(table["mean_percentile"].min())
+            about["validation_mean_percentile"] = value
         else:
             shared = f"Gene sets and target share {len(paired)} compounds, {FEWEST_PAIRED} are needed"
             warnings.append(f"{shared}: no map of gene sets was learned.")
     return Checkpoint(encoders, query_genes, genes, mean, about), table
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Signed scores of gene sets and of the target, before any mean is taken off, and the compounds of both."""
+
+    query: np.ndarray
+    lines: np.ndarray
+    reference: np.ndarray
+    compounds: tuple[np.ndarray, np.ndarray]
+
+    def rows(self, but: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Positions on both sides of the signatures of other compounds than these."""
+        mine, theirs = (np.flatnonzero(~np.isin(side, list(but))) for side in self.compounds)
+        return mine, theirs
+
+    def less_means(self, but: Collection[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+        """All signatures of both sides less means to which these compounds do not add."""
+        mine, theirs = self.rows(but)
+        centre = Centring.fit(self.query[mine], self.lines[mine])
+        return centre.apply(self.query, self.lines), less_mean(self.reference, self.reference[theirs].mean(axis=0))
+
+
+def _parts(pairs: pd.DataFrame, held: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Pairs to learn from, and of validation compounds."""
+    return pairs[~held].reset_index(drop=True), pairs[held].reset_index(drop=True)
 
 
 def _networks(
@@ -174,26 +200,37 @@ def _search_networks(fold: tuple, settings: TrainingSettings, device: str) -> tu
 
 
 def _linear(
-    query: np.ndarray, reference: np.ndarray, pairs: pd.DataFrame, held: np.ndarray, genes: tuple[list[str], list[str]],
+    sides: _Sides, pairs: pd.DataFrame, held: np.ndarray, genes: tuple[list[str], list[str]],
     choices: Sequence[LinearSettings],
-) -> tuple[LinearEncoder, pd.DataFrame]:  # fmt: skip
-    """The encoder with the best settings on validation compounds, fitted again on all pairs."""
+) -> tuple[LinearEncoder, pd.DataFrame, float]:  # fmt: skip
+    """The encoder with the best settings on validation compounds, fitted again on everything; settings tried; the best's place.
+
+    While settings are chosen nothing sees the validation compounds: neither maps nor means, components and whitening.
+    """
     common = np.intersect1d(*genes)
-    shared = tuple(pd.Index(side).get_indexer(common) for side in genes)
-    basis = Basis.fit(query, reference, max(s.n_query for s in choices), max(s.n_reference for s in choices))
+    shared = tuple(pd.Index(side).get_indexer(common) for side in genes) if len(common) else None
 
-    def fit(rows: pd.DataFrame, settings: LinearSettings) -> LinearEncoder:
+    def fitter(
+        query: np.ndarray, reference: np.ndarray, rows: pd.DataFrame, sizes: Sequence[LinearSettings]
+    ) -> Callable:
+        basis = Basis.fit(query, reference, max(s.n_query for s in sizes), max(s.n_reference for s in sizes))
         given = tuple(rows[column].to_numpy() for column in ("query", "reference", "weight"))
-        return fit_dual(query, reference, given, settings, shared if len(common) else None, basis)
+        return lambda settings: fit_dual(query, reference, given, settings, shared, basis)
 
+    learned, tested = _parts(pairs, held)
+    unseen = set(tested["compound_id"])
+    (query, reference), (mine, theirs) = sides.less_means(unseen), sides.rows(unseen)
+    there = {
+        "query": np.searchsorted(mine, learned["query"]),
+        "reference": np.searchsorted(theirs, learned["reference"]),
+    }
+    fit = fitter(query[mine], reference[theirs], learned.assign(**there), choices)
     tried = [
-        {
-            **asdict(settings),
-            "mean_percentile": mean_percentile(fit(pairs[~held], settings), query, reference, pairs[held]),
-        }
+        {**asdict(settings), "mean_percentile": mean_percentile(fit(settings), query, reference, tested)}
         for settings in choices
     ]
+    del query, reference, fit
     table = pd.DataFrame(tried)
-    best = choices[int(table["mean_percentile"].argmin())]
-    log.info("validation compounds chose %s: %.3f", best, table["mean_percentile"].min())
-    return fit(pairs, best), table
+    best, value = choices[int(table["mean_percentile"].argmin())], float(table["mean_percentile"].min())
+    log.info("validation compounds chose %s: %.3f", best, value)
+    return fitter(*sides.less_means(), pairs, [best])(best), table, value

@@ -1,0 +1,67 @@
+"""From references to a space: what validation compounds decide, and what must not see them."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from scperturb_cmap.embedding import learn as module
+from scperturb_cmap.embedding.learn import learn
+from scperturb_cmap.embedding.training import TrainingSettings
+
+N = 60
+
+
+@pytest.fixture
+def target_and_source():
+    """Profiles and gene sets of the same compounds, which see one state."""
+    random = np.random.default_rng(0)
+    state = random.normal(size=(N, 6))
+    target = state @ random.normal(size=(6, 40)) + 0.5 * random.normal(size=(N, 40))
+    source = np.repeat(state, 2, axis=0) @ random.normal(size=(6, 50)) + 0.5 * random.normal(size=(2 * N, 50))
+    source[abs(source) < 1.5] = 0
+    names = np.array([f"c{n}" for n in range(N)])
+    made = []
+    for values, compounds, name, effect in ((target, names, "t", "modz"), (source, np.repeat(names, 2), "s", "rank")):
+        obs = pd.DataFrame({"compound_id": compounds, "reference": name, "cell_line": "A"})
+        obs.index = [f"{name}{n}" for n in range(len(obs))]
+        var = pd.DataFrame(index=[str(n) for n in range(values.shape[1])])
+        made.append(ad.AnnData(values.astype(np.float32), obs, var, uns={"effect": effect}))
+    return made
+
+
+@pytest.fixture
+def validated(monkeypatch):
+    """What was asked for its place on validation compounds, in order: (encoder, place)."""
+    found, place_of = [], module.mean_percentile
+
+    def recorded(model, *rest):
+        found.append((model, place_of(model, *rest)))
+        return found[-1][1]
+
+    monkeypatch.setattr(module, "mean_percentile", recorded)
+    return found
+
+
+def test_what_is_fitted_for_choosing_has_not_seen_the_validation_compounds(target_and_source, validated):
+    target, source = target_and_source
+    checkpoint, table = learn(target, [source])
+    assert checkpoint.about["validation_mean_percentile"] == table["mean_percentile"].min() < 0.2
+    random = np.random.default_rng(1)
+    for side in (target, source):
+        held = side.obs["compound_id"].isin(checkpoint.about["validation_compounds"]).to_numpy()
+        assert 0 < held.sum() < len(held) / 4
+        side.X[held] = 50 * random.normal(size=(held.sum(), side.n_vars))
+    assert learn(target, [source])[0].about["validation_mean_percentile"] > 0.3
+    for (one, _), (other, _) in zip(validated[: len(table)], validated[len(table) :], strict=True):
+        for mine, theirs in zip(one.blocks, other.blocks, strict=True):
+            assert mine.weight == theirs.weight
+            assert (mine.query == theirs.query).all() and (mine.perturbation == theirs.perturbation).all()
+
+
+def test_the_figure_of_networks_is_that_of_all_together(target_and_source, validated):
+    target, source = target_and_source
+    checkpoint, table = learn(target, [source], encoder="infonce", members=2, training=TrainingSettings(epochs=2))
+    encoder, place = validated[-1]
+    assert encoder is checkpoint.encoders["sets"] and checkpoint.about["validation_mean_percentile"] == place
+    assert place != table["mean_percentile"].min()
