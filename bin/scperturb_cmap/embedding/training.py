@@ -13,7 +13,7 @@ import torch
 from pytorch_metric_learning import distances, losses
 from pytorch_metric_learning.samplers import MPerClassSampler
 from pytorch_metric_learning.utils import common_functions
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from scperturb_cmap.embedding.encoder import DualEncoder
@@ -261,9 +261,17 @@ def write_state(state: TrainingState, path: Path) -> None:
 
 
 def read_state(path: Path) -> TrainingState | None:
-    """A training that was cut off; None where there is none."""
+    """A training that was cut off; None where there is none, or where the file is damaged, which the log tells."""
     if not Path(path).exists():
         return None
+    try:
+        return _state(path)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        log.warning("%s is damaged: the training starts anew", path)
+        return None
+
+
+def _state(path: Path) -> TrainingState:
     with safe_open(path, "pt") as file:
         numbers = json.loads(file.metadata()["state"])
     parts: dict = {"model": {}, "best": {}, "optimiser": {}}
