@@ -1,5 +1,7 @@
 """From references to a space: what validation compounds decide, and what must not see them."""
 
+from dataclasses import asdict, replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -7,6 +9,7 @@ import pytest
 
 from scperturb_cmap.embedding import learn as module
 from scperturb_cmap.embedding.learn import learn
+from scperturb_cmap.embedding.model_card import model_card
 from scperturb_cmap.embedding.training import TrainingSettings
 
 N = 60
@@ -65,3 +68,20 @@ def test_the_figure_of_networks_is_that_of_all_together(target_and_source, valid
     encoder, place = validated[-1]
     assert encoder is checkpoint.encoders["sets"] and checkpoint.about["validation_mean_percentile"] == place
     assert place != table["mean_percentile"].min()
+
+
+@pytest.mark.parametrize("encoder", ["linear", "supcon"])
+def test_the_checkpoint_tells_its_settings(target_and_source, encoder):
+    target, source = target_and_source
+    training = TrainingSettings(epochs=1, learning_rate=2e-3)
+    checkpoint, table = learn(target, [source], encoder=encoder, members=2, training=training)
+    found = checkpoint.about["settings"]
+    if encoder == "linear":
+        best = table.iloc[table["mean_percentile"].argmin()]
+        assert found == best.drop("mean_percentile").to_dict() and found["ridge"] in (1, 3)
+    else:
+        assert found == asdict(training) | {"loss": "supcon", "members": 2}
+    about = checkpoint.about | {"target": "t", "references": {}}
+    assert all(
+        f"{name} {value}" in model_card(replace(checkpoint, about=about), table) for name, value in found.items()
+    )

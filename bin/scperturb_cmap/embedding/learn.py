@@ -122,7 +122,7 @@ def learn(
             about["validation_compounds"] = sorted(pairs.loc[held, "compound_id"].unique())
             if encoder == "linear":
                 choices = WIDE_SEARCH if search else SEARCH
-                encoders["sets"], table, value = _linear(sides, pairs, held, (names, genes), choices)
+                encoders["sets"], table, value, settings = _linear(sides, pairs, held, (names, genes), choices)
             else:
                 # in use the mean of all references is taken off, of which the validation compounds are a small part
                 fold = *sides.less_means(about["validation_compounds"]), *_parts(pairs, held)
@@ -134,6 +134,7 @@ def learn(
                 value = mean_percentile(encoders["sets"], *fold[:2], fold[3])
             query_genes["sets"] = names
             about["validation_mean_percentile"] = value
+            about["settings"] = asdict(settings) | ({} if encoder == "linear" else {"members": members})
         else:
             shared = f"Gene sets and target share {len(paired)} compounds, {FEWEST_PAIRED} are needed"
             warnings.append(f"{shared}: no map of gene sets was learned.")
@@ -202,8 +203,8 @@ def _search_networks(fold: tuple, settings: TrainingSettings, device: str) -> tu
 def _linear(
     sides: _Sides, pairs: pd.DataFrame, held: np.ndarray, genes: tuple[list[str], list[str]],
     choices: Sequence[LinearSettings],
-) -> tuple[LinearEncoder, pd.DataFrame, float]:  # fmt: skip
-    """The encoder with the best settings on validation compounds, fitted again on everything; settings tried; the best's place.
+) -> tuple[LinearEncoder, pd.DataFrame, float, LinearSettings]:  # fmt: skip
+    """The encoder with the best settings on validation compounds, fitted again on all; the table; its best place; the best.
 
     While settings are chosen nothing sees the validation compounds: neither maps nor means, components and whitening.
     """
@@ -233,4 +234,4 @@ def _linear(
     table = pd.DataFrame(tried)
     best, value = choices[int(table["mean_percentile"].argmin())], float(table["mean_percentile"].min())
     log.info("validation compounds chose %s: %.3f", best, value)
-    return fitter(*sides.less_means(), pairs, [best])(best), table, value
+    return fitter(*sides.less_means(), pairs, [best])(best), table, value, best

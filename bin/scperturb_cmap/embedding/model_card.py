@@ -62,6 +62,7 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
     if "sets" in checkpoint.encoders:
         lines += [
             f"- Gene sets: {_named(about['encoder'])}, from {about['n_paired_compounds']:,} compounds on both platforms.",
+            f"  Settings: {', '.join(f'{name} {value}' for name, value in about['settings'].items())}.",
             "",
             "## Validation",
             "",
