@@ -165,6 +165,23 @@ def test_a_training_cut_off_goes_on_as_if_it_had_not_been(platforms, tmp_path):
     assert all((a == b).all() for a, b in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True))
 
 
+def test_the_last_state_is_not_the_best_one_and_is_gone_on_from(platforms, tmp_path):
+    query, reference, _, theirs = platforms
+    fold = pairs_of(platforms, theirs[:40]), pairs_of(platforms, theirs[40:])
+    # partners that are none, so that the validation goes up and down
+    fold[1]["reference"] = np.roll(fold[1]["reference"], 11)
+    settings = TrainingSettings(n_hidden=16, n_dimensions=4, batch_size=64, learning_rate=0.1, epochs=6, patience=9)
+    whole, last = train(query, reference, *fold, settings)
+    at = next(n for n in range(2, 6) if last.history[n - 1] > min(last.history[:n]))
+    model, state = train(query, reference, *fold, replace(settings, epochs=at))
+    assert any((state.model[name] != value).any() for name, value in state.best.items())
+    assert all((state.best[name] == value).all() for name, value in model.state_dict().items())
+    write_state(state, tmp_path / "state")
+    rest, end = train(query, reference, *fold, settings, state=read_state(tmp_path / "state"))
+    assert end.history == last.history
+    assert all((a == b).all() for a, b in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True))
+
+
 def checkpoint_of(platforms, model=None):
     query, reference, mine, theirs = platforms
     pairs = pairs_of(platforms, theirs)

@@ -222,9 +222,11 @@ def train(
         state.epoch += 1
         better = state.history[-1] <= min(state.history)
         state.since_best = 0 if better else state.since_best + 1
-        state.model, state.optimiser = model.state_dict(), optimiser.state_dict()
+        # copies: a state dictionary shows the model as it is, and in the end the model becomes the best one
+        state.model = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        state.optimiser = optimiser.state_dict()
         if better:
-            state.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+            state.best = state.model
         log.info("epoch %d of at most %d: validation %.3f", state.epoch, settings.epochs, state.history[-1])
         after_epoch(state)
     model.load_state_dict(state.best)
