@@ -6,11 +6,12 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from scperturb_cmap.embedding import learn as module
-from scperturb_cmap.embedding.learn import learn
+from scperturb_cmap.embedding.learn import WIDE_SEARCH_OF_NETWORKS, learn
 from scperturb_cmap.embedding.model_card import model_card
-from scperturb_cmap.embedding.training import TrainingSettings
+from scperturb_cmap.embedding.training import LOSSES, TrainingSettings
 
 N = 60
 
@@ -85,3 +86,24 @@ def test_the_checkpoint_tells_its_settings(target_and_source, encoder):
     assert all(
         f"{name} {value}" in model_card(replace(checkpoint, about=about), table) for name, value in found.items()
     )
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_search_tries_nothing_twice(loss):
+    """Settings that a loss does not take make no other training."""
+    random = np.random.default_rng(0)
+    one, other = (torch.as_tensor(random.normal(size=(12, 4)), dtype=torch.float32) for _ in range(2))
+    labels, tried = torch.arange(12) % 6, set()
+    for changes in WIDE_SEARCH_OF_NETWORKS[loss]:
+        settings = replace(TrainingSettings(loss=loss), **changes)
+        value = float(LOSSES[loss](settings)(one, labels, ref_emb=other, ref_labels=labels))
+        tried.add((value, settings.gene_dropout, settings.n_dimensions))
+    assert len(tried) == len(WIDE_SEARCH_OF_NETWORKS[loss]) == (4 if loss == "multi_similarity" else 12)
+
+
+def test_a_search_of_networks_gives_what_it_chose(target_and_source):
+    target, source = target_and_source
+    training = TrainingSettings(epochs=1)
+    checkpoint, table = learn(target, [source], encoder="multi_similarity", search=True, training=training)
+    assert len(table) == 4 + 1 and table["mean_percentile"].iloc[-1] == table["mean_percentile"].min()
+    assert checkpoint.about["settings"]["gene_dropout"] == table["gene_dropout"].iloc[-1]

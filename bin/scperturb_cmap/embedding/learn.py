@@ -33,11 +33,17 @@ WIDE_SEARCH = tuple(
     LinearSettings(*one) for one in product((100, 200, 300), (80, 120, 160), (0.3, 1.0, 3.0, 10.0), (0.25, 0.5, 1.0))
 )
 
-#: ... and what is changed of a network's settings then.
-WIDE_SEARCH_OF_NETWORKS = tuple(
-    {"temperature": temperature, "gene_dropout": dropout, "n_dimensions": dimensions}
-    for temperature, dropout, dimensions in product((0.05, 0.1, 0.2), (0.2, 0.5), (64, 128))
-)
+#: ... and what is changed of a network's settings then, by its loss: a training takes minutes, so nothing is tried twice.
+WIDE_SEARCH_OF_NETWORKS = {
+    loss: tuple(
+        {"gene_dropout": dropout, "n_dimensions": dimensions} | temperature
+        for temperature, dropout, dimensions in product(temperatures, (0.2, 0.5), (64, 128))
+    )
+    for loss, temperatures in (
+        *((loss, tuple({"temperature": value} for value in (0.05, 0.1, 0.2))) for loss in ("infonce", "supcon")),
+        ("multi_similarity", ({},)),  # has no temperature
+    )
+}
 
 _TRAINING = TrainingSettings()
 
@@ -186,7 +192,7 @@ def _networks(
 def _search_networks(fold: tuple, settings: TrainingSettings, device: str) -> tuple[TrainingSettings, pd.DataFrame]:
     """The settings with the best validation, and all that were tried."""
     tried = []
-    for changes in WIDE_SEARCH_OF_NETWORKS:
+    for changes in WIDE_SEARCH_OF_NETWORKS[settings.loss]:
         mine = replace(settings, **changes)
         try:
             history = train(*fold, mine, device=device)[1].history
@@ -195,7 +201,7 @@ def _search_networks(fold: tuple, settings: TrainingSettings, device: str) -> tu
             history = [1.0]
         tried.append(asdict(mine) | {"epoch": len(history), "mean_percentile": min(history)})
     table = pd.DataFrame(tried)
-    best = WIDE_SEARCH_OF_NETWORKS[int(table["mean_percentile"].argmin())]
+    best = WIDE_SEARCH_OF_NETWORKS[settings.loss][int(table["mean_percentile"].argmin())]
     log.info("validation compounds chose %s: %.3f", best, table["mean_percentile"].min())
     return replace(settings, **best), table
 
