@@ -82,7 +82,7 @@ def test_the_checkpoint_tells_its_settings(target_and_source, encoder):
         assert found == best.drop("mean_percentile").to_dict() and found["ridge"] in (1, 3)
     else:
         assert found == asdict(training) | {"loss": "supcon", "members": 2}
-    about = checkpoint.about | {"target": "t", "references": {}}
+    about = checkpoint.about | {"target": "t", "references": {"t": {}, "s": {}}}
     assert all(
         f"{name} {value}" in model_card(replace(checkpoint, about=about), table) for name, value in found.items()
     )
@@ -107,3 +107,16 @@ def test_a_search_of_networks_gives_what_it_chose(target_and_source):
     checkpoint, table = learn(target, [source], encoder="multi_similarity", search=True, training=training)
     assert len(table) == 4 + 1 and table["mean_percentile"].iloc[-1] == table["mean_percentile"].min()
     assert checkpoint.about["settings"]["gene_dropout"] == table["gene_dropout"].iloc[-1]
+
+
+def test_the_card_names_what_was_learned_from_and_no_folders(target_and_source):
+    target, source = target_and_source
+    profiles = source.copy()
+    profiles.uns["effect"], profiles.obs["reference"] = "modz", "p"
+    checkpoint, table = learn(target, [source, profiles])
+    sources = [{"file": "/home/client/secret/file.gctx", "sha256": "0" * 64}]
+    references = {name: {"effect": "x", "sources": sources} for name in "tsp"}
+    card = model_card(replace(checkpoint, about=checkpoint.about | {"target": "t", "references": references}), table)
+    assert "| s | x |" in card and "| t | x |" in card and "| p |" not in card and "Not learned from: p." in card
+    assert "file.gctx (000000000000...)" in card and "secret" not in card
+    assert "no compound's name was used" not in card  # the most signatures of a compound are counted by name

@@ -92,8 +92,7 @@ def learn(
         The target is too small.
     """
     if target.n_obs < FEWEST_PAIRED:
-        name = str(target.obs["reference"].iloc[0]) if target.n_obs else "the reference"
-        wrong = f"{target.n_obs} signatures of {name} are too few to learn a space from; {FEWEST_PAIRED} are needed."
+        wrong = f"{target.n_obs} signatures of {_name(target)} are too few to learn a space from; {FEWEST_PAIRED} are needed."
         remedy = "Give it the role search, or leave embedding out of --methods."
         raise InputError(Problem("references", "role both", wrong, remedy))
     reference = signed_scores(np.asarray(target.X))
@@ -103,6 +102,7 @@ def learn(
     encoders = {"profile": LinearEncoder([Block("whitened", axes, axes)])}
     query_genes, table, warnings = {"profile": genes}, pd.DataFrame(columns=["mean_percentile"]), []
     about = {"seed": training.seed, "encoder": encoder, "n_signatures_learned_from": target.n_obs, "warnings": warnings}
+    about["learned_from"] = [_name(target)]
     sets = [one for one in sources if is_gene_sets(str(one.uns["effect"]))]
     if is_gene_sets(str(target.uns["effect"])):
         warnings.append("The reference is of gene sets: a space of full profiles was not measured on such.")
@@ -139,12 +139,17 @@ def learn(
                 table = pd.concat([table, last], ignore_index=True)
                 value = mean_percentile(encoders["sets"], *fold[:2], fold[3])
             query_genes["sets"] = names
+            about["learned_from"] += [_name(one) for one in sets]
             about["validation_mean_percentile"] = value
             about["settings"] = asdict(settings) | ({} if encoder == "linear" else {"members": members})
         else:
             shared = f"Gene sets and target share {len(paired)} compounds, {FEWEST_PAIRED} are needed"
             warnings.append(f"{shared}: no map of gene sets was learned.")
     return Checkpoint(encoders, query_genes, genes, mean, about), table
+
+
+def _name(signatures: ad.AnnData) -> str:
+    return str(signatures.obs["reference"].iloc[0]) if signatures.n_obs else "the reference"
 
 
 @dataclass(frozen=True)
