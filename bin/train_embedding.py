@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, limit_threads, run, whole
+from scperturb_cmap.utils.cli import base_parser, limit_threads, run, run_folder, whole
 
 
 def build_parser():
@@ -89,12 +89,14 @@ def train_embedding(args: Namespace) -> None:
     others = [name for name in shards if name != target]
     sources = [chosen(name, MOST_VALUES // len(others)) for name in others]
 
-    # What was cut off goes on only with the same data and settings.
-    settings = [args.encoder, args.search, args.seed, args.code_digest, *(path.read_text() for path in args.libraries)]
+    # What was cut off goes on only with the same data and settings, in whichever task of the run.
+    settings = [args.encoder, args.search, args.epochs, args.seed, args.code_digest, str(place), sorted(args.searched)]
+    settings += [path.read_text() for path in sorted(args.libraries)]
     key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
+    folder = run_folder(Path.cwd()) or args.out
 
     def kept(number):
-        return args.out / f"{args.name}.training_state_{key}_{number}"
+        return folder / f"{args.name}.training_state_{key}_{number}"
 
     checkpoint, table = learn(
         chosen(target), sources, encoder=args.encoder, search=args.search, members=args.members,
@@ -121,6 +123,8 @@ def train_embedding(args: Namespace) -> None:
         }},
         args.out / f"{args.name}.train_embedding.metrics.json",
     )  # fmt: skip
+    for number in range(args.members):
+        kept(number).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -48,12 +48,57 @@ def test_learns_by_structure_and_repeats_itself(call, encoder):
     assert np.isfinite(checkpoint.encoders["sets"].encode_query(signed_scores(np.ones((1, 80))))).all()
 
 
-def test_goes_on_where_it_was_cut_off(call):
-    whole = call("whole", "--encoder", "supcon", "--epochs", 6)
-    call("parts", "--encoder", "supcon", "--epochs", 3)
-    parts = call("parts", "--encoder", "supcon", "--epochs", 6)
-    first, second = (json.loads((out / "run.embedding.json").read_text())["tensors_sha256"] for out in (whole, parts))
+@pytest.fixture
+def cut_off(call, monkeypatch):
+    """Train in a task of its own, and be killed after some epochs."""
+    from scperturb_cmap.embedding import training
+
+    class Killed(BaseException):
+        pass
+
+    def run(work, task, *options, after=None):
+        folder = work / task[:2] / task[2:]
+        folder.mkdir(parents=True)
+        (folder / ".command.run").touch()
+        write, done = training.write_state, []
+
+        def writes(state, path):
+            write(state, path)
+            done.append(state.epoch)
+            if len(done) == after:
+                raise Killed
+
+        with monkeypatch.context() as here:
+            here.chdir(folder)
+            here.setattr(training, "write_state", writes)
+            try:
+                call(folder, *options)
+            except Killed:
+                pass
+        return done, folder / "run.embedding.json"
+
+    return run
+
+
+def test_another_task_goes_on_where_one_was_cut_off(cut_off, tmp_path):
+    options = ("--encoder", "supcon", "--epochs", 6)
+    _, whole = cut_off(tmp_path / "a", "aa1", *options)
+    cut_off(tmp_path / "b", "aa1", *options, after=3)
+    assert len(list((tmp_path / "b").glob("run.training_state_*"))) == 1
+    done, parts = cut_off(tmp_path / "b", "bb2", *options)
+    assert done == [4, 5, 6]
+    first, second = (json.loads(path.read_text())["tensors_sha256"] for path in (whole, parts))
     assert first == second
+    assert not list(tmp_path.rglob("*training_state*"))  # a finished training needs none
+
+
+def test_a_state_that_is_damaged_or_of_more_epochs_is_not_gone_on_from(cut_off, tmp_path):
+    options = ("--encoder", "supcon", "--epochs")
+    cut_off(tmp_path / "w", "aa1", *options, 6, after=3)
+    assert cut_off(tmp_path / "w", "bb2", *options, 2)[0] == [1, 2]
+    (state,) = (tmp_path / "w").glob("run.training_state_*")
+    state.write_bytes(state.read_bytes()[:-10])
+    assert cut_off(tmp_path / "w", "cc3", *options, 6)[0] == [1, 2, 3, 4, 5, 6]
 
 
 def test_too_small_a_target_is_refused(stage, references):

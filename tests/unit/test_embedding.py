@@ -14,7 +14,14 @@ from scperturb_cmap.embedding.inputs import Centring, signed_scores
 from scperturb_cmap.embedding.linear import LinearSettings, fit_dual
 from scperturb_cmap.embedding.pairs import mine_pairs, unique_profiles
 from scperturb_cmap.embedding.splits import compound_folds
-from scperturb_cmap.embedding.training import LOSSES, TrainingSettings, read_state, train, write_state
+from scperturb_cmap.embedding.training import (
+    LOSSES,
+    TrainingSettings,
+    mean_percentile,
+    read_state,
+    train,
+    write_state,
+)
 from scperturb_cmap.utils.errors import InputError
 
 
@@ -119,6 +126,21 @@ def test_infonce_is_that_of_the_library():
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(("value", "place"), [(1.0, 0.5), (np.nan, 1.0)], ids=["collapsed", "diverged"])
+def test_an_encoder_that_tells_nothing_apart_has_no_good_place(platforms, value, place):
+    query, reference, _, theirs = platforms
+    same = {f"encode_{side}": staticmethod(lambda x: np.full((len(x), 1), value)) for side in ("query", "perturbation")}
+    model = type("Same", (), same)
+    assert mean_percentile(model, query, reference, pairs_of(platforms, theirs)) == pytest.approx(place, abs=0.01)
+
+
+def test_a_training_that_diverges_says_so(platforms):
+    query, reference, _, theirs = platforms
+    fold = pairs_of(platforms, theirs[:40]), pairs_of(platforms, theirs[40:])
+    with pytest.raises(InputError, match="--encoder, infonce: The training diverged in epoch"):
+        train(query, reference, *fold, TrainingSettings(n_hidden=8, n_dimensions=4, learning_rate=1e30, epochs=2))
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_training_learns_unseen_compounds_and_repeats_itself(platforms, loss):
     query, reference, _, theirs = platforms
@@ -140,6 +162,23 @@ def test_a_training_cut_off_goes_on_as_if_it_had_not_been(platforms, tmp_path):
     _, state = train(query, reference, *fold, replace(settings, epochs=2))
     write_state(state, tmp_path / "state")
     rest, _ = train(query, reference, *fold, settings, state=read_state(tmp_path / "state"))
+    assert all((a == b).all() for a, b in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True))
+
+
+def test_the_last_state_is_not_the_best_one_and_is_gone_on_from(platforms, tmp_path):
+    query, reference, _, theirs = platforms
+    fold = pairs_of(platforms, theirs[:40]), pairs_of(platforms, theirs[40:])
+    # partners that are none, so that the validation goes up and down
+    fold[1]["reference"] = np.roll(fold[1]["reference"], 11)
+    settings = TrainingSettings(n_hidden=16, n_dimensions=4, batch_size=64, learning_rate=0.1, epochs=6, patience=9)
+    whole, last = train(query, reference, *fold, settings)
+    at = next(n for n in range(2, 6) if last.history[n - 1] > min(last.history[:n]))
+    model, state = train(query, reference, *fold, replace(settings, epochs=at))
+    assert any((state.model[name] != value).any() for name, value in state.best.items())
+    assert all((state.best[name] == value).all() for name, value in model.state_dict().items())
+    write_state(state, tmp_path / "state")
+    rest, end = train(query, reference, *fold, settings, state=read_state(tmp_path / "state"))
+    assert end.history == last.history
     assert all((a == b).all() for a, b in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True))
 
 
@@ -213,6 +252,21 @@ def test_a_gene_that_is_missing_scores_as_one_without_an_effect(platforms):
     one.obs["effect"] = other.obs["effect"] = "wald_z"
     assert (embedding_scores(one, drugs, checkpoint) == embedding_scores(other, drugs, checkpoint)).all()
     assert (embedding_scores(one[:, 8:].copy(), drugs, checkpoint) == embedding_scores(one, drugs, checkpoint)).all()
+
+
+def test_a_gene_that_a_drug_signature_lacks_scores_as_one_without_an_effect(platforms):
+    """Where the training reference has a mean that is taken off, too."""
+    random = np.random.default_rng(0)
+    checkpoint = replace(checkpoint_of(platforms), perturbation_mean=random.normal(size=30).astype(np.float32))
+    reference, queries = random.normal(size=(20, 30)), random.normal(size=(3, 30))
+    zero, missing = reference.copy(), reference.copy()
+    zero[:, :8], missing[:, :8] = 0, np.nan
+    one, ill = make_sets(zero, queries)
+    other, _ = make_sets(missing, queries)
+    ill.obs["effect"] = "wald_z"
+    scores = embedding_scores(ill, one, checkpoint)
+    assert (scores == embedding_scores(ill, other, checkpoint)).all()
+    assert (scores == embedding_scores(ill, one[:, 8:].copy(), checkpoint)).all()
 
 
 @pytest.mark.parametrize("n_queries", [1, 7])

@@ -164,6 +164,14 @@ def test_nearest_compounds_are_those_planted_with_their_genes(case):
     assert all((query[name[1:]] > 0) == (name[0] == "+") for name in best)
 
 
+def test_what_is_no_compound_has_no_place(case):
+    """Signatures without a name are not one compound; controls of every type and changed genes are none."""
+    checkpoint, drugs, _ = case
+    drugs.obs["compound_id"] = ["", "", *drugs.obs["compound_id"][2:]]
+    drugs.obs["pert_type"] = [*["trt_cp"] * 2, *["ctl_untrt"] * 2, *["trt_xpr"] * 2, *["trt_cp"] * (drugs.n_obs - 6)]
+    assert compound_places([drugs], checkpoint, "profile").obs_names.tolist() == [f"drug {n:02d}" for n in range(3, 80)]
+
+
 def test_the_map_holds_populations_their_opposites_and_compounds(case):
     checkpoint, drugs, ill = case
     compounds = compound_places([drugs], checkpoint, "profile")

@@ -164,3 +164,15 @@ def test_tasks_of_a_run_share_what_numba_compiled_unless_a_site_names_a_folder(t
     (task / ".command.run").touch()
     cli._share_compiled_code(task)
     assert os.environ["NUMBA_CACHE_DIR"] == (named if kept else str(tmp_path / "numba"))
+
+
+def test_tasks_share_the_work_folder_where_it_can_be_written_to(tmp_path, monkeypatch):
+    from scperturb_cmap.utils.cli import run_folder
+
+    task = tmp_path / "ab" / "cdef"
+    task.mkdir(parents=True)
+    assert run_folder(task) is None
+    (task / ".command.run").touch()
+    assert run_folder(task) == tmp_path
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    assert run_folder(task) is None

@@ -187,12 +187,14 @@ def _build(kind: str, layout: dict, tensors: dict, n_query: int, n_reference: in
                     raise ValueError
                 if side.ndim > 2 or side.dtype.kind != ("i" if side.ndim == 1 else "f"):
                     raise ValueError
-            if len({side.shape[side.ndim - 1] for side in sides}) > 1 or not np.isfinite(float(weight)):
+            if len({side.shape[side.ndim - 1] for side in sides}) > 1 or not 0 < float(weight) < np.inf:
                 raise ValueError
             blocks.append(Block(name, *sides, float(weight)))
         if not blocks:
             raise ValueError
         return LinearEncoder(blocks)
+    if layout["members"] < 1:
+        raise ValueError
     options = {key: layout[key] for key in ("n_hidden", "n_dimensions", "shared")}
     networks = []
     for number in range(layout["members"]):

@@ -57,28 +57,24 @@ def is_gene_sets(effect: str) -> bool:
     return effect in ("rank", "set")
 
 
-def less_mean(scores: np.ndarray, values: np.ndarray, mean: np.ndarray, effect: str) -> np.ndarray:
-    """Signed scores of perturbations less the mean of a reference, where a signature measures the gene.
+def less_mean(scores: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Signed scores of perturbations less the mean of a reference, at the genes that are not 0.
 
-    Of gene sets only at the genes of a set, or the mean would be all that a small set consists of.
+    A gene that is missing and a gene measured without an effect both stay 0, and a small gene set is not made of the mean.
 
     Parameters
     ----------
-    scores, values
-        Signed scores, and the values they were made of (NaN = not measured); shape (n_signatures, n_genes).
+    scores
+        :func:`signed_scores`, shape (n_signatures, n_genes).
     mean
         Shape (n_genes,).
-    effect
-        What the values are.
 
     Examples
     --------
-    >>> values = np.array([[2.0, 0.0, np.nan]])
-    >>> [less_mean(np.nan_to_num(values), values, np.ones(3), effect).tolist() for effect in ("modz", "rank")]
-    [[[1.0, -1.0, -0.0]], [[1.0, -0.0, -0.0]]]
+    >>> less_mean(signed_scores(np.array([[2.0, 0.0, np.nan]]), "uniform"), np.ones(3)).tolist()
+    [[-0.5, 0.0, 0.0]]
     """
-    known = np.nan_to_num(values) != 0 if is_gene_sets(effect) else ~np.isnan(values)
-    return (scores - mean) * known
+    return np.where(scores != 0, scores - mean, np.float32(0))
 
 
 def on_genes(values: np.ndarray, genes: Sequence[str], wanted: Sequence[str]) -> np.ndarray:

@@ -1,8 +1,8 @@
 """From signature sets of references to a checkpoint: an input layer for each kind of query, settings by validation compounds."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 
 import anndata as ad
@@ -33,11 +33,17 @@ WIDE_SEARCH = tuple(
     LinearSettings(*one) for one in product((100, 200, 300), (80, 120, 160), (0.3, 1.0, 3.0, 10.0), (0.25, 0.5, 1.0))
 )
 
-#: ... and what is changed of a network's settings then.
-WIDE_SEARCH_OF_NETWORKS = tuple(
-    {"temperature": temperature, "gene_dropout": dropout, "n_dimensions": dimensions}
-    for temperature, dropout, dimensions in product((0.05, 0.1, 0.2), (0.2, 0.5), (64, 128))
-)
+#: ... and what is changed of a network's settings then, by its loss: a training takes minutes, so nothing is tried twice.
+WIDE_SEARCH_OF_NETWORKS = {
+    loss: tuple(
+        {"gene_dropout": dropout, "n_dimensions": dimensions} | temperature
+        for temperature, dropout, dimensions in product(temperatures, (0.2, 0.5), (64, 128))
+    )
+    for loss, temperatures in (
+        *((loss, tuple({"temperature": value} for value in (0.05, 0.1, 0.2))) for loss in ("infonce", "supcon")),
+        ("multi_similarity", ({},)),  # has no temperature
+    )
+}
 
 _TRAINING = TrainingSettings()
 
@@ -86,19 +92,17 @@ def learn(
         The target is too small.
     """
     if target.n_obs < FEWEST_PAIRED:
-        name = str(target.obs["reference"].iloc[0]) if target.n_obs else "the reference"
-        wrong = f"{target.n_obs} signatures of {name} are too few to learn a space from; {FEWEST_PAIRED} are needed."
+        wrong = f"{target.n_obs} signatures of {_name(target)} are too few to learn a space from; {FEWEST_PAIRED} are needed."
         remedy = "Give it the role search, or leave embedding out of --methods."
         raise InputError(Problem("references", "role both", wrong, remedy))
-    values = np.asarray(target.X)
-    reference = signed_scores(values)
+    reference = signed_scores(np.asarray(target.X))
     mean = reference.mean(axis=0)
-    reference = less_mean(reference, values, mean, str(target.uns["effect"]))
     genes = target.var_names.astype(str).tolist()
-    axes = whitening(reference, shrinkage=_SHRINKAGE).astype(np.float32)
+    axes = whitening(less_mean(reference, mean), shrinkage=_SHRINKAGE).astype(np.float32)
     encoders = {"profile": LinearEncoder([Block("whitened", axes, axes)])}
     query_genes, table, warnings = {"profile": genes}, pd.DataFrame(columns=["mean_percentile"]), []
     about = {"seed": training.seed, "encoder": encoder, "n_signatures_learned_from": target.n_obs, "warnings": warnings}
+    about["learned_from"] = [_name(target)]
     sets = [one for one in sources if is_gene_sets(str(one.uns["effect"]))]
     if is_gene_sets(str(target.uns["effect"])):
         warnings.append("The reference is of gene sets: a space of full profiles was not measured on such.")
@@ -109,14 +113,13 @@ def learn(
     if sets:
         names = sorted(set().union(*(one.var_names.astype(str) for one in sets)))
         values = np.vstack([on_genes(np.asarray(one.X), one.var_names, names) for one in sets])
-        query = signed_scores(values, SHAPES["sets"])
-        del values
         obs = pd.concat([one.obs for one in sets], ignore_index=True)
-        lines = obs["cell_line"].astype(str).to_numpy()
-        query = Centring.fit(query, lines).apply(query, lines)
-        pairs = mine_pairs(
-            obs[["compound_id"]].astype(str), target.obs[["compound_id"]].astype(str), seed=training.seed
+        compounds = tuple(side["compound_id"].astype(str).to_numpy() for side in (obs, target.obs))
+        sides = _Sides(
+            signed_scores(values, SHAPES["sets"]), obs["cell_line"].astype(str).to_numpy(), reference, compounds
         )
+        del values
+        pairs = mine_pairs(*(pd.DataFrame({"compound_id": side}) for side in compounds), seed=training.seed)
         paired = sorted(pairs["compound_id"].unique())
         about["n_paired_compounds"] = len(paired)
         if len(paired) >= FEWEST_PAIRED:
@@ -125,20 +128,54 @@ def learn(
             about["validation_compounds"] = sorted(pairs.loc[held, "compound_id"].unique())
             if encoder == "linear":
                 choices = WIDE_SEARCH if search else SEARCH
-                encoders["sets"], table = _linear(query, reference, pairs, held, (names, genes), choices)
+                encoders["sets"], table, value, settings = _linear(sides, pairs, held, (names, genes), choices)
             else:
-                fold = query, reference, pairs[~held].reset_index(drop=True), pairs[held].reset_index(drop=True)
+                # in use the mean of all references is taken off, of which the validation compounds are a small part
+                fold = *sides.less_means(about["validation_compounds"]), *_parts(pairs, held)
                 settings, table = replace(training, loss=encoder), pd.DataFrame()
                 if search:
                     settings, table = _search_networks(fold, settings, device)
                 encoders["sets"], last = _networks(fold, settings, members, device, state, after_epoch)
                 table = pd.concat([table, last], ignore_index=True)
+                value = mean_percentile(encoders["sets"], *fold[:2], fold[3])
             query_genes["sets"] = names
-            about["validation_mean_percentile"] = float(table["mean_percentile"].min())
+            about["learned_from"] += [_name(one) for one in sets]
+            about["validation_mean_percentile"] = value
+            about["settings"] = asdict(settings) | ({} if encoder == "linear" else {"members": members})
         else:
             shared = f"Gene sets and target share {len(paired)} compounds, {FEWEST_PAIRED} are needed"
             warnings.append(f"{shared}: no map of gene sets was learned.")
     return Checkpoint(encoders, query_genes, genes, mean, about), table
+
+
+def _name(signatures: ad.AnnData) -> str:
+    return str(signatures.obs["reference"].iloc[0]) if signatures.n_obs else "the reference"
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Signed scores of gene sets and of the target, before any mean is taken off, and the compounds of both."""
+
+    query: np.ndarray
+    lines: np.ndarray
+    reference: np.ndarray
+    compounds: tuple[np.ndarray, np.ndarray]
+
+    def rows(self, but: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Positions on both sides of the signatures of other compounds than these."""
+        mine, theirs = (np.flatnonzero(~np.isin(side, list(but))) for side in self.compounds)
+        return mine, theirs
+
+    def less_means(self, but: Collection[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+        """All signatures of both sides less means to which these compounds do not add."""
+        mine, theirs = self.rows(but)
+        centre = Centring.fit(self.query[mine], self.lines[mine])
+        return centre.apply(self.query, self.lines), less_mean(self.reference, self.reference[theirs].mean(axis=0))
+
+
+def _parts(pairs: pd.DataFrame, held: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Pairs to learn from, and of validation compounds."""
+    return pairs[~held].reset_index(drop=True), pairs[held].reset_index(drop=True)
 
 
 def _networks(
@@ -160,37 +197,52 @@ def _networks(
 def _search_networks(fold: tuple, settings: TrainingSettings, device: str) -> tuple[TrainingSettings, pd.DataFrame]:
     """The settings with the best validation, and all that were tried."""
     tried = []
-    for changes in WIDE_SEARCH_OF_NETWORKS:
+    for changes in WIDE_SEARCH_OF_NETWORKS[settings.loss]:
         mine = replace(settings, **changes)
-        _, last = train(*fold, mine, device=device)
-        tried.append(asdict(mine) | {"epoch": len(last.history), "mean_percentile": min(last.history)})
+        try:
+            history = train(*fold, mine, device=device)[1].history
+        except InputError as error:  # settings that diverge are no choice, but no end of the search
+            log.warning("%s", error)
+            history = [1.0]
+        tried.append(asdict(mine) | {"epoch": len(history), "mean_percentile": min(history)})
     table = pd.DataFrame(tried)
-    best = WIDE_SEARCH_OF_NETWORKS[int(table["mean_percentile"].argmin())]
+    best = WIDE_SEARCH_OF_NETWORKS[settings.loss][int(table["mean_percentile"].argmin())]
     log.info("validation compounds chose %s: %.3f", best, table["mean_percentile"].min())
     return replace(settings, **best), table
 
 
 def _linear(
-    query: np.ndarray, reference: np.ndarray, pairs: pd.DataFrame, held: np.ndarray, genes: tuple[list[str], list[str]],
+    sides: _Sides, pairs: pd.DataFrame, held: np.ndarray, genes: tuple[list[str], list[str]],
     choices: Sequence[LinearSettings],
-) -> tuple[LinearEncoder, pd.DataFrame]:  # fmt: skip
-    """The encoder with the best settings on validation compounds, fitted again on all pairs."""
+) -> tuple[LinearEncoder, pd.DataFrame, float, LinearSettings]:  # fmt: skip
+    """The encoder with the best settings on validation compounds, fitted again on all; the table; its best place; the best.
+
+    While settings are chosen nothing sees the validation compounds: neither maps nor means, components and whitening.
+    """
     common = np.intersect1d(*genes)
-    shared = tuple(pd.Index(side).get_indexer(common) for side in genes)
-    basis = Basis.fit(query, reference, max(s.n_query for s in choices), max(s.n_reference for s in choices))
+    shared = tuple(pd.Index(side).get_indexer(common) for side in genes) if len(common) else None
 
-    def fit(rows: pd.DataFrame, settings: LinearSettings) -> LinearEncoder:
+    def fitter(
+        query: np.ndarray, reference: np.ndarray, rows: pd.DataFrame, sizes: Sequence[LinearSettings]
+    ) -> Callable:
+        basis = Basis.fit(query, reference, max(s.n_query for s in sizes), max(s.n_reference for s in sizes))
         given = tuple(rows[column].to_numpy() for column in ("query", "reference", "weight"))
-        return fit_dual(query, reference, given, settings, shared if len(common) else None, basis)
+        return lambda settings: fit_dual(query, reference, given, settings, shared, basis)
 
+    learned, tested = _parts(pairs, held)
+    unseen = set(tested["compound_id"])
+    (query, reference), (mine, theirs) = sides.less_means(unseen), sides.rows(unseen)
+    there = {
+        "query": np.searchsorted(mine, learned["query"]),
+        "reference": np.searchsorted(theirs, learned["reference"]),
+    }
+    fit = fitter(query[mine], reference[theirs], learned.assign(**there), choices)
     tried = [
-        {
-            **asdict(settings),
-            "mean_percentile": mean_percentile(fit(pairs[~held], settings), query, reference, pairs[held]),
-        }
+        {**asdict(settings), "mean_percentile": mean_percentile(fit(settings), query, reference, tested)}
         for settings in choices
     ]
+    del query, reference, fit
     table = pd.DataFrame(tried)
-    best = choices[int(table["mean_percentile"].argmin())]
-    log.info("validation compounds chose %s: %.3f", best, table["mean_percentile"].min())
-    return fit(pairs, best), table
+    best, value = choices[int(table["mean_percentile"].argmin())], float(table["mean_percentile"].min())
+    log.info("validation compounds chose %s: %.3f", best, value)
+    return fitter(*sides.less_means(), pairs, [best])(best), table, value, best

@@ -1,5 +1,7 @@
 """What a reader must know of a learned space before trusting it, as Markdown."""
 
+from pathlib import PurePath
+
 import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
@@ -14,7 +16,8 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
     Parameters
     ----------
     checkpoint
-        With ``about`` as TRAIN_EMBEDDING fills it: target, references (effect, licence, counts, sources with checksums).
+        With ``about`` as TRAIN_EMBEDDING fills it: target, learned_from, references (effect, licence, counts, sources with
+        checksums).
     table
         Settings tried (:func:`~scperturb_cmap.embedding.learn.learn`).
 
@@ -28,7 +31,8 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
     >>> from scperturb_cmap.embedding.linear import Block, LinearEncoder
     >>> axes = np.eye(2, dtype=np.float32)
     >>> encoder = LinearEncoder([Block("whitened", axes, axes)])
-    >>> about = {"seed": 1, "encoder": "linear", "target": "l1000", "warnings": [], "references": {"l1000": {"licence": ""}}}
+    >>> about = {"seed": 1, "encoder": "linear", "target": "l1000", "learned_from": ["l1000"], "warnings": []}
+    >>> about["references"] = {"l1000": {"licence": ""}}
     >>> checkpoint = Checkpoint({"profile": encoder}, {"profile": list("ab")}, list("ab"), np.zeros(2), about)
     >>> print(model_card(checkpoint, pd.DataFrame()))
     # The learned space of this run
@@ -45,8 +49,14 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
         "| Reference | Values | Signatures | Compounds | Licence | Source (SHA-256) |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
+    others = sorted(set(about["references"]) - set(about["learned_from"]))
     for name, one in sorted(about["references"].items()):
-        sources = "; ".join(f"{source['file']} ({source['sha256'][:12]}...)" for source in one.get("sources") or [])
+        if name in others:
+            continue
+        # a card is passed on: folders of whoever made it are nobody's business
+        sources = "; ".join(
+            f"{PurePath(source['file']).name} ({source['sha256'][:12]}...)" for source in one.get("sources") or []
+        )
         cells = [name, *(one.get(key, "") for key in ("effect", "n_signatures", "n_compounds"))]
         cells += [one.get("licence") or "not given: ask whoever gave you the data", sources]
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
@@ -54,21 +64,25 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
         "",
         f"Of each reference at most {MOST_SIGNATURES:,} signatures are learned from, at most {MOST_PER_COMPOUND} of a compound, "
         f"drawn with seed {about['seed']}; vehicles are not.",
+        *([f"Not learned from: {', '.join(others)}."] if others else []),
         "",
         "## Input layers",
         "",
-        "- Profiles: shrunken whitening of the reference, without labels: no compound's name was used.",
+        "- Profiles: shrunken whitening of the reference, without pairs: compounds' names do no more than limit how "
+        "many signatures of one are drawn.",
     ]
     if "sets" in checkpoint.encoders:
         lines += [
             f"- Gene sets: {_named(about['encoder'])}, from {about['n_paired_compounds']:,} compounds on both platforms.",
+            f"  Settings: {', '.join(f'{name} {value}' for name, value in about['settings'].items())}.",
             "",
             "## Validation",
             "",
-            f"{len(about['validation_compounds']):,} compounds (a fifth, listed in the checkpoint) chose the settings. "
-            f"The mean place of the true compound among all of the reference is {about['validation_mean_percentile']:.3f} "
-            f"for them by the best of {len(table):,} rows of the search table (0 = first, 0.5 = chance). "
-            "They chose, so for unseen compounds it is worse.",
+            f"{len(about['validation_compounds']):,} compounds (a fifth, listed in the checkpoint) chose {_chosen(about)}. "
+            "Until then no map, mean or component had seen them. The mean place of the true compound among all of the reference "
+            f"is {about['validation_mean_percentile']:.3f} for them (0 = first, 0.5 = chance; {len(table):,} rows in the search "
+            "table). It is the best value on the very compounds that chose, so it is optimistic: for others expect a worse one."
+            + (" Then the map was fitted again, with them." if about["encoder"] == "linear" else ""),
         ]
     else:
         lines.append("- Gene sets: none. Populations given as gene sets have no score by the embedding.")
@@ -80,6 +94,12 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
         "- A gene that is not measured counts as one without an effect.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _chosen(about: dict) -> str:
+    if about["encoder"] == "linear":
+        return "the settings"
+    return "the settings and the epoch of each network; the figure is that of all networks together"
 
 
 def _named(encoder: str) -> str:

@@ -10,7 +10,7 @@ from scperturb_cmap.embedding.attribution import attribute_match
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import SHAPES, on_genes, signed_scores
 from scperturb_cmap.embedding.retrieval import centred_scores, query_scores, top_matches
-from scperturb_cmap.utils.names import VEHICLE
+from scperturb_cmap.utils.names import of_a_compound
 
 __all__ = ["compound_places", "embedding_map", "nearest_compounds"]
 
@@ -28,6 +28,8 @@ def compound_places(
     shards: Iterable[ad.AnnData], checkpoint: Checkpoint, kind: str, min_genes: int = 1
 ) -> ad.AnnData | None:
     """Mean place and mean signed scores of each compound's signatures; shards are read one after the other.
+
+    Controls, genetic perturbations and signatures without a name are no compounds.
 
     Parameters
     ----------
@@ -48,8 +50,7 @@ def compound_places(
     """
     sums: dict[str, list] = {}
     for shard in shards:
-        known = (shard.obs["status"] == "ok") & (shard.obs["pert_type"].astype(str) != VEHICLE)
-        rows = np.flatnonzero(known.to_numpy())
+        rows = np.flatnonzero(of_a_compound(shard.obs).to_numpy())
         for start in range(0, len(rows), _BLOCK):
             block = shard[rows[start : start + _BLOCK]]
             scores, n_genes = centred_scores(block, checkpoint)

@@ -38,7 +38,7 @@ def centred_scores(reference: ad.AnnData, checkpoint: Checkpoint) -> tuple[np.nd
         Shapes (n_signatures, n_genes of the space) and (n_signatures,).
     """
     values = on_genes(np.asarray(reference.X), reference.var_names, checkpoint.perturbation_genes)
-    scores = less_mean(signed_scores(values), values, checkpoint.perturbation_mean, str(reference.uns["effect"]))
+    scores = less_mean(signed_scores(values), checkpoint.perturbation_mean)
     return scores, (np.nan_to_num(values) != 0).sum(axis=1)
 
 
@@ -212,11 +212,11 @@ def embedding_scores(queries: ad.AnnData, reference: ad.AnnData, checkpoint: Che
 
 
 def top_matches(
-    queries: np.ndarray, references: np.ndarray, k: int, *, block: int | None = None, device: str = "cpu"
+    queries: np.ndarray, references: np.ndarray, k: int, *, block: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k references nearest to every query, exactly, block by block; negate the queries for the best reversers.
 
-    On a CPU the scores of a block are looked through while they are in the caches, and only those above the k-th best so far
+    The scores of a block are looked through while they are in the caches, and only those above the k-th best so far
     are looked at twice.
 
     Parameters
@@ -227,8 +227,6 @@ def top_matches(
         How many.
     block
         References compared at once; by default as many as keep their scores in the caches.
-    device
-        Of torch.
 
     Returns
     -------
@@ -241,11 +239,9 @@ def top_matches(
     >>> positions[:, 0].tolist(), scores[:, 0].tolist()
     ([1, 0], [1.0, 1.0])
     """
-    mine = torch.as_tensor(np.ascontiguousarray(queries, np.float32), device=device)
+    mine = torch.as_tensor(np.ascontiguousarray(queries, np.float32))
     theirs = torch.as_tensor(np.ascontiguousarray(references, np.float32))
     k = min(k, len(theirs))
-    if mine.device.type == "cuda":
-        return _top_on_gpu(mine, theirs, k, block or 65_536)
     block = block or max(4096, 131_072 // max(len(mine), 1))
     best = np.full((len(mine), k), -np.inf, np.float32)
     where = np.full((len(mine), k), -1)
@@ -295,14 +291,3 @@ def _keep_best(scores, start, best, where):  # noqa: ANN001, ANN202
                 heap[place], at[place] = heap[child], at[child]
                 place = child
             heap[place], at[place] = score, start + column
-
-
-def _top_on_gpu(mine: torch.Tensor, theirs: torch.Tensor, k: int, block: int) -> tuple[np.ndarray, np.ndarray]:
-    best = torch.empty((len(mine), 0), device=mine.device)
-    where = torch.empty((len(mine), 0), dtype=torch.int64, device=mine.device)
-    for start in range(0, len(theirs), block):
-        part = theirs[start : start + block].to(mine.device)
-        scores, places = (mine @ part.T).topk(min(k, len(part)), dim=1)
-        best, order = torch.cat([best, scores], dim=1).topk(min(k, best.shape[1] + scores.shape[1]), dim=1)
-        where = torch.cat([where, places + start], dim=1).gather(1, order)
-    return best.cpu().numpy(), where.cpu().numpy()

@@ -13,10 +13,11 @@ import torch
 from pytorch_metric_learning import distances, losses
 from pytorch_metric_learning.samplers import MPerClassSampler
 from pytorch_metric_learning.utils import common_functions
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from scperturb_cmap.embedding.encoder import DualEncoder
+from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.files import whole_file
 
 __all__ = [
@@ -129,12 +130,25 @@ class TrainingState:
 
 
 def mean_percentile(model: DualEncoder, query: np.ndarray, reference: np.ndarray, pairs: pd.DataFrame) -> float:
-    """Mean place of the true partner among all reference signatures, over compounds; 0 best, 0.5 chance."""
+    """Mean place of the true partner among all reference signatures, over compounds; 0 best, 0.5 chance.
+
+    Ties count half, so an encoder that places everything alike is at chance; without a number for the partner the place is 1.
+
+    Examples
+    --------
+    >>> from scperturb_cmap.embedding.linear import Block, LinearEncoder
+    >>> model = LinearEncoder([Block("plain", np.arange(2), np.arange(2))])
+    >>> pairs = pd.DataFrame({"query": [0, 1], "reference": [0, 1], "compound_id": ["a", "b"]})
+    >>> mean_percentile(model, np.eye(2), np.eye(2), pairs), mean_percentile(model, np.zeros((2, 2)), np.eye(2), pairs)
+    (0.0, 0.25)
+    """
     theirs, place = model.encode_perturbation(reference), []
     for start in range(0, len(pairs), 512):  # against a large reference all pairs at once would be gigabytes
         part = pairs.iloc[start : start + 512]
         scores = model.encode_query(query[part["query"]]) @ theirs.T
-        place.append((scores > scores[np.arange(len(part)), part["reference"]][:, None]).mean(axis=1))
+        own = scores[np.arange(len(part)), part["reference"]][:, None]
+        before = (~(scores <= own)).sum(axis=1) + ((scores == own).sum(axis=1) - 1) / 2  # not a number comes before
+        place.append(np.where(np.isfinite(own[:, 0]), before / scores.shape[1], 1))
     place = pd.Series(np.concatenate(place))
     return float(place.groupby(pairs["compound_id"].to_numpy()).mean().mean())
 
@@ -164,6 +178,11 @@ def train(
     Returns
     -------
     The encoder with the best validation, and the last state.
+
+    Raises
+    ------
+    InputError
+        The training diverged.
     """
     torch.manual_seed(settings.seed)
     sizes = {"n_hidden": settings.n_hidden, "n_dimensions": settings.n_dimensions, "shared": settings.shared}
@@ -182,6 +201,7 @@ def train(
     positions = torch.as_tensor(pairs[["query", "reference"]].to_numpy())
     while state.epoch < settings.epochs and state.since_best < settings.patience:
         model.train()
+        total = torch.zeros((), device=device)
         for batch in _batches(labels, settings, state.epoch):
             mine, theirs = (side[positions[batch, n]].to(device) for n, side in enumerate(sides))
             with torch.autocast("cuda", torch.bfloat16) if device.startswith("cuda") else nullcontext():
@@ -193,14 +213,20 @@ def train(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+            total += loss.detach()
+        if not torch.isfinite(total):  # looked at once in an epoch: a GPU would wait at every batch
+            wrong = f"The training diverged in epoch {state.epoch + 1}: its loss is no number any more."
+            raise InputError(Problem("--encoder", settings.loss, wrong, "Choose linear, another loss or another seed."))
         model.eval()
         state.history.append(mean_percentile(model, query, reference, validation))
         state.epoch += 1
         better = state.history[-1] <= min(state.history)
         state.since_best = 0 if better else state.since_best + 1
-        state.model, state.optimiser = model.state_dict(), optimiser.state_dict()
+        # copies: a state dictionary shows the model as it is, and in the end the model becomes the best one
+        state.model = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        state.optimiser = optimiser.state_dict()
         if better:
-            state.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+            state.best = state.model
         log.info("epoch %d of at most %d: validation %.3f", state.epoch, settings.epochs, state.history[-1])
         after_epoch(state)
     model.load_state_dict(state.best)
@@ -237,9 +263,17 @@ def write_state(state: TrainingState, path: Path) -> None:
 
 
 def read_state(path: Path) -> TrainingState | None:
-    """A training that was cut off; None where there is none."""
+    """A training that was cut off; None where there is none, or where the file is damaged, which the log tells."""
     if not Path(path).exists():
         return None
+    try:
+        return _state(path)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        log.warning("%s is damaged: the training starts anew", path)
+        return None
+
+
+def _state(path: Path) -> TrainingState:
     with safe_open(path, "pt") as file:
         numbers = json.loads(file.metadata()["state"])
     parts: dict = {"model": {}, "best": {}, "optimiser": {}}

@@ -12,7 +12,9 @@ from scperturb_cmap import __version__
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.files import DISK_FULL, OUT_OF_MEMORY, system_error
 
-__all__ = ["base_parser", "check_headline", "check_methods", "fraction", "limit_threads", "names_of", "run", "whole"]
+__all__ = [
+    "base_parser", "check_headline", "check_methods", "fraction", "limit_threads", "names_of", "run", "run_folder", "whole",
+]  # fmt: skip
 
 #: What numba compiled, in the folder of the task (nextflow.config).
 _TASKS_OWN = "./.numba"
@@ -217,16 +219,26 @@ def _tell_of_a_full_disk_once() -> None:
     sys.excepthook, sys.unraisablehook = hook, unraisable
 
 
-def _share_compiled_code(folder: Path) -> None:
-    """Let all tasks of a run share what numba compiles, in the run's work folder, where that is a folder to write to.
+def run_folder(task: Path) -> Path | None:
+    """The folder that all tasks of a run see, and later runs with the same one: its work folder.
 
-    Each task would compile for 10 to 20 seconds. On object storage and in containers that see nothing but their own task it
-    stays so: nextflow.config names a folder of the task. Where a site names another, that one is used.
+    None where ``task`` is no folder of a task, or where that folder cannot be written to, as on object storage and in containers
+    that see nothing but their own task.
+
+    Examples
+    --------
+    >>> run_folder(Path("/no/task")) is None
+    True
     """
-    work = folder.parent.parent  # a task lies in <work>/ab/cdef0123...
-    if (
-        os.environ.get("NUMBA_CACHE_DIR") == _TASKS_OWN
-        and (folder / ".command.run").exists()
-        and os.access(work, os.W_OK)
-    ):
+    work = task.parent.parent  # a task lies in <work>/ab/cdef0123...
+    return work if (task / ".command.run").exists() and os.access(work, os.W_OK) else None
+
+
+def _share_compiled_code(folder: Path) -> None:
+    """Let all tasks of a run share what numba compiles, where they can share a folder.
+
+    Each task would compile for 10 to 20 seconds. Elsewhere it stays so: nextflow.config names a folder of the task. Where a site
+    names another, that one is used.
+    """
+    if os.environ.get("NUMBA_CACHE_DIR") == _TASKS_OWN and (work := run_folder(folder)):
         os.environ["NUMBA_CACHE_DIR"] = str(work / "numba")

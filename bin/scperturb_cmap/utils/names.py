@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-__all__ = ["ALL_CELLS", "FDR", "VEHICLE", "compound_key", "matches"]
+import pandas as pd
+
+__all__ = ["ALL_CELLS", "FDR", "GENETIC", "VEHICLE", "compound_key", "matches", "of_a_compound"]
 
 #: Acids, bases and water that make a compound a salt or hydrate. Acetates, phosphates, sulfates, succinates and nitrates are
 #: not among them, nor amino acids: often they are esters, or compounds of their own.
@@ -27,6 +29,9 @@ ALL_CELLS = "all cells"
 
 #: Type of perturbation of vehicles, as LINCS names it.
 VEHICLE = "ctl_vehicle"
+
+#: Types of perturbation that change a gene, as LINCS names them.
+GENETIC = ("trt_sh", "trt_sh.cgs", "trt_xpr", "trt_oe")
 
 #: A gene with a lower false discovery rate counts as changed.
 FDR = 0.05
@@ -55,6 +60,27 @@ def compound_key(name: str) -> str:
     # dimethyl fumarate is an ester, and L is no drug
     stump = last.endswith("yl") or (len(kept) == 1 and (len(last) < 3 or last in _IONS | _SALTS))
     return "-".join(words if stump else kept)
+
+
+def of_a_compound(obs: pd.DataFrame, *, genetic: bool = False) -> pd.Series:
+    """Which signatures are whole and those of a compound with a name: of no control (ctl_...), and of no changed gene.
+
+    Parameters
+    ----------
+    obs
+        compound_id, pert_type, status.
+    genetic
+        Whether signatures of changed genes are wanted, instead of all others.
+
+    Examples
+    --------
+    >>> kinds = ["trt_cp", "trt_cp", "ctl_untrt", "trt_oe"]
+    >>> of_a_compound(pd.DataFrame({"compound_id": ["a", "", "b", "c"], "pert_type": kinds, "status": "ok"})).tolist()
+    [True, False, False, False]
+    """
+    kind = obs["pert_type"].astype(str)
+    named = (obs["status"].astype(str) == "ok") & (obs["compound_id"].astype(str) != "")
+    return named & ~kind.str.startswith("ctl_") & (kind.isin(GENETIC) == genetic)
 
 
 def matches(name: str, pattern: str, there: Sequence[str]) -> bool:

@@ -5,7 +5,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
-__all__ = ["GENETIC", "MOST_PER_COMPOUND", "MOST_QUERIES", "MOST_SEARCHED", "choose_queries", "choose_searched"]
+from scperturb_cmap.utils.names import of_a_compound
+
+__all__ = ["MOST_PER_COMPOUND", "MOST_QUERIES", "MOST_SEARCHED", "choose_queries", "choose_searched"]
 
 #: Signatures searched: 150 MB at 12,328 genes, and as much for their ranks.
 MOST_SEARCHED = 3000
@@ -15,9 +17,6 @@ MOST_PER_COMPOUND = 6
 
 #: Queries; intervals come from compounds, so a few of many compounds tell more than many of few.
 MOST_QUERIES = 300
-
-#: Types of perturbation that change a gene, as LINCS names them.
-GENETIC = ("trt_sh", "trt_sh.cgs", "trt_xpr", "trt_oe")
 
 
 def choose_searched(
@@ -55,9 +54,7 @@ def choose_searched(
     """
     columns = ["compound_id", "pert_type", "status"]
     every = pd.concat([one[columns].astype(str).assign(shard=n, place=range(len(one))) for n, one in enumerate(obs)])
-    kind = every["pert_type"]
-    usable = (every["status"] == "ok") & (every["compound_id"] != "") & ~kind.str.startswith("ctl_")
-    drawn = every[usable & (kind.isin(GENETIC) == genetic)].sample(frac=1, random_state=seed)
+    drawn = every[of_a_compound(every, genetic=genetic)].sample(frac=1, random_state=seed)
     drawn = drawn[drawn.groupby("compound_id").cumcount() < MOST_PER_COMPOUND]
     names = np.random.default_rng(seed).permutation(sorted(drawn["compound_id"].unique()))
     tier = np.full(len(names), len(first))
