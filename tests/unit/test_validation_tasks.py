@@ -3,8 +3,10 @@
 from types import SimpleNamespace
 
 import across_lines
+import as_run
 import numpy as np
-from metrics import average_precision, percentiles
+import same_mechanism
+from metrics import average_precision, interval, interval_of_mean, percentiles
 
 
 def instances():
@@ -79,3 +81,45 @@ def test_average_precision_by_hand():
     relevant = np.array([[False, True, False, True]] * 4)
     np.fill_diagonal(relevant, False)
     assert average_precision(scores, relevant)[0] == (1 + 2 / 3) / 2
+
+
+def test_compounds_of_one_measurement_are_in_one_fold():
+    random = np.random.default_rng(0)
+    values, compounds = random.normal(size=(40, 30)), np.array([f"c{n:02}" for n in range(40)])
+    values[[7, 21]] = values[3] * 2
+    same = as_run.twins(values, compounds)
+    assert same["c07"] == same["c21"] == same["c03"] == "c03" and same["c04"] == "c04"
+    for seed in range(5):
+        folds = as_run.folds_of(set(compounds), same, 5, seed, compounds[:20])
+        assert folds.keys() == set(compounds) and len({folds[name] for name in ("c03", "c07", "c21")}) == 1
+
+
+def test_a_missing_gene_is_missing_for_a_run_and_nothing_else_changes():
+    random = np.random.default_rng(0)
+    compounds, lines = np.array([f"c{n}" for n in range(60)]), np.array(["A"] * 60)
+    genes = np.array([f"{n}" for n in range(40)])
+    one = SimpleNamespace(values=random.normal(size=(60, 40)), genes=genes, compound=compounds, line=lines)
+    space = as_run.space_of_a_run(one, np.arange(55))
+    searched, queries = as_run.as_set(one, "modz"), as_run.as_set(one, "modz", np.arange(55, 60), queries=True)
+    scores = as_run.scores_of_a_run(queries, searched, space)
+    assert (scores.argmax(axis=1) == np.arange(55, 60)).all()
+    fewer = as_run.without(queries, genes[30:])
+    assert np.isnan(fewer.X[:, 30:]).all() and (fewer.X[:, :30] == queries.X[:, :30]).all()
+    assert not np.isnan(queries.X).any()
+    zero = queries.copy()
+    zero.X[:, 30:] = 0
+    assert np.array_equal(*(as_run.scores_of_a_run(side, searched, space) for side in (fewer, zero)))
+
+
+def test_mechanisms_that_are_shared():
+    member = np.array([[True, False], [True, True], [False, True]])
+    assert same_mechanism.shared(member).tolist() == [[False, True, False], [True, False, True], [False, True, False]]
+    assert same_mechanism.shared(member[:, :1]).sum() == 2
+
+
+def test_interval_of_a_mean_over_data_sets_is_as_wide_as_that_of_one_where_they_are_the_same():
+    random = np.random.default_rng(0)
+    difference, compounds = random.normal(size=200), np.repeat(np.arange(40), 5)
+    one = interval(difference, compounds)
+    both = interval_of_mean([(difference, compounds), (difference, compounds)])
+    assert np.allclose(one, both)

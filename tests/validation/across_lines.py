@@ -7,13 +7,19 @@ have seen most negatives, and never the positive: unseen negatives have a figure
 
 import numpy as np
 import pandas as pd
+from as_run import as_set
 from fold import N_AXES, Fold, unit
 from metrics import interval
 
+from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import Centring
 from scperturb_cmap.embedding.linear import LinearSettings, discriminant, ridge, whitening
+from scperturb_cmap.embedding.retrieval import centred_scores
 
 NEAR = 10
+#: What a run makes of these sets, as a query and as what is searched.
+AS_RUN = "learned, as a run scores it"
+
 FIGURES = ["auc", "substituted", "unseen negatives"]
 
 #: All numbers here were chosen on the folds of seed 0, without inner folds, so read the other seeds.
@@ -47,7 +53,7 @@ def auc(true: float, others: np.ndarray) -> float:
     return float((true > others).mean() + (true == others).mean() / 2)
 
 
-def collect(fold: Fold, held: set, seed: int, number: int) -> list[dict]:
+def collect(fold: Fold, space: Checkpoint, held: set, seed: int, number: int) -> list[dict]:
     """One line per query, positive and method, for the held-out compounds of one fold."""
     query = fold.problem.query
     asked = trials(query, held & set(query.compound))
@@ -55,7 +61,7 @@ def collect(fold: Fold, held: set, seed: int, number: int) -> list[dict]:
     neighbours = np.array([random.choice(beside) if len(beside) else -1 for *_, beside in asked])
     unseen = np.isin(query.compound, list(held))
     records = []
-    for method, scores in similarities(fold, seed).items():
+    for method, scores in similarities(fold, space, seed).items():
         for (one, other, negatives, _), neighbour in zip(asked, neighbours, strict=True):
             line = {"method": method, "seed": seed, "fold": number, "compound": query.compound[one]}
             line["auc"] = auc(scores[one, other], scores[one, negatives])
@@ -73,6 +79,9 @@ def report(records: list[dict]) -> None:
     table = pd.DataFrame(records)
     each = table.groupby(["method", "seed", "fold", "compound"], sort=False)[FIGURES].mean()
     shown = each.groupby("method", sort=False).mean().assign(n=each.groupby("method").size())
+    shown.insert(
+        0, "shipped", ["yes" if name == AS_RUN else "cosine" if name == "plain" else "no" for name in shown.index]
+    )
     print(f"macro over compounds\n{shown.round(4).to_string()}")
     each = each.sort_index()
     for method in table["method"].unique()[1:]:
@@ -83,8 +92,8 @@ def report(records: list[dict]) -> None:
         print(f"{text}, better in {(folds > 0).sum()} of {len(folds)} folds")
 
 
-def similarities(fold: Fold, seed: int) -> dict[str, np.ndarray]:
-    """Scores of all instances by every method; nothing fitted here sees the test compounds."""
+def similarities(fold: Fold, space: Checkpoint, seed: int) -> dict[str, np.ndarray]:
+    """Scores of all instances by every method; rows are queries, and nothing fitted here sees the test compounds."""
     problem, inside, mine = fold.problem, fold.inside, fold.mine
     compounds, lines = problem.query.compound, problem.query.line
     axes = np.eye(N_AXES, dtype=np.float32)
@@ -101,12 +110,30 @@ def similarities(fold: Fold, seed: int) -> dict[str, np.ndarray]:
         "control: targets at random": inside @ forward(fold, shuffled=seed),
     }
     out = {"plain": problem.plain_lines}
-    for name, space in spaces.items():
-        near = unit(space).astype(np.float32)
+    for name, places in spaces.items():
+        near = unit(places).astype(np.float32)
         out[name] = near @ near.T
+    out |= of_a_run(fold, space, seed)
+    # all sets are of one size, so none is stronger: what is like most others comes nearest to a ranker by strength
+    prior = {
+        "control: most usual first": problem.plain_lines.mean(axis=0),
+        "control: drug prior": out[AS_RUN][mine].mean(axis=0),
+    }
+    out |= {name: np.broadcast_to(order, out["plain"].shape) for name, order in prior.items()}
     # what the maps have seen lies far from everything; half of the line's mean off the query takes half of that away
     query = learned + Centring.fit(learned[mine], lines[mine]).apply(learned, lines)
-    return out | {"learned": query.astype(np.float32) @ learned.astype(np.float32).T}
+    return out | {"discriminant and map to other lines": query.astype(np.float32) @ learned.astype(np.float32).T}
+
+
+def of_a_run(fold: Fold, space: Checkpoint, seed: int) -> dict[str, np.ndarray]:
+    """A run with these sets as queries and as reference: one side goes through the layer of gene sets, the other is searched."""
+    problem, layer = fold.problem, space.encoders["sets"]
+    columns = pd.Index(problem.query.genes).get_indexer(space.query_genes["sets"])
+    queries, searched = problem.x[:, columns], centred_scores(as_set(problem.query, "rank"), space)[0]
+    places = layer.encode_perturbation(searched).T
+    genes = np.random.default_rng(seed).permutation(len(columns))
+    rows = {AS_RUN: queries, "control: shuffled genes": queries[:, genes]}
+    return {name: layer.encode_query(one) @ places for name, one in rows.items()}
 
 
 def to_other_lines(

@@ -1,15 +1,23 @@
 """Connectivity Map build 02 sets -> L1000 consensus, the same compound on the other platform; and across its own lines."""
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
 
 import across_lines
 import numpy as np
 import pandas as pd
+import torch
+from as_run import as_set, folds_of, scores_of_a_run, space_of_a_run, twins, without
 from fold import Fold, Problem, by_compound, learned_only
 from metrics import interval
+from real_data import load
+from threadpoolctl import threadpool_limits
 
+from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.linear import Block, LinearEncoder, LinearSettings
-from scperturb_cmap.embedding.splits import compound_folds
 
 
 def untrained(encoder: LinearEncoder, seed: int) -> LinearEncoder:
@@ -21,23 +29,42 @@ def untrained(encoder: LinearEncoder, seed: int) -> LinearEncoder:
     ])  # fmt: skip
 
 
+#: Row -> whether a run of the pipeline makes this map and scores so.
+AS_RUN = "learned, as a run scores it"
+SHIPPED = {AS_RUN: "yes", "plain": "cosine"}
+
+#: What a worker process has at hand.
+_HERE: dict = {}
+
+
+def _start(data: Path, n_folds: int) -> None:
+    threadpool_limits(1)
+    torch.set_num_threads(1)
+    sets = load(data)
+    _HERE.update(problem=Problem(sets), same=twins(sets["l1000"].values, sets["l1000"].compound), n_folds=n_folds)
+
+
+def _work(which: tuple[int, int]) -> tuple:
+    seed, number = which
+    problem = _HERE["problem"]
+    every = {*problem.query.compound, *problem.reference.compound}
+    folds = folds_of(every, _HERE["same"], _HERE["n_folds"], seed, problem.paired)
+    return one_fold(problem, folds, number, seed)
+
+
 def run(sets: dict, args) -> None:  # noqa: ANN001
-    problem = Problem(sets)
-    records, lines, chosen = [], [], []
-    try:
-        for seed in range(args.seeds):
-            folds = compound_folds(
-                {*problem.query.compound, *problem.reference.compound}, args.folds, seed, problem.paired
-            )
-            for number in range(args.folds):
-                more = one_fold(problem, folds, number, seed)
+    records, lines, chosen, tasks = [], [], [], list(product(range(args.seeds), range(args.folds)))
+    with ProcessPoolExecutor(args.threads, get_context("spawn"), _start, (args.data, args.folds)) as pool:
+        try:
+            for which, more in zip(tasks, pool.map(_work, tasks), strict=True):
                 records += more[0]
                 lines += more[1]
                 chosen.append(more[2])
-                print(f"seed {seed}, fold {number}: done", file=sys.stderr, flush=True)
-    except KeyboardInterrupt:
-        print(f"cut off after {len(chosen)} of {args.seeds * args.folds} folds; the table is of these")
-    report(problem, pd.concat(records, ignore_index=True))
+                print("seed {}, fold {}: done".format(*which), file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            print(f"cut off after {len(chosen)} of {len(tasks)} folds; the table is of these")
+    report(Problem(sets), pd.concat(records, ignore_index=True))
     counts = pd.Series([f"{s.n_reference} components, ridge {s.ridge:g}" for s in chosen]).value_counts()
     print("\nsettings chosen by the inner folds:", counts.to_dict())
     print("\n## across lines, negatives within +-10 instance numbers\n")
@@ -49,10 +76,11 @@ def one_fold(problem: Problem, folds: dict[str, int], number: int, seed: int) ->
     fold = Fold(problem, {c for c, f in folds.items() if f != number})
     rows = np.flatnonzero(np.isin(problem.query.compound, [c for c in problem.paired if folds[c] == number]))
     unseen = np.flatnonzero([folds[c] == number for c in problem.reference.compound])
+    space = space_of_a_run(problem.reference, fold.theirs, problem.query, fold.mine)
     settings, records = fold.choose(seed), []
-    for method, scores in methods(fold, settings, rows, seed).items():
+    for method, scores in methods(fold, space, settings, rows, seed).items():
         for where, gallery in (("all", None), ("unseen only", unseen)):
-            if where != "all" and method not in ("plain", "learned"):
+            if where != "all" and method not in ("plain", AS_RUN):
                 continue
             single, mean, names = by_compound(problem, scores, rows, gallery)
             for level, values, who in (("instances", single, problem.query.compound[rows]), ("compounds", mean, names)):
@@ -61,19 +89,24 @@ def one_fold(problem: Problem, folds: dict[str, int], number: int, seed: int) ->
                     "compound": who, "percentile": values, "place": np.arange(len(values)),
                 }))  # fmt: skip
     held = {c for c, f in folds.items() if f == number}
-    return records, across_lines.collect(fold, held, seed, number), settings
+    return records, across_lines.collect(fold, space, held, seed, number), settings
 
 
-def methods(fold: Fold, settings: LinearSettings, rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def methods(
+    fold: Fold, space: Checkpoint, settings: LinearSettings, rows: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
     """Scores of the held-out queries by every method and control."""
     problem = fold.problem
+    queries, searched = as_set(problem.query, "set", rows, queries=True), as_set(problem.reference, "modz")
     encoder = fold.fit(settings)
-    mine, theirs = problem.rows(fold.training)
+    mine, _ = problem.rows(fold.training)
     random = np.random.default_rng(seed)
-    genes, drugs = random.permutation(problem.x.shape[1]), problem.y.shape[1]
-    out = {"plain": problem.plain[rows], "learned": fold.scores(encoder, rows)}
+    genes = random.permutation(problem.x.shape[1])
+    out = {"plain": problem.plain[rows], AS_RUN: scores_of_a_run(queries, searched, space)}
+    out["the test's own map, queries centred"] = fold.scores(encoder, rows)
+    theirs = encoder.encode_perturbation(fold.y)
+    out["the test's own map, queries as given"] = encoder.encode_query(problem.x[rows]) @ theirs.T
     out["plain, centred"] = fold.scores(LinearEncoder([Block("plain", *problem.shared)]), rows)
-    out["learned blocks alone"] = fold.scores(learned_only(encoder), rows)
     out["control: untrained"] = fold.scores(untrained(encoder, seed), rows)
     out["control: permuted labels"] = fold.scores(learned_only(fold.fit(settings, shuffled=seed)), rows)
     mixed = learned_only(encoder)
@@ -81,13 +114,11 @@ def methods(fold: Fold, settings: LinearSettings, rows: np.ndarray, seed: int) -
     out["control: strength only"] = np.tile(problem.strength, (len(rows), 1))
     out["control: drug prior"] = np.tile(fold.scores(encoder, mine).mean(axis=0), (len(rows), 1))
     if seed == 0:
-        order = random.permutation(drugs)
-        for left in (978, 900, 600):
-            gone = order[left:]
-            x, y = fold.x[rows].copy(), fold.y.copy()
-            y[:, gone] = 0
-            x[:, np.isin(problem.query.genes, problem.reference.genes[gone])] = 0
-            out[f"learned, {left} landmarks (seed 0)"] = encoder.encode_query(x) @ encoder.encode_perturbation(y).T
+        order = np.random.default_rng(0).permutation(problem.reference.genes)
+        out[f"{AS_RUN}, 978 landmarks (seed 0)"] = out[AS_RUN]
+        for left in (900, 600):
+            sides = (without(side, order[left:]) for side in (queries, searched))
+            out[f"{AS_RUN}, {left} landmarks (seed 0)"] = scores_of_a_run(*sides, space)
     return out
 
 
@@ -99,7 +130,11 @@ def report(problem: Problem, table: pd.DataFrame) -> None:
     table["strong"] = table["compound"].isin(third)
     lines = []
     for (method, gallery), part in table.groupby(["method", "gallery"], sort=False):
-        line = {"method": method, "gallery": gallery}
+        line = {
+            "method": method,
+            "shipped": "yes" if method.startswith(AS_RUN) else SHIPPED.get(method, "no"),
+            "gallery": gallery,
+        }
         for level, one in part.groupby("level"):
             line |= {level: one["percentile"].mean(), f"{level}, top 5 %": (one["percentile"] <= 0.05).mean()}
             line[f"{level}, strong third"] = one.loc[one["strong"], "percentile"].mean()
@@ -107,15 +142,15 @@ def report(problem: Problem, table: pd.DataFrame) -> None:
     print(f"{len(problem.paired)} shared compounds, {np.isin(problem.query.compound, problem.paired).sum()} instances")
     print(pd.DataFrame(lines).round(3).to_string(index=False))
     keys = ["gallery", "level", "seed", "fold", "place", "compound"]
-    both = table[table["method"].isin(["plain", "plain, centred", "learned"])].pivot_table(
+    both = table[table["method"].isin(["plain", "plain, centred", AS_RUN])].pivot_table(
         index=keys, columns="method", values="percentile"
     )
     for base in ("plain", "plain, centred"):
         for (gallery, level), part in both.dropna(subset=[base]).groupby(level=["gallery", "level"]):
-            difference = (part["learned"] - part[base]).reset_index(name="difference")
+            difference = (part[AS_RUN] - part[base]).reset_index(name="difference")
             folds = difference.groupby(["seed", "fold"])["difference"].mean()
             low, high = interval(difference["difference"].to_numpy(), difference["compound"].to_numpy())
             print(
-                f"learned less {base}, {gallery}, over {level}: {difference['difference'].mean():.3f} [{low:.3f}, {high:.3f}], "
+                f"{AS_RUN}, less {base}, {gallery}, over {level}: {difference['difference'].mean():.3f} [{low:.3f}, {high:.3f}], "
                 f"better in {(folds < 0).sum()} of {len(folds)} folds"
             )

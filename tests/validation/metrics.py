@@ -39,3 +39,20 @@ def interval(difference: np.ndarray, clusters: np.ndarray, seed: int = 0, n: int
     draws = np.random.default_rng(seed).multinomial(len(total), np.full(len(total), 1 / len(total)), size=n)
     low, high = np.quantile((draws @ total) / (draws @ count), [0.025, 0.975])
     return float(low), float(high)
+
+
+def interval_of_mean(parts: list[tuple], seed: int = 0, n: int = 10_000) -> tuple[float, float]:
+    """95 % interval of the mean over data sets of their mean differences; a compound is drawn in all of them at once.
+
+    >>> interval_of_mean([(np.ones(4), np.arange(4)), (-np.ones(3), np.arange(3))])
+    (0.0, 0.0)
+    """
+    names = np.unique(np.concatenate([clusters for _, clusters in parts]))
+    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)
+    means = np.zeros(n)
+    for difference, clusters in parts:
+        groups = np.searchsorted(names, clusters)
+        count = draws @ np.bincount(groups, minlength=len(names))
+        means += draws @ np.bincount(groups, difference, len(names)) / np.where(count > 0, count, np.nan) / len(parts)
+    low, high = np.nanquantile(means, [0.025, 0.975])
+    return float(low), float(high)
