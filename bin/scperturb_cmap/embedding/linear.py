@@ -112,7 +112,8 @@ def principal_axes(scores: np.ndarray, n_components: int, seed: int = 0) -> np.n
     n_components = min(n_components, *scores.shape)
     sparse = np.count_nonzero(scores) < 0.1 * scores.size
     matrix = csr_matrix(scores) if sparse else scores
-    return randomized_svd(matrix, n_components, n_iter=1, random_state=seed)[2].T
+    # One iteration, which takes half the time, finds less: of 200 axes of CMap build 02 six sevenths of what four do.
+    return randomized_svd(matrix, n_components, n_iter=4, random_state=seed)[2].T
 
 
 def whitening(scores: np.ndarray, n_components: int | None = None, shrinkage: float = 0.0) -> np.ndarray:
