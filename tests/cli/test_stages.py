@@ -3,9 +3,9 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -33,9 +33,13 @@ STAGES = [
 
 @pytest.mark.parametrize("name", STAGES)
 def test_help_is_instant(root, name):
-    start = time.monotonic()
+    def used() -> float:  # CPU time, which other work on the machine does not lengthen by much
+        mine = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return mine.ru_utime + mine.ru_stime
+
+    start = used()
     done = subprocess.run([sys.executable, root / "bin" / f"{name}.py", "--help"], capture_output=True, text=True)
-    assert done.returncode == 0 and time.monotonic() - start < 1.5
+    assert done.returncode == 0 and used() - start < 1.5
     assert "torch" not in done.stderr and len(done.stdout.splitlines()) > 5
 
 
