@@ -133,6 +133,6 @@ ROWS = [
     scores("no positive", changed("labels.tsv", lambda t: t.assign(label="0")), "labels.tsv, label: There is no positive"),
     scores("a label twice", changed("labels.tsv", lambda t: pd.concat([t, t.head(1)])), "labels.tsv, query, item: ['q0', 'i0'] stands twice"),
     scores("labels of other queries", changed("labels.tsv", lambda t: t.assign(query="x" + t["query"])), "labels.tsv: No query of the scores has both"),
-    scores("some labels of other queries", cell("labels.tsv", "query", "elsewhere"), "1 of 12 labels are of queries or items without a score", told=True),
+    scores("some labels of other queries", cell("labels.tsv", "query", "elsewhere"), "1 of 12 labelled queries have no score", told=True),
     scores("no labels", options("--labels", "{folder}/lost.tsv"), "lost.tsv: The file does not exist"),
 ]  # fmt: skip

@@ -114,7 +114,7 @@ def test_the_card_names_what_was_learned_from_and_no_folders(target_and_source):
     profiles = source.copy()
     profiles.uns["effect"], profiles.obs["reference"] = "modz", "p"
     checkpoint, table = learn(target, [source, profiles])
-    sources = [{"file": "/home/client/secret/file.gctx", "sha256": "0" * 64}]
+    sources = [{"file": "/data/client/secret/file.gctx", "sha256": "0" * 64}]
     references = {name: {"effect": "x", "sources": sources} for name in "tsp"}
     card = model_card(replace(checkpoint, about=checkpoint.about | {"target": "t", "references": references}), table)
     assert "| s | x |" in card and "| t | x |" in card and "| p |" not in card and "Not learned from: p." in card
