@@ -172,7 +172,7 @@ workflow {
         .map { row -> row.join('\t') }
     // a value once every stage is through: a run that stops before ends its topics too, and must not write files then
     ch_through = PAIR_DRUGS.out.metrics.collect().map { _metrics -> 'through' }
-    ch_run = ch_versions.toSortedList()
+    ch_run = ch_versions.toList()
         .map { lines -> version_table(lines) }
         .combine(ch_through)
         .map { table, _through -> table }
@@ -240,7 +240,7 @@ workflow {
         .mix(RUN_NOTEBOOK.out.notebook, BUILD_REPORT.out.html, BUILD_REPORT.out.zip)
         .subscribe { item -> [item].flatten().findAll { part -> part instanceof java.nio.file.Path }.each { path -> published.add(path.name) } }
     channel.topic('images').mix(RUN_NOTEBOOK.out.image, BUILD_REPORT.out.image).unique().subscribe { stage -> images.add(stage) }
-    ch_versions.mix(RUN_NOTEBOOK.out.versions, BUILD_REPORT.out.versions).subscribe { row -> versions.add([row].flatten().join('\t')) }
+    ch_versions.mix(RUN_NOTEBOOK.out.versions, BUILD_REPORT.out.versions).subscribe { row -> versions.add(row) }
     RANK_DRUGS.out.metrics.subscribe { metrics -> ranked.add(json(metrics)) }
     CHECK_INPUTS.out.manifest.subscribe { manifest -> manifests.add(manifest) }
     def further = given.collect { found -> [role: 'embedding', file: found] }

@@ -8,7 +8,6 @@ from scperturb_cmap import validation
 from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.validation.controls import control_scores
 from scperturb_cmap.validation.families import add_families, mechanism_families
-from scperturb_cmap.validation.headline import choose_headline
 from scperturb_cmap.validation.leaks import inspect_run, same_profiles
 from scperturb_cmap.validation.reference import validate_reference
 from scperturb_cmap.validation.spaces import Asked, Maker, labels_of
@@ -368,61 +367,3 @@ def test_permuted_labels_give_every_compound_anothers_signatures():
     out = control_scores(data[:5].copy(), data, scores, lambda other: scores, np.zeros(data.n_obs), seed=0)
     moved = out["control: permuted labels"][0].astype(int)
     assert (np.sort(moved) == np.arange(60)).all() and (moved // 2 == np.arange(60) // 2).mean() < 0.2
-
-
-def queries_of(task, gain, n=40, third=None, seed=0):
-    """Metrics of queries in which the embedding gains so much over wtcs."""
-    random, rows = np.random.default_rng(seed), []
-    for query in range(n):
-        base = random.uniform(0.2, 0.6)
-        line = {"task": task, "half": "validation", "cluster": f"c{query}", "query": query}
-        line["strength_third"] = query % 3 + 1
-        mine = gain if third is None or line["strength_third"] == third else 0.0
-        for method, value in (
-            ("wtcs", base),
-            ("cosine", base - 0.1),
-            ("embedding", base + mine + 0.01 * random.normal()),
-        ):
-            rows.append(line | {"method": method, "average_precision": value, "auroc": 0.7})
-        for control in ("control: permuted labels", "control: shuffled genes"):
-            rows.append(line | {"method": control, "average_precision": 0.1, "auroc": 0.5 + 0.1 * random.normal()})
-    return pd.DataFrame(rows)
-
-
-ODD = {"wtcs": 0.0, "cosine": 0.0, "embedding": 0.0}
-
-
-def test_the_gates_choose_the_headline():
-    methods = ["wtcs", "cosine", "embedding"]
-
-    def chosen(*tables, oddness=ODD):
-        return choose_headline(pd.concat(tables), methods, oddness=oddness)
-
-    across = queries_of("other_line", 0.0)
-    assert chosen(queries_of("mechanism", 0.1), across).method == "embedding"
-    alone = chosen(queries_of("mechanism", 0.1))
-    told = alone.gates.set_index("gate").at["G2", "detail"]
-    assert alone.method == "embedding" and "across lines: not measured" in told
-    assert chosen(queries_of("mechanism", 0.0), across).method == "wtcs"
-    assert "G2" in chosen(queries_of("mechanism", -0.1), across).reason
-    assert "G2" in chosen(queries_of("mechanism", 0.1), queries_of("other_line", -0.05)).reason
-    assert "G3" in chosen(queries_of("mechanism", 0.3, third=3), across).reason
-    assert "G3" in chosen(queries_of("mechanism", 0.1), across, queries_of("other_line_same_batch", -0.05)).reason
-    shortcut = queries_of("mechanism", 0.1)
-    shortcut.loc[shortcut["method"] == "control: shuffled genes", "auroc"] += 0.2
-    assert "G1" in chosen(shortcut).reason
-    assert chosen(queries_of("mechanism", 0.1), oddness=ODD | {"embedding": 0.1}).method == "wtcs"
-    assert "no task" in chosen(queries_of("mechanism", 0.1, n=10)).reason
-    uneven = choose_headline(
-        queries_of("mechanism", -0.2), ["embedding", "cosine"], oddness={"cosine": 0.8, "embedding": 0.0}
-    )
-    assert uneven.method == "cosine"  # the embedding does not rank because no other score is odd
-    silent = queries_of("mechanism", 0.1)
-    silent = silent[silent["method"] != "wtcs"]
-    silent = pd.concat([silent, across])
-    assert choose_headline(silent, methods, oddness=ODD).method == "embedding"  # against cosine, which has scores
-    better = queries_of("mechanism", 0.0)
-    better.loc[better["method"] == "cosine", "average_precision"] += 0.3
-    assert chosen(better).method == "cosine"
-    unseen = queries_of("mechanism", 0.1).assign(half="test")
-    assert chosen(unseen).method == "wtcs"  # the test half decides nothing

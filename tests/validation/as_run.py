@@ -1,10 +1,12 @@
 """What a run of the pipeline does: it learns a space as TRAIN_EMBEDDING does, and scores as SCORE_CONNECTIVITY does."""
 
 from collections.abc import Iterable
+from types import SimpleNamespace
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from real_data import Signatures
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.learn import learn
@@ -15,7 +17,9 @@ from scperturb_cmap.io.signature_set import PERTURBATION_COLUMNS, POPULATION_COL
 from scperturb_cmap.validation.leaks import same_profiles
 
 
-def as_set(signatures, effect: str, rows: np.ndarray | None = None, queries: bool = False) -> ad.AnnData:  # noqa: ANN001
+def as_set(
+    signatures: Signatures | SimpleNamespace, effect: str, rows: np.ndarray | None = None, queries: bool = False
+) -> ad.AnnData:
     """Some signatures as a signature set of the pipeline."""
     rows = np.arange(len(signatures.values)) if rows is None else rows
     names = [f"s{n}" for n in rows]
@@ -28,7 +32,9 @@ def as_set(signatures, effect: str, rows: np.ndarray | None = None, queries: boo
     return ad.AnnData(signatures.values[rows].astype(np.float32), obs, var, uns={"effect": effect})
 
 
-def space_of_a_run(reference, theirs: np.ndarray, sets=None, mine: np.ndarray | None = None) -> Checkpoint:  # noqa: ANN001
+def space_of_a_run(
+    reference: Signatures, theirs: np.ndarray, sets: Signatures | None = None, mine: np.ndarray | None = None
+) -> Checkpoint:
     """The space that a run learns from these signatures of a reference, and of a reference of gene sets where there is one."""
     given = [as_set(reference, "modz", theirs)] + ([] if sets is None else [as_set(sets, "rank", mine)])
     target, *sources = (one[choose_signatures([one.obs])[0]].copy() for one in given)

@@ -3,12 +3,14 @@
 Where mechanisms are held out, only these count as the same: one that was trained on does not.
 """
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 from as_run import as_set, scores_of_a_run, space_of_a_run
 from metrics import average_precision, interval
 from real_data import mechanisms
 
+from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import signed_scores
 from scperturb_cmap.embedding.linear import discriminant, whitening
 from scperturb_cmap.embedding.pairs import strength, unique_profiles
@@ -108,7 +110,9 @@ def shared(member: np.ndarray) -> np.ndarray:
     return out
 
 
-def as_run(queries, searched, space, strong: np.ndarray, seed: int) -> dict[str, np.ndarray]:  # noqa: ANN001
+def as_run(
+    queries: ad.AnnData, searched: ad.AnnData, space: Checkpoint, strong: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
     """Scores of a run, and controls of these."""
     scores = scores_of_a_run(queries, searched, space)
     controls = control_scores(

@@ -1,5 +1,6 @@
 """Single-cell drug signatures -> L1000 consensus: what a run scores by its layer of full profiles, beside its classic scores."""
 
+from argparse import Namespace
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,7 +49,7 @@ def run(sets: dict, args) -> None:  # noqa: ANN001
             print(f"learned less {base}, mean of both, over {level}: {mean:.3f} [{low:.3f}, {high:.3f}]")
 
 
-def one_set(sets: dict, name: str, same: dict, problem: Problem, args) -> list[pd.DataFrame]:  # noqa: ANN001
+def one_set(sets: dict, name: str, same: dict, problem: Problem, args: Namespace) -> list[pd.DataFrame]:
     """Percentiles of one set of single cells by every method."""
     query, reference, records = sets[name], sets["l1000"], []
     values = on_genes(query.values, query.genes, reference.genes)

@@ -80,15 +80,16 @@ def validate_scores(
     positive, negative = np.zeros(shape, bool), np.zeros(shape, bool)
     for mask, mine in ((positive, known[known["positive"]]), (negative, known[~known["positive"]])):
         mask[queries.get_indexer(mine["query"]), items.get_indexer(mine["item"])] = True
+    scored = {method: np.isfinite(matrix) for method, matrix in matrices.items()}
     if labels["positive"].all():
-        negative = ~positive & np.any([np.isfinite(one) for one in matrices.values()], axis=0)
+        negative = ~positive & np.any(list(scored.values()), axis=0)
     for method, matrix in matrices.items():
-        lacks = (positive | negative) & ~np.isfinite(matrix) & np.isfinite(matrix).any(axis=1, keepdims=True)
+        lacks = (positive | negative) & ~scored[method] & scored[method].any(axis=1, keepdims=True)
         if lacks.any():
             said = "they count as its last" if missing == "last" else "they are left out for every method"
             log.warning("%s has no score for %d of the pairs of its queries: %s.", method, lacks.sum(), said)
         if missing == "last":
-            matrix[lacks] = np.min(matrix, initial=np.inf, where=np.isfinite(matrix)) - 1
+            matrix[lacks] = np.min(matrix, initial=np.inf, where=scored[method]) - 1
     alone = (positive.any(axis=1) != negative.any(axis=1)).sum()
     if alone:
         log.warning("%d queries have no positive or no negative: they do not count.", alone)
