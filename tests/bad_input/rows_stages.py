@@ -149,7 +149,7 @@ ROWS = [
     space("not-a-number in a tensor", tensors(lambda t: t["profile/plain/query"].__setitem__((0, 0), np.nan)), _NO_SPACE),
     space("sides of different width", tensors(lambda t: t.__setitem__("profile/plain/query", np.zeros((90, 7), np.float32))), _NO_SPACE),
     space("a tensor of three sides", tensors(lambda t: t.__setitem__("profile/plain/query", np.zeros((90, 4, 4), np.float32))), _NO_SPACE),
-    space("a tensor of another length", tensors(lambda t: t.__setitem__("perturbation_mean", np.zeros(3, np.float32))), _NO_SPACE),
+    space("a tensor of another length", tensors(lambda t: t.__setitem__("perturbation_means", np.zeros((1, 3), np.float32))), _NO_SPACE),
     space("positions outside", tensors(lambda t: t.__setitem__("profile/plain/query", np.array([0, 1, 2, 900]))), _NO_SPACE),
     space("cut short, for the map", cut("run.embedding.json"), "run.embedding.json: It is no valid JSON", scene="embed"),
     report("a lost logo", lost("logo.svg"), "--report-logo, logo.svg: The file does not exist"),

@@ -11,6 +11,7 @@ import pandas as pd
 from tests.conftest import make_sets, write_references
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint, write_checkpoint
+from scperturb_cmap.embedding.inputs import Centring
 from scperturb_cmap.embedding.linear import Block, LinearEncoder
 from scperturb_cmap.io.gctx import GeneMatrix
 from scperturb_cmap.io.schemas import SCORES
@@ -140,7 +141,7 @@ def write_run(folder: Path) -> None:
     keys = [str(i) for i in range(n)]
     axes = np.linalg.qr(rng.normal(size=(n, 4)))[0].astype(np.float32)
     encoders = {"profile": LinearEncoder([Block("plain", axes, axes)])}
-    space = Checkpoint(encoders, {"profile": keys}, keys, np.zeros(n, np.float32), {"warnings": []})
+    space = Checkpoint(encoders, {"profile": keys}, keys, Centring({"": np.zeros(n, np.float32)}), {"warnings": []})
     write_checkpoint(space, folder / "run.embedding.json")
     write_references(folder, 30)
     known = [(f"q{q}", f"i{i}", float(i == q)) for q in range(12) for i in range(15)]

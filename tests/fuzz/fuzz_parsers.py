@@ -9,6 +9,7 @@ import pandas as pd
 from fuzz_examples import TEXT, _gctx, _h5ad, _set, damaged, documents, hdf5, lines, tables
 from hypothesis import strategies as st
 
+from scperturb_cmap.embedding.inputs import Centring
 from scperturb_cmap.genes import GeneTable, check_mapping, harmonise_gene_table
 from scperturb_cmap.io.any_table import read_any_table
 from scperturb_cmap.io.cells import Cells
@@ -154,7 +155,7 @@ def _space(folder: Path):
     encoders = {"profile": LinearEncoder([Block("plain", axes, axes)])}
     keys = ["1", "2", "3"]
     path = folder / "input.embedding.json"
-    write_checkpoint(Checkpoint(encoders, {"profile": keys}, keys, np.zeros(3, np.float32), {}), path)
+    write_checkpoint(Checkpoint(encoders, {"profile": keys}, keys, Centring({"": np.zeros(3, np.float32)}), {}), path)
     return documents(json.loads(path.read_text()))
 
 

@@ -188,7 +188,9 @@ def checkpoint_of(platforms, model=None):
     given = pairs["query"].to_numpy(), pairs["reference"].to_numpy(), pairs["weight"].to_numpy()
     encoder = model or fit_dual(query, reference, given, LinearSettings(6, 6), (np.arange(30), np.arange(30)))
     genes = [str(n) for n in range(40)]
-    return Checkpoint({"profile": encoder}, {"profile": genes}, genes[:30], np.zeros(30, np.float32), {"seed": 0})
+    return Checkpoint(
+        {"profile": encoder}, {"profile": genes}, genes[:30], Centring({"": np.zeros(30, np.float32)}), {"seed": 0}
+    )
 
 
 @pytest.mark.parametrize("form", ["linear", "torch"])
@@ -257,7 +259,7 @@ def test_a_gene_that_is_missing_scores_as_one_without_an_effect(platforms):
 def test_a_gene_that_a_drug_signature_lacks_scores_as_one_without_an_effect(platforms):
     """Where the training reference has a mean that is taken off, too."""
     random = np.random.default_rng(0)
-    checkpoint = replace(checkpoint_of(platforms), perturbation_mean=random.normal(size=30).astype(np.float32))
+    checkpoint = replace(checkpoint_of(platforms), centring=Centring({"": random.normal(size=30).astype(np.float32)}))
     reference, queries = random.normal(size=(20, 30)), random.normal(size=(3, 30))
     zero, missing = reference.copy(), reference.copy()
     zero[:, :8], missing[:, :8] = 0, np.nan

@@ -9,7 +9,7 @@ from tests.conftest import make_sets
 from scperturb_cmap.embedding import Checkpoint, EmbeddingScore
 from scperturb_cmap.embedding.attribution import attribute_match
 from scperturb_cmap.embedding.encoder import DualEncoder, Ensemble
-from scperturb_cmap.embedding.inputs import signed_scores
+from scperturb_cmap.embedding.inputs import Centring, signed_scores
 from scperturb_cmap.embedding.linear import Block, LinearEncoder, whitening
 from scperturb_cmap.embedding.neighbours import compound_places, embedding_map, nearest_compounds
 from scperturb_cmap.scoring import score_blocks
@@ -33,7 +33,7 @@ def case():
     axes = whitening(scores - scores.mean(axis=0), shrinkage=1.0).astype(np.float32)
     genes = [str(n) for n in range(N_GENES)]
     encoder = LinearEncoder([Block("whitened", axes, axes), Block("plain", np.arange(60), np.arange(60), 0.5)])
-    return Checkpoint({"profile": encoder}, {"profile": genes}, genes, scores.mean(axis=0)), drugs, ill
+    return Checkpoint({"profile": encoder}, {"profile": genes}, genes, Centring({"": scores.mean(axis=0)})), drugs, ill
 
 
 def test_scores_stand_beside_the_classic_ones_and_find_what_is_planted(case):
@@ -189,7 +189,7 @@ def test_p_values_of_gene_sets_draw_other_genes(case):
     """Of an up set alone, too: its own members hold nothing but ones, so shuffling these would compare it with itself."""
     checkpoint, drugs, _ = case
     encoders, genes = {"sets": checkpoint.encoders["profile"]}, {"sets": checkpoint.perturbation_genes}
-    sets = Checkpoint(encoders, genes, checkpoint.perturbation_genes, checkpoint.perturbation_mean)
+    sets = Checkpoint(encoders, genes, checkpoint.perturbation_genes, checkpoint.centring)
     random = np.random.default_rng(2)
     values = np.full((200, N_GENES), np.nan)
     for row in values:

@@ -8,6 +8,8 @@ import numpy as np
 import same_mechanism
 from metrics import average_precision, interval, interval_of_mean, percentiles
 
+from scperturb_cmap.embedding.profiles import to_other_lines
+
 
 def instances():
     """Four lines' worth of instances in the order of the scan: compounds 0..29 in line A, and again in line B."""
@@ -59,11 +61,11 @@ def test_map_to_other_lines_finds_unseen_compounds_by_what_the_lines_share():
         near = space[250:300] @ space[550:].T
         return (near > np.diag(near)[:, None]).mean()
 
-    found = across_lines.to_other_lines(scores[trained], compounds[trained], lines[trained], 25, 1.0)
+    found = to_other_lines(scores[trained], compounds[trained], lines[trained], 25, 1.0)
     assert place(found) < 0.2 < 0.35 < place(np.eye(25))
     # a compound of one line has nothing to be mapped to
     more = [np.append(side[trained], [extra], axis=0) for side, extra in ((compounds, "c999"), (lines, "A"))]
-    again = across_lines.to_other_lines(np.vstack([scores[trained], 0 * scores[:1]]), *more, 25, 1.0)
+    again = to_other_lines(np.vstack([scores[trained], 0 * scores[:1]]), *more, 25, 1.0)
     assert np.allclose(abs(again), abs(found), atol=1e-3)
 
 

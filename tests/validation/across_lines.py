@@ -7,18 +7,21 @@ have seen most negatives, and never the positive: unseen negatives have a figure
 
 import numpy as np
 import pandas as pd
-from as_run import as_set
+from as_run import as_set, scores_of_a_run, space_of_a_run
 from fold import N_AXES, Fold, unit
 from metrics import interval
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import Centring
-from scperturb_cmap.embedding.linear import LinearSettings, discriminant, ridge, whitening
-from scperturb_cmap.embedding.retrieval import centred_scores
+from scperturb_cmap.embedding.linear import LinearSettings
+from scperturb_cmap.embedding.profiles import discriminant, to_other_lines
 
 NEAR = 10
-#: What a run makes of these sets, as a query and as what is searched.
+#: What a run makes of these sets, as queries and as its only reference ...
 AS_RUN = "learned, as a run scores it"
+#: ... and beside a larger reference of profiles, whose genes it searches them by.
+BESIDE = "learned, beside the L1000 consensus (seed 0)"
+SHUFFLED = "control: shuffled genes (seed 0)"
 
 FIGURES = ["auc", "substituted", "unseen negatives"]
 
@@ -80,12 +83,14 @@ def report(records: list[dict]) -> None:
     each = table.groupby(["method", "seed", "fold", "compound"], sort=False)[FIGURES].mean()
     shown = each.groupby("method", sort=False).mean().assign(n=each.groupby("method").size())
     shown.insert(
-        0, "shipped", ["yes" if name == AS_RUN else "cosine" if name == "plain" else "no" for name in shown.index]
+        0,
+        "shipped",
+        ["yes" if name in (AS_RUN, BESIDE) else "cosine" if name == "plain" else "no" for name in shown.index],
     )
     print(f"macro over compounds\n{shown.round(4).to_string()}")
     each = each.sort_index()
     for method in table["method"].unique()[1:]:
-        difference = (each.loc[method, "auc"] - each.loc["plain", "auc"]).reset_index()
+        difference = (each.loc[method, "auc"] - each.loc["plain", "auc"]).dropna().reset_index()
         low, high = interval(difference["auc"].to_numpy(), difference["compound"].to_numpy())
         folds = difference.groupby(["seed", "fold"])["auc"].mean()
         text = f"{method} less plain: {difference['auc'].mean():.3f} [{low:.3f}, {high:.3f}]"
@@ -98,7 +103,7 @@ def similarities(fold: Fold, space: Checkpoint, seed: int) -> dict[str, np.ndarr
     compounds, lines = problem.query.compound, problem.query.line
     axes = np.eye(N_AXES, dtype=np.float32)
     apart = unit(inside @ discriminant(inside[mine], compounds[mine], 30, 0.5, axes))
-    other = unit(inside @ to_other_lines(inside[mine], compounds[mine], lines[mine]))
+    other = unit(inside @ to_other_lines(inside[mine], compounds[mine], lines[mine], 60))
     learned = unit(np.hstack([apart, other]))
     spaces = {
         "cross-platform map": inside @ forward(fold),
@@ -126,35 +131,17 @@ def similarities(fold: Fold, space: Checkpoint, seed: int) -> dict[str, np.ndarr
 
 
 def of_a_run(fold: Fold, space: Checkpoint, seed: int) -> dict[str, np.ndarray]:
-    """A run with these sets as queries and as reference: one side goes through the layer of gene sets, the other is searched."""
-    problem, layer = fold.problem, space.encoders["sets"]
-    columns = pd.Index(problem.query.genes).get_indexer(space.query_genes["sets"])
-    queries, searched = problem.x[:, columns], centred_scores(as_set(problem.query, "rank"), space)[0]
-    places = layer.encode_perturbation(searched).T
-    genes = np.random.default_rng(seed).permutation(len(columns))
-    rows = {AS_RUN: queries, "control: shuffled genes": queries[:, genes]}
-    return {name: layer.encode_query(one) @ places for name, one in rows.items()}
-
-
-def to_other_lines(
-    scores: np.ndarray, compounds: np.ndarray, lines: np.ndarray, n_components: int = 60, penalty: float = 10.0
-) -> np.ndarray:
-    """Map from the mean of a compound in one line to its whitened mean over the other lines.
-
-    Examples
-    --------
-    >>> scores = np.random.default_rng(0).normal(size=(50, 3)) * [1, 0.1, 1]
-    >>> scores[25:, :2] = scores[:25, :2]
-    >>> found = to_other_lines(scores, np.tile(np.arange(25), 2), np.repeat(["A", "B"], 25), 3, 0.01)
-    >>> bool(np.linalg.norm(found[0]) > 2 * np.linalg.norm(found[2]))
-    True
-    """
-    means = pd.DataFrame(scores).groupby([compounds, lines]).mean()
-    each = means.groupby(level=0)
-    n_others = each[0].transform("size") - 1
-    others = (each.transform("sum") - means).div(n_others, axis=0)[n_others > 0].to_numpy()
-    white = whitening(scores, n_components, shrinkage=0.1)
-    return ridge(means[n_others > 0].to_numpy(), others @ white, np.ones(len(others)), penalty)
+    """Runs in which these sets are the reference, alone or beside a larger one whose space they are searched in by its genes."""
+    sets, other = fold.problem.query, space_of_a_run(fold.problem.query, fold.mine)
+    searched, queries = as_set(sets, "rank"), as_set(sets, "rank", queries=True)
+    shuffled = queries.copy()
+    shuffled.X = shuffled.X[:, np.random.default_rng(seed).permutation(queries.n_vars)]
+    asked = queries.copy()
+    asked.obs["effect"] = "set"
+    out = {AS_RUN: scores_of_a_run(queries, searched, other)}
+    if seed == 0:
+        out |= {BESIDE: scores_of_a_run(asked, searched, space), SHUFFLED: scores_of_a_run(shuffled, searched, other)}
+    return out
 
 
 def forward(fold: Fold, shuffled: int | None = None) -> np.ndarray:

@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 
 from scperturb_cmap.embedding.inputs import Centring, on_genes
 from scperturb_cmap.embedding.pairs import unique_profiles
+from scperturb_cmap.embedding.profiles import to_other_lines
 from scperturb_cmap.embedding.splits import compound_folds
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.names import compound_key
@@ -250,7 +251,7 @@ def batch_shortcut(problem: Problem, n_folds: int) -> list[tuple]:
     for number in range(n_folds):
         fold = Fold(problem, {c for c, f in folds.items() if f != number})
         inside, mine, query = fold.inside, fold.mine, problem.query
-        space = unit(inside @ across_lines.to_other_lines(inside[mine], query.compound[mine], query.line[mine]))
+        space = unit(inside @ to_other_lines(inside[mine], query.compound[mine], query.line[mine], 60))
         held = {c for c, f in folds.items() if f == number} & set(query.compound)
         scores = {"plain": problem.plain_lines, "map": space @ space.T}
         for width, near in widths.items():
@@ -263,7 +264,7 @@ def batch_shortcut(problem: Problem, n_folds: int) -> list[tuple]:
     for width in widths:
         part = each.loc[width]
         got = " -> ".join(f"{part[method].mean():.3f}" for method in ("plain", "map"))
-        remark = "across_lines.to_other_lines (ridge in closed form), macro, seed 0; given: InfoNCE on the full build"
+        remark = "map to other lines (ridge in closed form), macro, seed 0; given: InfoNCE on the full build"
         out.append(
             (
                 f"CMap 02 across lines, negatives {width}: AUC plain -> map",

@@ -12,8 +12,9 @@ from real_data import mechanisms
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.inputs import signed_scores
-from scperturb_cmap.embedding.linear import discriminant, whitening
+from scperturb_cmap.embedding.linear import whitening
 from scperturb_cmap.embedding.pairs import strength, unique_profiles
+from scperturb_cmap.embedding.profiles import discriminant
 from scperturb_cmap.embedding.splits import compound_folds
 from scperturb_cmap.validation.controls import control_scores
 from scperturb_cmap.validation.leaks import same_profiles

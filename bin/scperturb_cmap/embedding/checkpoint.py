@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from scperturb_cmap.embedding.encoder import DualEncoder, Ensemble
+from scperturb_cmap.embedding.inputs import Centring
 from scperturb_cmap.embedding.linear import Block, LinearEncoder
 from scperturb_cmap.io.json_files import read_json
 from scperturb_cmap.io.tables import require_data
@@ -23,7 +24,7 @@ __all__ = ["Checkpoint", "read_checkpoint", "sign_test", "write_checkpoint"]
 
 Encoder = LinearEncoder | DualEncoder | Ensemble
 
-_KIND = "scPerturb-CMap embedding 1"
+_KIND = "scPerturb-CMap embedding 2"
 _REMEDY = "Give the <name>.embedding.json that TRAIN_EMBEDDING wrote, with the .safetensors beside it."
 
 
@@ -39,8 +40,8 @@ class Checkpoint:
         Kind of query -> gene keys, in the order of the encoder's input.
     perturbation_genes
         Gene keys of the perturbation side.
-    perturbation_mean
-        Mean signed scores of the training reference, which are taken off before encoding; shape (n_genes,).
+    centring
+        Mean signed scores of the training reference by cell line, which are taken off perturbations before encoding.
     about
         What a reader must know: hashes of the training data, code digest, settings, splits, sign test, licence.
     """
@@ -48,7 +49,7 @@ class Checkpoint:
     encoders: dict[str, Encoder]
     query_genes: dict[str, list[str]]
     perturbation_genes: list[str]
-    perturbation_mean: np.ndarray
+    centring: Centring
     about: dict = field(default_factory=dict)
 
     def lacking(self, genes: Iterable[str], fewest: float = 0.5) -> str:
@@ -92,7 +93,8 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
     odd = sign_test(checkpoint.encoders, sizes)
     if max(value for sides in odd.values() for value in sides.values()) > 1e-5:
         raise ValueError(f"The encoder is not odd: {odd}.")
-    tensors, layout = {"perturbation_mean": checkpoint.perturbation_mean.astype(np.float32)}, {}
+    lines, means = zip(*sorted(checkpoint.centring.means.items()), strict=True)
+    tensors, layout = {"perturbation_means": np.stack(means).astype(np.float32)}, {}
     for kind, encoder in checkpoint.encoders.items():
         if isinstance(encoder, LinearEncoder):
             layout[kind] = {"form": "linear", "blocks": [[b.name, float(b.weight)] for b in encoder.blocks]}
@@ -115,7 +117,12 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> str:
         partial.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     genes = {"query_genes": checkpoint.query_genes, "perturbation_genes": checkpoint.perturbation_genes}
-    about = {"kind": _KIND, "tensors_sha256": digest, "genes_sha256": _digest(genes), "encoders": layout}
+    layout = {
+        "encoders": layout,
+        "perturbation_cell_lines": lines,
+        "perturbation_set_size": checkpoint.centring.set_size,
+    }
+    about = {"kind": _KIND, "tensors_sha256": digest, "genes_sha256": _digest(genes), **layout}
     about |= genes | {"sign_test": odd, "about": checkpoint.about}
     write_json(about, path)
     return digest
@@ -151,10 +158,12 @@ def read_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
             wrong = "Its genes are not those it was written with."
             raise InputError(Problem(name, "genes_sha256", wrong, "Copy both files again, or train again."))
         tensors, further = load_file(_beside(path)), about["about"]
-        n_reference = len(about["perturbation_genes"])
-        if tensors["perturbation_mean"].shape != (n_reference,) or not all(
-            np.isfinite(t).all() for t in tensors.values()
-        ):
+        n_reference, lines = len(about["perturbation_genes"]), about["perturbation_cell_lines"]
+        means = dict(zip(lines, tensors["perturbation_means"], strict=True))
+        if "" not in means or any(mean.shape != (n_reference,) for mean in means.values()) or len(means) < len(lines):
+            raise ValueError
+        size = float(about["perturbation_set_size"])
+        if not all(np.isfinite(t).all() for t in tensors.values()) or not 0 <= size < np.inf:
             raise ValueError
         encoders = {
             kind: _build(kind, layout, tensors, len(about["query_genes"][kind]), n_reference)
@@ -163,7 +172,7 @@ def read_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, SafetensorError):
         raise InputError(Problem(name, "", "It does not describe an embedding.", _REMEDY)) from None
     genes = about["query_genes"], about["perturbation_genes"]
-    return Checkpoint(encoders, *genes, tensors["perturbation_mean"], further)
+    return Checkpoint(encoders, *genes, Centring(means, size), further)
 
 
 def _digest(genes: dict) -> str:

@@ -11,9 +11,10 @@ import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.encoder import DualEncoder, Ensemble
-from scperturb_cmap.embedding.inputs import SHAPES, Centring, is_gene_sets, less_mean, on_genes, signed_scores
-from scperturb_cmap.embedding.linear import Basis, Block, LinearEncoder, LinearSettings, fit_dual, whitening
+from scperturb_cmap.embedding.inputs import SHAPES, Centring, is_gene_sets, on_genes, signed_scores
+from scperturb_cmap.embedding.linear import Basis, LinearEncoder, LinearSettings, fit_dual
 from scperturb_cmap.embedding.pairs import mine_pairs
+from scperturb_cmap.embedding.profiles import fit_profiles
 from scperturb_cmap.embedding.splits import compound_folds
 from scperturb_cmap.embedding.training import TrainingSettings, TrainingState, mean_percentile, train
 from scperturb_cmap.utils.errors import InputError, Problem
@@ -47,9 +48,6 @@ WIDE_SEARCH_OF_NETWORKS = {
 
 _TRAINING = TrainingSettings()
 
-#: Variance added before whitening full profiles (docs/methods.md).
-_SHRINKAGE = 1.0
-
 
 def learn(
     target: ad.AnnData, sources: Sequence[ad.AnnData], *, encoder: str = "linear", search: bool = False, members: int = 1,
@@ -58,8 +56,9 @@ def learn(
 ) -> tuple[Checkpoint, pd.DataFrame]:  # fmt: skip
     """Fit the input layers of a space.
 
-    Full profiles are placed by shrunken whitening of the target, which needs no pairs. Gene sets are placed by a map learned
-    from compounds that a source of gene sets shares with the target; without enough of them there is no such layer.
+    Full profiles are placed as the target's own signatures (:func:`~scperturb_cmap.embedding.profiles.fit_profiles`). Gene sets
+    are placed by a map learned from compounds that a source of gene sets shares with the target; without enough of them there
+    is no such layer, unless the target is of gene sets itself.
 
     Parameters
     ----------
@@ -84,7 +83,7 @@ def learn(
     checkpoint
         Its ``about`` holds settings, splits, the validation, and warnings.
     table
-        Settings tried, and the mean percentile of validation compounds by each (0 best, 0.5 chance).
+        Settings tried for each layer, and the mean percentile of validation compounds by each (0 best, 0.5 chance).
 
     Raises
     ------
@@ -96,15 +95,17 @@ def learn(
         remedy = "Give it the role search, or leave embedding out of --methods."
         raise InputError(Problem("references", "role both", wrong, remedy))
     reference = signed_scores(np.asarray(target.X))
-    mean = reference.mean(axis=0)
-    genes = target.var_names.astype(str).tolist()
-    axes = whitening(less_mean(reference, mean), shrinkage=_SHRINKAGE).astype(np.float32)
-    encoders = {"profile": LinearEncoder([Block("whitened", axes, axes)])}
-    query_genes, table, warnings = {"profile": genes}, pd.DataFrame(columns=["mean_percentile"]), []
+    genes, lines = target.var_names.astype(str).tolist(), target.obs["cell_line"].astype(str).to_numpy()
+    target_is_sets = is_gene_sets(str(target.uns["effect"]))
+    profile, centring, tried = fit_profiles(
+        reference, lines, target.obs["compound_id"].astype(str).to_numpy(), sets=target_is_sets, seed=training.seed
+    )
+    encoders, query_genes = {"profile": profile}, {"profile": genes}
+    tables, warnings = [tried.assign(layer="profile")], []
     about = {"seed": training.seed, "encoder": encoder, "n_signatures_learned_from": target.n_obs, "warnings": warnings}
     about["learned_from"] = [_name(target)]
     sets = [one for one in sources if is_gene_sets(str(one.uns["effect"]))]
-    if is_gene_sets(str(target.uns["effect"])):
+    if target_is_sets:
         warnings.append("The reference is of gene sets: a space of full profiles was not measured on such.")
     if len(sets) < len(sources):
         warnings.append(
@@ -115,9 +116,8 @@ def learn(
         values = np.vstack([on_genes(np.asarray(one.X), one.var_names, names) for one in sets])
         obs = pd.concat([one.obs for one in sets], ignore_index=True)
         compounds = tuple(side["compound_id"].astype(str).to_numpy() for side in (obs, target.obs))
-        sides = _Sides(
-            signed_scores(values, SHAPES["sets"]), obs["cell_line"].astype(str).to_numpy(), reference, compounds
-        )
+        both = obs["cell_line"].astype(str).to_numpy(), lines
+        sides = _Sides(signed_scores(values, SHAPES["sets"]), reference, both, compounds, target_is_sets)
         del values
         pairs = mine_pairs(*(pd.DataFrame({"compound_id": side}) for side in compounds), seed=training.seed)
         paired = sorted(pairs["compound_id"].unique())
@@ -131,21 +131,25 @@ def learn(
                 encoders["sets"], table, value, settings = _linear(sides, pairs, held, (names, genes), choices)
             else:
                 # in use the mean of all references is taken off, of which the validation compounds are a small part
-                fold = *sides.less_means(about["validation_compounds"]), *_parts(pairs, held)
+                _, theirs = sides.less_means(about["validation_compounds"])
+                fold = sides.query, theirs, *_parts(pairs, held)
                 settings, table = replace(training, loss=encoder), pd.DataFrame()
                 if search:
                     settings, table = _search_networks(fold, settings, device)
                 encoders["sets"], last = _networks(fold, settings, members, device, state, after_epoch)
-                table = pd.concat([table, last], ignore_index=True)
+                table = pd.concat([table, last])
                 value = mean_percentile(encoders["sets"], *fold[:2], fold[3])
             query_genes["sets"] = names
+            tables.append(table.assign(layer="sets"))
             about["learned_from"] += [_name(one) for one in sets]
             about["validation_mean_percentile"] = value
             about["settings"] = asdict(settings) | ({} if encoder == "linear" else {"members": members})
         else:
             shared = f"Gene sets and target share {len(paired)} compounds, {FEWEST_PAIRED} are needed"
             warnings.append(f"{shared}: no map of gene sets was learned.")
-    return Checkpoint(encoders, query_genes, genes, mean, about), table
+    if "sets" not in encoders and target_is_sets:
+        encoders["sets"], query_genes["sets"] = profile, genes
+    return Checkpoint(encoders, query_genes, genes, centring, about), pd.concat(tables, ignore_index=True)
 
 
 def _name(signatures: ad.AnnData) -> str:
@@ -157,9 +161,10 @@ class _Sides:
     """Signed scores of gene sets and of the target, before any mean is taken off, and the compounds of both."""
 
     query: np.ndarray
-    lines: np.ndarray
     reference: np.ndarray
+    lines: tuple[np.ndarray, np.ndarray]
     compounds: tuple[np.ndarray, np.ndarray]
+    target_is_sets: bool
 
     def rows(self, but: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
         """Positions on both sides of the signatures of other compounds than these."""
@@ -167,10 +172,11 @@ class _Sides:
         return mine, theirs
 
     def less_means(self, but: Collection[str] = ()) -> tuple[np.ndarray, np.ndarray]:
-        """All signatures of both sides less means to which these compounds do not add."""
+        """Directions of the queries' means, and the target less its means; to means these compounds do not add."""
         mine, theirs = self.rows(but)
-        centre = Centring.fit(self.query[mine], self.lines[mine])
-        return centre.apply(self.query, self.lines), less_mean(self.reference, self.reference[theirs].mean(axis=0))
+        common = Centring.fit(self.query[mine], self.lines[0][mine]).common_directions()
+        centring = Centring.fit(self.reference[theirs], self.lines[1][theirs], sets=self.target_is_sets)
+        return common, centring.of_perturbations(self.reference, self.lines[1])
 
 
 def _parts(pairs: pd.DataFrame, held: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -219,30 +225,36 @@ def _linear(
 
     While settings are chosen nothing sees the validation compounds: neither maps nor means, components and whitening.
     """
-    common = np.intersect1d(*genes)
-    shared = tuple(pd.Index(side).get_indexer(common) for side in genes) if len(common) else None
+    both = np.intersect1d(*genes)
+    shared = tuple(pd.Index(side).get_indexer(both) for side in genes) if len(both) else None
 
     def fitter(
-        query: np.ndarray, reference: np.ndarray, rows: pd.DataFrame, sizes: Sequence[LinearSettings]
+        query: np.ndarray,
+        reference: np.ndarray,
+        common: np.ndarray,
+        rows: pd.DataFrame,
+        sizes: Sequence[LinearSettings],
     ) -> Callable:
-        basis = Basis.fit(query, reference, max(s.n_query for s in sizes), max(s.n_reference for s in sizes))
+        # no mean is taken off a client's query, so the maps do not see the directions of the means
+        basis = Basis.fit(query, reference, max(s.n_query for s in sizes), max(s.n_reference for s in sizes), common)
         given = tuple(rows[column].to_numpy() for column in ("query", "reference", "weight"))
         return lambda settings: fit_dual(query, reference, given, settings, shared, basis)
 
     learned, tested = _parts(pairs, held)
     unseen = set(tested["compound_id"])
-    (query, reference), (mine, theirs) = sides.less_means(unseen), sides.rows(unseen)
+    (common, reference), (mine, theirs) = sides.less_means(unseen), sides.rows(unseen)
     there = {
         "query": np.searchsorted(mine, learned["query"]),
         "reference": np.searchsorted(theirs, learned["reference"]),
     }
-    fit = fitter(query[mine], reference[theirs], learned.assign(**there), choices)
+    fit = fitter(sides.query[mine], reference[theirs], common, learned.assign(**there), choices)
     tried = [
-        {**asdict(settings), "mean_percentile": mean_percentile(fit(settings), query, reference, tested)}
+        {**asdict(settings), "mean_percentile": mean_percentile(fit(settings), sides.query, reference, tested)}
         for settings in choices
     ]
-    del query, reference, fit
+    del reference, fit
     table = pd.DataFrame(tried)
     best, value = choices[int(table["mean_percentile"].argmin())], float(table["mean_percentile"].min())
     log.info("validation compounds chose %s: %.3f", best, value)
-    return fitter(*sides.less_means(), pairs, [best])(best), table, value, best
+    common, reference = sides.less_means()
+    return fitter(sides.query, reference, common, pairs, [best])(best), table, value, best

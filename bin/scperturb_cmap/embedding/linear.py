@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 from scipy.sparse import csr_matrix
 
 __all__ = [
-    "Basis", "Block", "LinearEncoder", "LinearSettings", "balanced", "discriminant", "fit_dual", "principal_axes", "ridge",
-    "whitening",
+    "Basis", "Block", "LinearEncoder", "LinearSettings", "balanced", "fit_dual", "principal_axes", "ridge",
+    "whitening", "without",
 ]  # fmt: skip
 
 
@@ -145,6 +144,24 @@ def whitening(scores: np.ndarray, n_components: int | None = None, shrinkage: fl
     return axes[:n_components].T / np.sqrt(variance[:n_components] + shrinkage * variance[:50].mean())
 
 
+def without(directions: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """A map that does not see some directions: what it gives is free of them, whatever they hold in a signature.
+
+    Parameters
+    ----------
+    directions
+        Orthonormal rows, shape (k, n_genes).
+    matrix
+        Shape (n_genes, n_dimensions).
+
+    Examples
+    --------
+    >>> np.array([[3.0, 1.0]]) @ without(np.array([[1.0, 0.0]]), np.eye(2))
+    array([[0., 1.]])
+    """
+    return (matrix - directions.T @ (directions @ matrix)).astype(matrix.dtype)
+
+
 def ridge(left: np.ndarray, right: np.ndarray, weight: np.ndarray, penalty: float) -> np.ndarray:
     """Weighted ridge regression without an intercept: matrix M with ``left @ M`` near ``right``.
 
@@ -187,9 +204,13 @@ class Basis:
     white: np.ndarray
 
     @classmethod
-    def fit(cls, query: np.ndarray, reference: np.ndarray, n_query: int, n_reference: int) -> "Basis":
-        """Fit on centred signed scores of the training signatures."""
+    def fit(
+        cls, query: np.ndarray, reference: np.ndarray, n_query: int, n_reference: int, common: np.ndarray | None = None
+    ) -> "Basis":
+        """Fit on centred signed scores of the training signatures; ``common`` directions are no part of the queries' axes."""
         axes = principal_axes(query, n_query)
+        if common is not None:
+            axes = without(common, axes)
         inside = query @ axes
         scale = inside.std()
         return cls(axes / scale, inside / scale, whitening(reference, n_reference).astype(np.float32))
@@ -258,47 +279,3 @@ def balanced(blocks: Sequence[Block], query: np.ndarray, reference: np.ndarray) 
         spread = float((one.encode_query(query[few[0]]) @ one.encode_perturbation(reference[few[1]]).T).std())
         out.append(Block(block.name, block.query, block.perturbation, block.weight / max(spread, 1e-6)))
     return LinearEncoder(out)
-
-
-def discriminant(
-    scores: np.ndarray, compounds: np.ndarray, n_components: int, shrinkage: float = 0.1, axes: np.ndarray | None = None
-) -> np.ndarray:
-    """Directions in which compounds differ most, measured by how much signatures of one compound do (Fisher's analysis).
-
-    Parameters
-    ----------
-    scores
-        Centred per cell line, shape (n_signatures, n_genes).
-    compounds
-        Compound of each; those with one signature are left out.
-    n_components
-        Directions kept.
-    shrinkage
-        Added to the variances within compounds, in units of their mean.
-    axes
-        Subspace to look in (:func:`principal_axes`); 200 components by default.
-
-    Returns
-    -------
-    Shape (n_genes, n_components).
-
-    Examples
-    --------
-    >>> scores = np.array([[1.0, 9, 0], [1, -9, 0], [-1, 9, 0], [-1, -9, 0.1]])
-    >>> found = discriminant(scores, np.array(["a", "a", "b", "b"]), 1)[:, 0]
-    >>> int(abs(found).argmax())
-    0
-    """
-    axes = principal_axes(scores, 200) if axes is None else axes
-    inside = scores @ axes
-    _, groups, counts = np.unique(compounds, return_inverse=True, return_counts=True)
-    means = np.zeros((len(counts), inside.shape[1]))
-    np.add.at(means, groups, inside)
-    means /= counts[:, None]
-    several = counts[groups] > 1
-    apart = ((inside - means[groups]) / np.sqrt(counts[groups])[:, None])[several]
-    within = apart.T @ apart / max((counts > 1).sum(), 1)
-    within[np.diag_indices_from(within)] += shrinkage * np.trace(within) / len(within) + 1e-12
-    between = means[counts > 1].T @ means[counts > 1] / max((counts > 1).sum(), 1)
-    _, vectors = scipy.linalg.eigh(between, within)
-    return axes @ vectors[:, ::-1][:, :n_components]

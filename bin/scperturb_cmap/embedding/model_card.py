@@ -28,12 +28,14 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
     Examples
     --------
     >>> import numpy as np
+    >>> from scperturb_cmap.embedding.inputs import Centring
     >>> from scperturb_cmap.embedding.linear import Block, LinearEncoder
     >>> axes = np.eye(2, dtype=np.float32)
     >>> encoder = LinearEncoder([Block("whitened", axes, axes)])
     >>> about = {"seed": 1, "encoder": "linear", "target": "l1000", "learned_from": ["l1000"], "warnings": []}
     >>> about["references"] = {"l1000": {"licence": ""}}
-    >>> checkpoint = Checkpoint({"profile": encoder}, {"profile": list("ab")}, list("ab"), np.zeros(2), about)
+    >>> centring = Centring({"": np.zeros(2)})
+    >>> checkpoint = Checkpoint({"profile": encoder}, {"profile": list("ab")}, list("ab"), centring, about)
     >>> print(model_card(checkpoint, pd.DataFrame()))
     # The learned space of this run
     ...
@@ -68,10 +70,10 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
         "",
         "## Input layers",
         "",
-        "- Profiles: shrunken whitening of the reference, without pairs: compounds' names do no more than limit how "
-        "many signatures of one are drawn.",
+        f"- Profiles: {_profiles(checkpoint, table)}",
     ]
-    if "sets" in checkpoint.encoders:
+    if "settings" in about:
+        n_tried = (table["layer"] == "sets").sum()
         lines += [
             f"- Gene sets: {_named(about['encoder'])}, from {about['n_paired_compounds']:,} compounds on both platforms.",
             f"  Settings: {', '.join(f'{name} {value}' for name, value in about['settings'].items())}.",
@@ -80,10 +82,12 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
             "",
             f"{len(about['validation_compounds']):,} compounds (a fifth, listed in the checkpoint) chose {_chosen(about)}. "
             "Until then no map, mean or component had seen them. The mean place of the true compound among all of the reference "
-            f"is {about['validation_mean_percentile']:.3f} for them (0 = first, 0.5 = chance; {len(table):,} rows in the search "
+            f"is {about['validation_mean_percentile']:.3f} for them (0 = first, 0.5 = chance; {n_tried:,} rows in the search "
             "table). It is the best value on the very compounds that chose, so it is optimistic: for others expect a worse one."
             + (" Then the map was fitted again, with them." if about["encoder"] == "linear" else ""),
         ]
+    elif "sets" in checkpoint.encoders:
+        lines.append("- Gene sets: as profiles, for the reference is of gene sets.")
     else:
         lines.append("- Gene sets: none. Populations given as gene sets have no score by the embedding.")
     lines += ["", "## Limits", ""]
@@ -94,6 +98,23 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
         "- A gene that is not measured counts as one without an effect.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _profiles(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
+    """How the layer of profiles was made."""
+    tried = table[table["layer"] == "profile"] if "layer" in table else table
+    if tried.empty:
+        return (
+            "shrunken whitening of the reference, without pairs (too few compounds in two cell lines): compounds' names do no "
+            "more than limit how many signatures of one are drawn."
+        )
+    names = ", ".join(block.name for block in checkpoint.encoders["profile"].blocks)
+    best = tried["mean_percentile"].min()
+    return (
+        f"{names}, chosen among {len(tried)} by a fifth of the compounds in two cell lines or more, for which nothing had been "
+        f"fitted (mean place of the same compound in another line {best:.3f}; 0 = first, 0.5 = chance; optimistic, for these "
+        "compounds chose). Then fitted again, with them."
+    )
 
 
 def _chosen(about: dict) -> str:

@@ -9,7 +9,7 @@ import torch
 from numba import njit, prange
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
-from scperturb_cmap.embedding.inputs import SHAPES, less_mean, on_genes, signed_scores
+from scperturb_cmap.embedding.inputs import SHAPES, on_genes, signed_scores
 from scperturb_cmap.utils.ranks import p_as_low
 
 __all__ = ["EmbeddingScore", "centred_scores", "embedding_scores", "query_kinds", "query_scores", "top_matches"]
@@ -30,7 +30,8 @@ def query_scores(queries: ad.AnnData, checkpoint: Checkpoint, kind: str) -> tupl
 def centred_scores(reference: ad.AnnData, checkpoint: Checkpoint) -> tuple[np.ndarray, np.ndarray]:
     """Signed scores of drug signatures on the space's genes, and of how many genes each says anything.
 
-    The mean of the training reference is taken off, whatever the shard holds besides.
+    The mean of the training reference in their cell line (of all, where the line was not seen) is taken off, whatever the
+    shard holds besides.
 
     Returns
     -------
@@ -38,7 +39,8 @@ def centred_scores(reference: ad.AnnData, checkpoint: Checkpoint) -> tuple[np.nd
         Shapes (n_signatures, n_genes of the space) and (n_signatures,).
     """
     values = on_genes(np.asarray(reference.X), reference.var_names, checkpoint.perturbation_genes)
-    scores = less_mean(signed_scores(values), checkpoint.perturbation_mean)
+    scores, lines = signed_scores(values), reference.obs["cell_line"].astype(str)
+    scores = checkpoint.centring.of_perturbations(scores, lines)
     return scores, (np.nan_to_num(values) != 0).sum(axis=1)
 
 

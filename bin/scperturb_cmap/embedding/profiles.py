@@ -1,0 +1,208 @@
+"""The layer of profiles: queries placed as the reference's own signatures, by whitening and what repeats elsewhere."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import scipy.linalg
+from scipy.stats import rankdata
+
+from scperturb_cmap.embedding.inputs import Centring
+from scperturb_cmap.embedding.linear import (
+    Block,
+    LinearEncoder,
+    principal_axes,
+    ridge,
+    whitening,
+    without,
+)
+from scperturb_cmap.embedding.splits import compound_folds
+
+__all__ = ["BLOCKS", "FEWEST_IN_SEVERAL_LINES", "discriminant", "fit_profiles", "to_other_lines"]
+
+log = logging.getLogger(__name__)
+
+#: With fewer compounds in two cell lines only the whitening is fitted, which needs no compounds.
+FEWEST_IN_SEVERAL_LINES = 50
+
+#: Blocks of the space, of which validation compounds choose.
+BLOCKS = (("whitened",), ("whitened", "discriminant", "other lines"), ("discriminant", "other lines"))
+
+#: Added to the variances before whitening, in units of the mean variance of the first 50 components (docs/methods.md).
+_SHRINKAGE = 1.0
+
+#: With more genes (gene sets are over all) maps are fitted in so many principal components.
+_MOST_GENES, _N_AXES = 2000, 400
+
+#: Signatures of validation compounds that are asked about.
+_MOST_ASKED = 500
+
+
+def fit_profiles(
+    scores: np.ndarray, lines: Sequence[str], compounds: Sequence[str], *, sets: bool = False, seed: int = 0
+) -> tuple[LinearEncoder, Centring, pd.DataFrame]:
+    """Fit the layer of profiles on a reference alone.
+
+    Queries have no cell line, so nothing is taken off them; what the signatures of a line have in common is projected out of
+    their matrices instead (:func:`~scperturb_cmap.embedding.linear.without`), which keeps the encoder odd. *whitened* needs no
+    compounds. *discriminant* and *other lines* are learned from compounds in two cell lines or more, if there are
+    :data:`FEWEST_IN_SEVERAL_LINES`; a fifth of these, held out, chooses which of :data:`BLOCKS` are taken.
+
+    Parameters
+    ----------
+    scores
+        Signed scores of the reference's signatures, shape (n_signatures, n_genes).
+    lines, compounds
+        Cell line and compound of each; "" is unknown, and no pair.
+    sets
+        Whether the signatures are gene sets.
+    seed
+        Of the choice of validation compounds.
+
+    Returns
+    -------
+    encoder
+        Of queries as they are, and of perturbations less the means.
+    centring
+        These means, by cell line.
+    table
+        Blocks tried and the mean percentile of validation compounds by each (0 best, 0.5 chance); empty without a choice.
+    """
+    lines, compounds = (np.asarray(one, dtype=str) for one in (lines, compounds))
+    known = pd.DataFrame({"compound": compounds, "line": lines})[(compounds != "") & (lines != "")]
+    n_lines = known.groupby("compound")["line"].nunique()
+    several = sorted(n_lines.index[n_lines > 1])
+    if len(several) < FEWEST_IN_SEVERAL_LINES:
+        return *_fit(scores, lines, compounds, sets, BLOCKS[:1])[0], pd.DataFrame()
+    folds = compound_folds(several, 5, seed)
+    held = np.array([folds.get(name) == 0 for name in compounds])
+    tried = _fit(scores[~held], lines[~held], compounds[~held], sets, BLOCKS)
+    centred = tried[0][1].of_perturbations(scores, lines)
+    asked = np.flatnonzero(held & (lines != ""))
+    asked = np.sort(np.random.default_rng(seed).permutation(asked)[:_MOST_ASKED])
+    places = [_place_elsewhere(encoder, scores[asked], centred, asked, lines, compounds) for encoder, _ in tried]
+    del centred, tried
+    table = pd.DataFrame({"blocks": [" + ".join(names) for names in BLOCKS], "mean_percentile": places})
+    best = int(np.argmin(places))
+    log.info("validation compounds chose %s for profiles: %.3f", " + ".join(BLOCKS[best]), places[best])
+    return *_fit(scores, lines, compounds, sets, BLOCKS[best : best + 1])[0], table
+
+
+def _fit(
+    scores: np.ndarray, lines: np.ndarray, compounds: np.ndarray, sets: bool, choices: Sequence[tuple[str, ...]]
+) -> list[tuple[LinearEncoder, Centring]]:
+    """An encoder for each choice of blocks."""
+    centring = Centring.fit(scores, lines, sets=sets)
+    centred, common = centring.of_perturbations(scores, lines), centring.common_directions()
+    # of the scores as they are: less their means gene sets are not sparse any more
+    axes = principal_axes(scores, _N_AXES) if scores.shape[1] > _MOST_GENES else None
+    inside = centred if axes is None else centred @ axes
+    maps = {"whitened": whitening(inside, shrinkage=_SHRINKAGE)}
+    if any("other lines" in names for names in choices):
+        named = compounds != ""
+        maps["discriminant"] = discriminant(inside[named], compounds[named], 60, 0.5, np.eye(inside.shape[1]))
+        usable = (compounds != "") & (lines != "")
+        maps["other lines"] = to_other_lines(inside[usable], compounds[usable], lines[usable])
+    blocks = {}
+    for name, matrix in maps.items():
+        onto = (matrix if axes is None else axes @ matrix).astype(np.float32)
+        blocks[name] = Block(name, without(common, onto), onto)
+    return [(LinearEncoder([blocks[name] for name in names]), centring) for names in choices]
+
+
+def discriminant(
+    scores: np.ndarray, compounds: np.ndarray, n_components: int, shrinkage: float = 0.1, axes: np.ndarray | None = None
+) -> np.ndarray:
+    """Directions in which compounds differ most, measured by how much signatures of one compound do (Fisher's analysis).
+
+    Parameters
+    ----------
+    scores
+        Centred per cell line, shape (n_signatures, n_genes).
+    compounds
+        Compound of each; those with one signature are left out.
+    n_components
+        Directions kept.
+    shrinkage
+        Added to the variances within compounds, in units of their mean.
+    axes
+        Subspace to look in (:func:`principal_axes`); 200 components by default.
+
+    Returns
+    -------
+    Shape (n_genes, n_components).
+
+    Examples
+    --------
+    >>> scores = np.array([[1.0, 9, 0], [1, -9, 0], [-1, 9, 0], [-1, -9, 0.1]])
+    >>> found = discriminant(scores, np.array(["a", "a", "b", "b"]), 1)[:, 0]
+    >>> int(abs(found).argmax())
+    0
+    """
+    axes = principal_axes(scores, 200) if axes is None else axes
+    inside = scores @ axes
+    _, groups, counts = np.unique(compounds, return_inverse=True, return_counts=True)
+    means = np.zeros((len(counts), inside.shape[1]))
+    np.add.at(means, groups, inside)
+    means /= counts[:, None]
+    several = counts[groups] > 1
+    apart = ((inside - means[groups]) / np.sqrt(counts[groups])[:, None])[several]
+    within = apart.T @ apart / max((counts > 1).sum(), 1)
+    within[np.diag_indices_from(within)] += shrinkage * np.trace(within) / len(within) + 1e-12
+    between = means[counts > 1].T @ means[counts > 1] / max((counts > 1).sum(), 1)
+    _, vectors = scipy.linalg.eigh(between, within)
+    return axes @ vectors[:, ::-1][:, :n_components]
+
+
+def to_other_lines(
+    scores: np.ndarray, compounds: np.ndarray, lines: np.ndarray, n_components: int = 100, penalty: float = 10.0
+) -> np.ndarray:
+    """Map from the mean of a compound in one cell line to its whitened mean over the other lines.
+
+    Parameters
+    ----------
+    scores
+        Centred by cell line, shape (n_signatures, n_genes).
+    compounds, lines
+        Of each signature; compounds in one line only are left out.
+    n_components
+        Of the whitened means.
+    penalty
+        Of the :func:`~scperturb_cmap.embedding.linear.ridge`.
+
+    Returns
+    -------
+    Shape (n_genes, n_components).
+
+    Examples
+    --------
+    >>> scores = np.random.default_rng(0).normal(size=(50, 3)) * [1, 0.1, 1]
+    >>> scores[25:, :2] = scores[:25, :2]
+    >>> found = to_other_lines(scores, np.tile(np.arange(25), 2), np.repeat(["A", "B"], 25), 3, 0.01)
+    >>> bool(np.linalg.norm(found[0]) > 2 * np.linalg.norm(found[2]))
+    True
+    """
+    means = pd.DataFrame(scores).groupby([compounds, lines]).mean()
+    each = means.groupby(level=0)
+    n_others = each[0].transform("size") - 1
+    others = (each.transform("sum") - means).div(n_others, axis=0)[n_others > 0].to_numpy()
+    white = whitening(scores, n_components, shrinkage=0.1)
+    return ridge(means[n_others > 0].to_numpy(), others @ white, np.ones(len(others)), penalty)
+
+
+def _place_elsewhere(
+    encoder: LinearEncoder, queries: np.ndarray, centred: np.ndarray, asked: np.ndarray, lines: np.ndarray,
+    compounds: np.ndarray,
+) -> float:  # fmt: skip
+    """Mean percentile of the same compound among the signatures of every other cell line, macro over compounds."""
+    scores = encoder.encode_query(queries) @ encoder.encode_perturbation(centred).T
+    found = []
+    for line in np.unique(lines[lines != ""]):
+        there = np.flatnonzero(lines == line)
+        rows = np.flatnonzero((lines[asked] != line) & np.isin(compounds[asked], compounds[there]))
+        if len(rows) and len(there) > 1:
+            place = (rankdata(-scores[np.ix_(rows, there)], axis=1) - 1) / (len(there) - 1)
+            mine, positive = np.nonzero(compounds[asked[rows]][:, None] == compounds[there])
+            found.append(pd.DataFrame({"compound": compounds[asked[rows[mine]]], "place": place[mine, positive]}))
+    return float(pd.concat(found).groupby("compound")["place"].mean().mean())
