@@ -147,6 +147,9 @@ def read_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
     require_data(path, name)  # before the other: who names a web page should hear of that
     require_data(_beside(path), _beside(path).name)
     about = read_json(path, ("kind", "tensors_sha256", "genes_sha256", "encoders", "about"), remedy=_REMEDY, name=name)
+    if str(about["kind"]).startswith(_KIND[:-1]) and about["kind"] != _KIND:
+        wrong = "It was written by another version of scPerturb-CMap, which places signatures otherwise."
+        raise InputError(Problem(name, "kind", wrong, "Leave --embedding out: the run learns a space again."))
     try:
         if about["kind"] != _KIND or not isinstance(about["about"], dict) or not about["encoders"]:
             raise ValueError
