@@ -6,6 +6,7 @@ import across_lines
 import as_run
 import numpy as np
 import same_mechanism
+from fold import unit
 from metrics import average_precision, interval, interval_of_mean, percentiles
 
 from scperturb_cmap.embedding.profiles import to_other_lines
@@ -38,7 +39,7 @@ def test_a_substituted_query_is_at_chance_where_only_compounds_count_and_not_whe
     by_scan = np.vstack([place, place])
     out = {}
     for name, space in (("compound", by_compound), ("scan", by_scan)):
-        scores = across_lines.unit(space) @ across_lines.unit(space).T
+        scores = unit(space) @ unit(space).T
         sub = []
         for _, other, negatives, beside in across_lines.trials(query, set(query.compound)):
             for neighbour in beside:
@@ -57,7 +58,7 @@ def test_map_to_other_lines_finds_unseen_compounds_by_what_the_lines_share():
     trained = np.tile(np.arange(300) < 250, 2)
 
     def place(matrix):
-        space = across_lines.unit(scores @ matrix)
+        space = unit(scores @ matrix)
         near = space[250:300] @ space[550:].T
         return (near > np.diag(near)[:, None]).mean()
 

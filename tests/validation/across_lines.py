@@ -5,28 +5,23 @@ compounds of its line within +-10 instance numbers, and a query replaced by its 
 have seen most negatives, and never the positive: unseen negatives have a figure of their own.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
-from as_run import as_set, scores_of_a_run, space_of_a_run
-from fold import N_AXES, Fold, unit
+from as_run import as_set, scores_of_a_run, space_of_a_run, untrained
+from fold import Problem
 from metrics import interval
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
-from scperturb_cmap.embedding.inputs import Centring
-from scperturb_cmap.embedding.linear import LinearSettings
-from scperturb_cmap.embedding.profiles import discriminant, to_other_lines
 
 NEAR = 10
 #: What a run makes of these sets, as queries and as its only reference ...
 AS_RUN = "learned, as a run scores it"
 #: ... and beside a larger reference of profiles, whose genes it searches them by.
 BESIDE = "learned, beside the L1000 consensus (seed 0)"
-SHUFFLED = "control: shuffled genes (seed 0)"
 
 FIGURES = ["auc", "substituted", "unseen negatives"]
-
-#: All numbers here were chosen on the folds of seed 0, without inner folds, so read the other seeds.
-SETTINGS = LinearSettings(N_AXES, 120, 1.0)
 
 
 def trials(query, compounds: set, width: int = NEAR) -> list[tuple[int, int, np.ndarray, np.ndarray]]:  # noqa: ANN001
@@ -56,15 +51,15 @@ def auc(true: float, others: np.ndarray) -> float:
     return float((true > others).mean() + (true == others).mean() / 2)
 
 
-def collect(fold: Fold, space: Checkpoint, held: set, seed: int, number: int) -> list[dict]:
+def collect(problem: Problem, mine: np.ndarray, space: Checkpoint, held: set, seed: int, number: int) -> list[dict]:
     """One line per query, positive and method, for the held-out compounds of one fold."""
-    query = fold.problem.query
+    query = problem.query
     asked = trials(query, held & set(query.compound))
     random = np.random.default_rng(seed)
     neighbours = np.array([random.choice(beside) if len(beside) else -1 for *_, beside in asked])
     unseen = np.isin(query.compound, list(held))
     records = []
-    for method, scores in similarities(fold, space, seed).items():
+    for method, scores in similarities(problem, mine, space, seed).items():
         for (one, other, negatives, _), neighbour in zip(asked, neighbours, strict=True):
             line = {"method": method, "seed": seed, "fold": number, "compound": query.compound[one]}
             line["auc"] = auc(scores[one, other], scores[one, negatives])
@@ -97,56 +92,44 @@ def report(records: list[dict]) -> None:
         print(f"{text}, better in {(folds > 0).sum()} of {len(folds)} folds")
 
 
-def similarities(fold: Fold, space: Checkpoint, seed: int) -> dict[str, np.ndarray]:
-    """Scores of all instances by every method; rows are queries, and nothing fitted here sees the test compounds."""
-    problem, inside, mine = fold.problem, fold.inside, fold.mine
-    compounds, lines = problem.query.compound, problem.query.line
-    axes = np.eye(N_AXES, dtype=np.float32)
-    apart = unit(inside @ discriminant(inside[mine], compounds[mine], 30, 0.5, axes))
-    other = unit(inside @ to_other_lines(inside[mine], compounds[mine], lines[mine], 60))
-    learned = unit(np.hstack([apart, other]))
-    spaces = {
-        "cross-platform map": inside @ forward(fold),
-        "discriminant": apart,
-        "map to other lines": other,
-        "both": learned,
-        "control: untrained": problem.sets @ np.random.default_rng(seed).normal(size=(problem.sets.shape[1], 50)),
-        # no null here: any direction that repeats within compounds helps
-        "control: targets at random": inside @ forward(fold, shuffled=seed),
-    }
-    out = {"plain": problem.plain_lines}
-    for name, places in spaces.items():
-        near = unit(places).astype(np.float32)
-        out[name] = near @ near.T
-    out |= of_a_run(fold, space, seed)
+def similarities(problem: Problem, mine: np.ndarray, space: Checkpoint, seed: int) -> dict[str, np.ndarray]:
+    """Scores of all instances by every method; rows are queries, and nothing learned here sees the test compounds.
+
+    ``mine`` are the training instances, ``space`` that of a run with the L1000 consensus beside these sets.
+    """
+    sets, random = problem.query, np.random.default_rng(seed)
+    searched, queries = as_set(sets, "rank"), as_set(sets, "rank", queries=True)
+    own = space_of_a_run(sets, mine)
+    out = {"plain": problem.plain_lines, AS_RUN: scores_of_a_run(queries, searched, own)}
+    if seed == 0:
+        asked, shuffled = queries.copy(), queries.copy()
+        asked.obs["effect"] = "set"
+        shuffled.X = shuffled.X[:, random.permutation(queries.n_vars)]
+        out[BESIDE] = scores_of_a_run(asked, searched, space)
+        out["control: shuffled genes (seed 0)"] = scores_of_a_run(shuffled, searched, own)
+        out["control: untrained (seed 0)"] = scores_of_a_run(queries, searched, untrained(own, seed))
+        # no null here: any direction that repeats within instances of one batch helps
+        mixed = space_of_a_run(replace(sets, compound=within_lines(sets.compound, sets.line, random)), mine)
+        out["control: permuted compounds (seed 0)"] = scores_of_a_run(queries, searched, mixed)
     # all sets are of one size, so none is stronger: what is like most others comes nearest to a ranker by strength
     prior = {
         "control: most usual first": problem.plain_lines.mean(axis=0),
         "control: drug prior": out[AS_RUN][mine].mean(axis=0),
     }
-    out |= {name: np.broadcast_to(order, out["plain"].shape) for name, order in prior.items()}
-    # what the maps have seen lies far from everything; half of the line's mean off the query takes half of that away
-    query = learned + Centring.fit(learned[mine], lines[mine]).apply(learned, lines)
-    return out | {"discriminant and map to other lines": query.astype(np.float32) @ learned.astype(np.float32).T}
+    return out | {name: np.broadcast_to(order, out["plain"].shape) for name, order in prior.items()}
 
 
-def of_a_run(fold: Fold, space: Checkpoint, seed: int) -> dict[str, np.ndarray]:
-    """Runs in which these sets are the reference, alone or beside a larger one whose space they are searched in by its genes."""
-    sets, other = fold.problem.query, space_of_a_run(fold.problem.query, fold.mine)
-    searched, queries = as_set(sets, "rank"), as_set(sets, "rank", queries=True)
-    shuffled = queries.copy()
-    shuffled.X = shuffled.X[:, np.random.default_rng(seed).permutation(queries.n_vars)]
-    asked = queries.copy()
-    asked.obs["effect"] = "set"
-    out = {AS_RUN: scores_of_a_run(queries, searched, other)}
-    if seed == 0:
-        out |= {BESIDE: scores_of_a_run(asked, searched, space), SHUFFLED: scores_of_a_run(shuffled, searched, other)}
+def within_lines(compounds: np.ndarray, lines: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Compounds of every line exchanged among its signatures: no pair of two lines is one any more.
+
+    Examples
+    --------
+    >>> lines = np.array(["A", "A", "B"])
+    >>> sorted(within_lines(np.array(["a", "b", "c"]), lines, np.random.default_rng(0))[:2].tolist())
+    ['a', 'b']
+    """
+    out = compounds.copy()
+    for line in np.unique(lines):
+        rows = np.flatnonzero(lines == line)
+        out[rows] = compounds[random.permutation(rows)]
     return out
-
-
-def forward(fold: Fold, shuffled: int | None = None) -> np.ndarray:
-    """The map to the other platform, in coordinates of the axes, which are orthogonal."""
-    encoder = fold.fit(SETTINGS, shuffled=shuffled)
-    matrix = next(block.query for block in encoder.blocks if block.name == "forward")
-    axes = fold.basis.axes
-    return axes.T @ matrix / (axes[:, 0] @ axes[:, 0])

@@ -1,6 +1,7 @@
 """What a run of the pipeline does: it learns a space as TRAIN_EMBEDDING does, and scores as SCORE_CONNECTIVITY does."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import anndata as ad
@@ -10,6 +11,7 @@ from real_data import Signatures
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.learn import learn
+from scperturb_cmap.embedding.linear import LinearEncoder
 from scperturb_cmap.embedding.retrieval import embedding_scores
 from scperturb_cmap.embedding.splits import compound_folds
 from scperturb_cmap.embedding.training_set import choose_signatures
@@ -45,6 +47,19 @@ def scores_of_a_run(queries: ad.AnnData, searched: ad.AnnData, space: Checkpoint
     """Scores of a run; what has none comes last."""
     scores = embedding_scores(queries, searched, space)
     return np.where(np.isfinite(scores), scores, -2.0)
+
+
+def untrained(space: Checkpoint, seed: int) -> Checkpoint:
+    """The same space with random matrices; genes taken as they are have no part in it."""
+    random, encoders = np.random.default_rng(seed), {}
+    for kind, encoder in space.encoders.items():
+        blocks = [
+            replace(one, **{side: random.normal(size=getattr(one, side).shape) for side in ("query", "perturbation")})
+            for one in encoder.blocks
+            if one.name != "plain"
+        ]
+        encoders[kind] = LinearEncoder(blocks)
+    return replace(space, encoders=encoders)
 
 
 def without(one: ad.AnnData, genes: Iterable[str]) -> ad.AnnData:

@@ -2,6 +2,7 @@
 
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -10,24 +11,13 @@ import across_lines
 import numpy as np
 import pandas as pd
 import torch
-from as_run import as_set, folds_of, scores_of_a_run, space_of_a_run, twins, without
-from fold import Fold, Problem, by_compound, learned_only
+from as_run import as_set, folds_of, scores_of_a_run, space_of_a_run, twins, untrained, without
+from fold import Problem, by_compound
 from metrics import interval
 from real_data import load
 from threadpoolctl import threadpool_limits
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
-from scperturb_cmap.embedding.linear import Block, LinearEncoder, LinearSettings
-
-
-def untrained(encoder: LinearEncoder, seed: int) -> LinearEncoder:
-    """Random matrices of the same shapes."""
-    random = np.random.default_rng(seed)
-    return LinearEncoder([
-        Block(b.name, random.normal(size=b.query.shape), random.normal(size=b.perturbation.shape), b.weight)
-        for b in learned_only(encoder).blocks
-    ])  # fmt: skip
-
 
 #: Row -> whether a run of the pipeline makes this map and scores so.
 AS_RUN = "learned, as a run scores it"
@@ -65,20 +55,19 @@ def run(sets: dict, args) -> None:  # noqa: ANN001
             pool.shutdown(wait=False, cancel_futures=True)
             print(f"cut off after {len(chosen)} of {len(tasks)} folds; the table is of these")
     report(Problem(sets), pd.concat(records, ignore_index=True))
-    counts = pd.Series([f"{s.n_reference} components, ridge {s.ridge:g}" for s in chosen]).value_counts()
-    print("\nsettings chosen by the inner folds:", counts.to_dict())
+    counts = pd.Series(["{n_reference} components, ridge {ridge:g}".format(**one) for one in chosen]).value_counts()
+    print("\nsettings chosen by validation compounds:", counts.to_dict())
     print("\n## across lines, negatives within +-10 instance numbers\n")
     across_lines.report(lines)
 
 
-def one_fold(problem: Problem, folds: dict[str, int], number: int, seed: int) -> tuple[list, list, LinearSettings]:
+def one_fold(problem: Problem, folds: dict[str, int], number: int, seed: int) -> tuple[list, list, dict]:
     """Percentiles of both levels and galleries by every method, trials across lines, the settings chosen."""
-    fold = Fold(problem, {c for c, f in folds.items() if f != number})
+    mine, theirs = problem.rows({c for c, f in folds.items() if f != number})
     rows = np.flatnonzero(np.isin(problem.query.compound, [c for c in problem.paired if folds[c] == number]))
     unseen = np.flatnonzero([folds[c] == number for c in problem.reference.compound])
-    space = space_of_a_run(problem.reference, fold.theirs, problem.query, fold.mine)
-    settings, records = fold.choose(seed), []
-    for method, scores in methods(fold, space, settings, rows, seed).items():
+    space, records = space_of_a_run(problem.reference, theirs, problem.query, mine), []
+    for method, scores in methods(problem, mine, theirs, space, rows, seed).items():
         for where, gallery in (("all", None), ("unseen only", unseen)):
             if where != "all" and method not in ("plain", AS_RUN):
                 continue
@@ -89,31 +78,32 @@ def one_fold(problem: Problem, folds: dict[str, int], number: int, seed: int) ->
                     "compound": who, "percentile": values, "place": np.arange(len(values)),
                 }))  # fmt: skip
     held = {c for c, f in folds.items() if f == number}
-    return records, across_lines.collect(fold, space, held, seed, number), settings
+    return records, across_lines.collect(problem, mine, space, held, seed, number), space.about["settings"]
 
 
 def methods(
-    fold: Fold, space: Checkpoint, settings: LinearSettings, rows: np.ndarray, seed: int
+    problem: Problem, mine: np.ndarray, theirs: np.ndarray, space: Checkpoint, rows: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """Scores of the held-out queries by every method and control."""
-    problem = fold.problem
+    """Scores of the held-out queries by every method and control; ``mine`` and ``theirs`` are training signatures."""
     queries, searched = as_set(problem.query, "set", rows, queries=True), as_set(problem.reference, "modz")
-    encoder = fold.fit(settings)
-    mine, _ = problem.rows(fold.training)
+    trained = as_set(problem.query, "set", mine[::4], queries=True)
     random = np.random.default_rng(seed)
-    genes = random.permutation(problem.x.shape[1])
+    shuffled = queries.copy()
+    shuffled.X = shuffled.X[:, random.permutation(queries.n_vars)]
     out = {"plain": problem.plain[rows], AS_RUN: scores_of_a_run(queries, searched, space)}
-    out["the test's own map, queries centred"] = fold.scores(encoder, rows)
-    theirs = encoder.encode_perturbation(fold.y)
-    out["the test's own map, queries as given"] = encoder.encode_query(problem.x[rows]) @ theirs.T
-    out["plain, centred"] = fold.scores(LinearEncoder([Block("plain", *problem.shared)]), rows)
-    out["control: untrained"] = fold.scores(untrained(encoder, seed), rows)
-    out["control: permuted labels"] = fold.scores(learned_only(fold.fit(settings, shuffled=seed)), rows)
-    mixed = learned_only(encoder)
-    out["control: shuffled genes"] = mixed.encode_query(fold.x[rows][:, genes]) @ mixed.encode_perturbation(fold.y).T
+    out["control: untrained"] = scores_of_a_run(queries, searched, untrained(space, seed))
+    out["control: shuffled genes"] = scores_of_a_run(shuffled, searched, space)
     out["control: strength only"] = np.tile(problem.strength, (len(rows), 1))
-    out["control: drug prior"] = np.tile(fold.scores(encoder, mine).mean(axis=0), (len(rows), 1))
+    out["control: drug prior"] = np.tile(scores_of_a_run(trained, searched, space).mean(axis=0), (len(rows), 1))
     if seed == 0:
+        # whole compounds change partners, so that instances of one stay together; genes in common are no label
+        names = np.unique(problem.query.compound)
+        other = dict(zip(names, random.permutation(names), strict=True))
+        sets = replace(problem.query, compound=np.array([other[name] for name in problem.query.compound]))
+        mixed = space_of_a_run(problem.reference, theirs, sets, mine)
+        blocks = [one for one in mixed.encoders["sets"].blocks if one.name != "plain"]
+        mixed = replace(mixed, encoders={"sets": replace(mixed.encoders["sets"], blocks=blocks)})
+        out["control: permuted labels (seed 0)"] = scores_of_a_run(queries, searched, mixed)
         order = np.random.default_rng(0).permutation(problem.reference.genes)
         out[f"{AS_RUN}, 978 landmarks (seed 0)"] = out[AS_RUN]
         for left in (900, 600):
@@ -142,15 +132,12 @@ def report(problem: Problem, table: pd.DataFrame) -> None:
     print(f"{len(problem.paired)} shared compounds, {np.isin(problem.query.compound, problem.paired).sum()} instances")
     print(pd.DataFrame(lines).round(3).to_string(index=False))
     keys = ["gallery", "level", "seed", "fold", "place", "compound"]
-    both = table[table["method"].isin(["plain", "plain, centred", AS_RUN])].pivot_table(
-        index=keys, columns="method", values="percentile"
-    )
-    for base in ("plain", "plain, centred"):
-        for (gallery, level), part in both.dropna(subset=[base]).groupby(level=["gallery", "level"]):
-            difference = (part[AS_RUN] - part[base]).reset_index(name="difference")
-            folds = difference.groupby(["seed", "fold"])["difference"].mean()
-            low, high = interval(difference["difference"].to_numpy(), difference["compound"].to_numpy())
-            print(
-                f"{AS_RUN}, less {base}, {gallery}, over {level}: {difference['difference'].mean():.3f} [{low:.3f}, {high:.3f}], "
-                f"better in {(folds < 0).sum()} of {len(folds)} folds"
-            )
+    both = table[table["method"].isin(["plain", AS_RUN])].pivot_table(index=keys, columns="method", values="percentile")
+    for (gallery, level), part in both.groupby(level=["gallery", "level"]):
+        difference = (part[AS_RUN] - part["plain"]).reset_index(name="difference")
+        folds = difference.groupby(["seed", "fold"])["difference"].mean()
+        low, high = interval(difference["difference"].to_numpy(), difference["compound"].to_numpy())
+        print(
+            f"{AS_RUN}, less plain, {gallery}, over {level}: {difference['difference'].mean():.3f} [{low:.3f}, {high:.3f}], "
+            f"better in {(folds < 0).sum()} of {len(folds)} folds"
+        )

@@ -1,6 +1,6 @@
 """The learned embedding on real data, on unseen compounds only: make validate-real [ARGS='--seeds 2'].
 
-Five folds by compound, five seeds. Means, axes, whitening and maps see training compounds only. Settings of the pipeline's
+XX
 map between platforms are chosen among training compounds. Fixed by looking at these data without folds: the shape of gene
 sets' ranks, the shrinkage of full profiles, all numbers across lines and the discriminant's shrinkage. Column *shipped*: "yes"
 is what a run of the pipeline makes and scores, by the pipeline's own functions; "cosine" and "classic" learn nothing; "no" is
