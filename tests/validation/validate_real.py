@@ -1,10 +1,10 @@
 """The learned embedding on real data, on unseen compounds only: make validate-real [ARGS='--seeds 2'].
 
-XX
-map between platforms are chosen among training compounds. Fixed by looking at these data without folds: the shape of gene
-sets' ranks, the shrinkage of full profiles, all numbers across lines and the discriminant's shrinkage. Column *shipped*: "yes"
-is what a run of the pipeline makes and scores, by the pipeline's own functions; "cosine" and "classic" learn nothing; "no" is
-made here only. Prints one table per task; docs/validation.md tells how to read them.
+Five folds by compound, five seeds; everything learned sees training compounds only. Column *shipped*: "yes" is what a run of
+the pipeline makes and scores, by the pipeline's own functions, with settings chosen among training compounds; "cosine" and
+"classic" learn nothing; "no" is made here only. Looked at on these data without folds: the shape of gene sets' ranks, the
+shrinkage of full profiles, the numbers of the maps between cell lines. Controls that learn anew are of seed 0. Prints one table
+per task; docs/validation.md tells how to read them.
 """
 
 import argparse
