@@ -21,7 +21,7 @@ def test_a_report_without_any_ranking_says_so(tmp_path):
     assert run.searched().empty and figures.coverage_notice(run.searched()) == ""
     assert "No population was ranked" in figures.line_coverage(run.searched())
     assert "too few donors" in figures.top_drugs(skipped, nothing) and figures.condition_table(run.searched()) == ""
-    assert "No drug reverses" in figures.dossiers(
+    assert "was not ranked" in figures.dossiers(
         "B", nothing, run.connections("demo", "B", []), run.table("demo.pairs.tsv")
     )
     assert figures.edge_figure("B", nothing, run.table("demo.leading_edges.tsv")) is None
@@ -43,3 +43,19 @@ def test_forty_populations_fit_one_page(tmp_path):
         "population 7", drugs, run.connections("demo", "population 7", first), run.table("demo.pairs.tsv")
     )
     assert "The same drug in every population, 12 of 40" in shown and shown.count("<details") == 10
+
+
+def test_what_the_batch_explains_stands_side_by_side(tmp_path):
+    run = figures.Results(FAKE["write_results"](tmp_path, n_genes=60, n_drugs=30))
+    table, tasks = run.tables("validation"), run.tables("validation_tasks")
+    mine = (table["metric"] == "auroc") & (table["method"] == "embedding")
+    for task, area, gain in (("other_line", "0.81", "0.22"), ("other_line_same_batch", "0.66", "0.07")):
+        for base, value in (("", area), ("wtcs", gain)):
+            table.loc[mine & (table["task"] == task) & (table["compared_with"] == base), "value"] = value
+    said = re.sub(r"<[^>]*>", " ", figures.batch_table(table, tasks))
+    learned = said.index("embedding")
+    assert learned < said.index("0.810") < said.index("0.660") < said.index("−0.150")
+    assert said.index("gain of embedding over WTCS") < said.index("0.220") < said.index("0.070")
+    assert "control" not in said
+    tasks.loc[tasks["task"] == "other_line_same_batch", ["status", "reason"]] = "not run", "needs a batch"
+    assert "needs a batch" in figures.batch_table(table[table["task"] != "other_line_same_batch"], tasks)

@@ -8,7 +8,19 @@ import plotly.graph_objects as go
 
 from scperturb_cmap.figures.drugs import method_title, score_bar, score_scale
 from scperturb_cmap.figures.results import method_names, ranked, reversing
-from scperturb_cmap.figures.style import DIVERGING, MISSING, NEUTRAL, THEME, Html, dash, decimal, embed, plain, rate
+from scperturb_cmap.figures.style import (
+    DIVERGING,
+    LEGEND,
+    MISSING,
+    NEUTRAL,
+    THEME,
+    Html,
+    dash,
+    decimal,
+    embed,
+    plain,
+    rate,
+)
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
 __all__ = ["dose_figure", "dossiers", "edge_figure", "line_table"]
@@ -43,7 +55,8 @@ def dossiers(
     mine, pairs = ranked(drugs, population), pairs[pairs["population"] == population]
     rows = first.to_dict("records")
     parts = [_dossier(row, mine, drugs, connections, pairs, opened=n == 0) for n, row in enumerate(rows)]
-    return Html("").join(parts) if parts else Html('<p class="empty">No drug reverses this signature.</p>')
+    none = "No drug reverses this signature." if len(mine) else "This population was not ranked."
+    return Html("").join(parts) if parts else Html('<p class="empty">{}</p>').format(none)
 
 
 def _dossier(
@@ -84,12 +97,12 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
     for name, title in (
         ("mechanism", "Mechanism"), ("targets", "Targets"), ("clinical_phase", "Clinical phase"), ("indications", "Given for"),
     ):  # fmt: skip
-        yield title, clip(row.get(name, ""), 8) or dash("not in the drug annotation")
+        yield title, clip(row.get(name, ""), 8) or _lacking("not in the drug annotation")
     yield "Same mechanism", _alike(row, mine)
     if pd.notna(row.get("selectivity")):
         yield "Selectivity", f"{decimal(row['selectivity'])} (below 0: further up here than in the other populations)"
     else:
-        yield "Selectivity", dash("no other population of the data set has this drug")
+        yield "Selectivity", _lacking("no other population of the data set has this drug")
     pair = pairs[pairs["first_id"] == row["compound_id"]]
     if len(pair) and pair["status"].iloc[0] == "ok":
         both = 100 * pair["covered_by_both"].iloc[0]
@@ -99,18 +112,23 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
             f"{pair['second'].iloc[0]}: together they reverse {both:.0f} % of the signature, this drug alone {one:.0f} %",
         )
     else:
-        yield "Best partner", dash(next(iter(pair["reason"]), "no partner was sought"))
+        yield "Best partner", _lacking(next(iter(pair["reason"]), "no partner was sought"))
+
+
+def _lacking(reason: str) -> Html:
+    """Why there is no such fact: said, since here is room for it, and a telephone has no pointer to rest on a dash."""
+    return Html('<span class="muted">– ({})</span>').format(reason.removesuffix("."))
 
 
 def _alike(row: dict, mine: pd.DataFrame, most: int = 8) -> Html | str:
     """Other drugs that share a mechanism, the best first, with their ranks."""
     known = set(filter(None, str(row.get("mechanism") or "").split("|")))
     if not known:
-        return dash("its mechanism is not in the drug annotation")
+        return _lacking("its mechanism is not in the drug annotation")
     shared = mine["mechanism"].fillna("").map(lambda names: bool(known & set(names.split("|"))))
     others = mine[shared & (mine["compound_id"] != row["compound_id"])]
     if others.empty:
-        return dash("no other drug of the references has this mechanism")
+        return _lacking("no other drug of the references has this mechanism")
     names = [f"{other.compound} ({other.rank:.0f})" for other in others.head(most).itertuples(index=False)]
     more = f" and {len(others) - most:,} more" if len(others) > most else ""
     return f"{', '.join(names)}{more}; ranks in brackets, of {len(mine):,}"
@@ -150,7 +168,7 @@ def dose_figure(signatures: pd.DataFrame) -> go.Figure:
         figure.update_xaxes(
             type="log", title_text="dose (µM)", tickvals=shown, ticktext=shown and [f"{d:g}" for d in doses]
         )
-        figure.update_layout(showlegend=len(lines) <= len(_LINES), legend={"orientation": "h", "y": 1.15, "x": 0})
+        figure.update_layout(showlegend=len(lines) <= len(_LINES), legend=LEGEND)
     return figure
 
 
