@@ -46,8 +46,9 @@ def key_numbers(populations: pd.DataFrame, drugs: pd.DataFrame, funnel: pd.DataF
     done = done.merge(real[["dataset", "population", "caution"]])
     last = funnel.groupby("reference", sort=False).last()
     last = last[last.index.isin(drugs["best_reference"])]  # others are learned from only
+    n = populations["dataset"].nunique()
     tiles = {
-        "data sets": f"{populations['dataset'].nunique()}",
+        f"data set{'s' * (n != 1)}": f"{n}",
         "populations ranked": f"{len(done)} of {len(real)}",
         Html(
             '<a href="#before-you-use-this">of these to read with care</a>'
@@ -80,12 +81,12 @@ def top_drugs(populations: pd.DataFrame, drugs: pd.DataFrame, best: int = 5) -> 
             _top_row(row, scored, best, population_page(mine, row["population"])) for row in mine.to_dict("records")
         )
         blocks.append(Html("<tbody>{}{}</tbody>").format(head, rows))
-    headline, n = next(iter(ranked(drugs)["method"]), ""), len(populations)
+    headline, n = next(iter(ranked(drugs)["method"]), ""), int((populations["population"] != AVERAGE).sum())
     places = Html("").join(Html('<th scope="col">{}</th>').format(n) for n in range(1, best + 1))
     return Html(
         '<div class="sheet" tabindex="0" role="region" aria-label="Strongest reversal candidates"><table class="top">'
         '<caption>{}</caption><thead><tr><th scope="col">Population</th>{}</tr></thead>{}</table></div>'
-    ).format(f"{n} population{'s' * (n > 1)}; score made of {method_title(headline)}", places, Html("").join(blocks))
+    ).format(f"{n} population{'s' * (n != 1)}; score made of {method_title(headline)}", places, Html("").join(blocks))
 
 
 def notices(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:

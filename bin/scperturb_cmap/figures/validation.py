@@ -33,10 +33,10 @@ _NUMBERS = (
 
 #: What each gate asks of the learned score, in the words of the page.
 _GATES = {
-    "G0": "a turned query has the turned score",
-    "G1": "it finds nothing where compounds or genes are exchanged",
-    "G2": "it beats the best classic score",
-    "G3": "its gain is not one of strong signatures or of shared batches",
+    "G0": "turning with the query",
+    "G1": "finding nothing where compounds or genes are exchanged",
+    "G2": "beating the best classic score",
+    "G3": "a gain that is not one of strong signatures or of shared batches",
 }
 
 #: One task, and the same where only compounds of the answers' batches count as wrong answers.
