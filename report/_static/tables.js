@@ -56,6 +56,19 @@ function makeSearchable(table) {
   table.parentElement.before(filter);
 }
 
+// A table that its frame cuts off says so: not every browser shows bars to scroll by.
+function tellMore(sheet) {
+  const more = [], table = sheet.querySelector("table"), rows = table.querySelectorAll("tbody tr:not(.group)").length;
+  if (sheet.scrollHeight > sheet.clientHeight + 4) more.push(`down for all ${rows} rows`);
+  if (sheet.scrollWidth > sheet.clientWidth + 4) more.push("sideways for all columns");
+  if (more.length) table.caption.dataset.more = `Scroll ${more.join(" and ")}`;
+  else delete table.caption.dataset.more;
+}
+
+function tellAll(place) {
+  place.querySelectorAll(".sheet").forEach(tellMore);
+}
+
 // The theme's buttons that unfold the pages under a page show an arrow only: screen readers need words.
 function nameFold(summary) {
   const page = summary.closest("li").querySelector("a");
@@ -66,10 +79,16 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".has-children > details > summary").forEach(nameFold);
   document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
   document.querySelectorAll("table[data-search]").forEach(makeSearchable);
+  tellAll(document);
+  // of many populations, the one that is shown stands in sight
+  const here = document.querySelector(".bd-sidebar-primary li li.current.active > a");
+  if (here) here.closest("ul").scrollTop = here.offsetTop - here.closest("ul").offsetTop - 60;
 });
+window.addEventListener("resize", () => tellAll(document));
 
 // A figure that was folded away when it was drawn does not know its width.
 document.addEventListener('toggle', (event) => {
+    tellAll(event.target);
     for (const plot of event.target.querySelectorAll('.js-plotly-plot')) {
         Plotly.Plots.resize(plot);
     }

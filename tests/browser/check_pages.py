@@ -29,6 +29,11 @@ LOOK = """() => {
         if (!plot.querySelector(".main-svg") || plot.getBoundingClientRect().width < 100) wrong.push("a figure is not drawn");
     for (const table of all(".sheet table"))
         if (!table.tBodies.length || !table.tBodies[0].rows.length) wrong.push("a table is empty");
+    for (const sheet of all(".sheet")) {
+        const heads = sheet.querySelector("thead").offsetHeight;
+        if (sheet.scrollHeight > sheet.clientHeight + 4 && heads > sheet.clientHeight / 2)
+            wrong.push("a table's headings leave no room for its rows");
+    }
     for (const element of all("main *")) {
         const harmful = [...element.attributes].filter(a => a.name.startsWith("on") || /^\\s*javascript:/i.test(a.value));
         if (harmful.length) wrong.push(`an element has ${harmful[0].name}="${harmful[0].value}"`);
@@ -40,8 +45,8 @@ LOOK = """() => {
 }"""
 
 
-#: What axe-core calls an obstacle for readers who do not see the page, or use no mouse; "minor" and "moderate" are left to taste.
-GRAVE = ("serious", "critical")
+#: What axe-core calls an obstacle for readers who do not see the page, or use no mouse; "minor" is left to taste.
+GRAVE = ("moderate", "serious", "critical")
 
 #: Folded parts are opened, or nobody would look there; of things that are alike, rows of a table or points of a figure, the
 #: first few are left, or axe-core would take minutes for each of the large pages.

@@ -343,15 +343,16 @@ def _write_validation(folder: Path, dataset: str, rng: np.random.Generator) -> N
         {"task": task, "split": "test", "method": method, "compared_with": base, "metric": metric, "value": value,
          "low": value - 0.05, "high": value + 0.05, "n": 40, "n_queries": 60, "chance": 0.0 if base else 0.5, "p": 0.01,
          "p_holm": 0.02 if base else "", "reason": ""}
-        for task in ("other_line", "mechanism")
+        for task in ("other_line", "other_line_same_batch", "mechanism")
         for method in ("wtcs", "embedding", "control: random")
         for base in (("", "wtcs") if method != "wtcs" else ("",))
         for metric in ("auroc", "average_precision")
         for value in (rng.uniform(0.4, 0.9),)
     ]  # fmt: skip
     tasks = pd.DataFrame({
-        "task": ["other_line", "mechanism", "efficacy"], "title": ["same compound", f"same mechanism {HOSTILE[0]}", "kills"],
-        "status": ["run", "run", "not run"], "n_queries": [60, 60, 0], "reason": ["", "", "needs a table"],
+        "task": ["other_line", "other_line_same_batch", "mechanism", "efficacy"],
+        "title": ["same compound", "same compound, same batch", f"same mechanism {HOSTILE[0]}", "kills"],
+        "status": ["run", "run", "run", "not run"], "n_queries": [60, 60, 60, 0], "reason": ["", "", "", "needs a table"],
     })  # fmt: skip
     finding = {"check": "identical profiles", "where": dataset, "detail": HOSTILE[1], "n": 3, "action": "left out"}
     gate = {"gate": "G2", "method": "embedding", "passed": "no", "detail": "-0.01"}

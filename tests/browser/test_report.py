@@ -39,6 +39,8 @@ def test_the_check_notices_what_is_wrong(report, tmp_path):
     (
         tmp_path / "index.html"
     ).write_text("""<!doctype html><main><img src="x" onerror="alert(1)"><p style="width:3000px">NaN</p>
+        <div class="sheet" style="height:90px;overflow:auto"><table><thead><tr><th style="height:80px">x</th></tr></thead>
+        <tbody><tr><td>y</td></tr></tbody></table></div>
         <details><p style="color:#ccc;background:#fff">pale</p></details>
         <script src="https://example.org/x.js"></script><a href="gone.html">x</a><div class="plotly-graph-div"></div></main>""")
     said = "\n".join(CHECK["check_report"](tmp_path, widths=(400,)))
@@ -50,6 +52,7 @@ def test_the_check_notices_what_is_wrong(report, tmp_path):
         "NaN",
         "gone.html is dead",
         "not drawn",
+        "leave no room for its rows",
         "critical (image-alt)",
         "serious (color-contrast)",
     ):
@@ -85,6 +88,16 @@ def test_tables_sort_and_search(open_page):
     assert column(2) == ["<script>alert(1)</script>"] or column(2) == []
     box.fill("")
     assert len(column(1)) == len(ranks)
+
+
+def test_tables_fit_a_telephone_and_say_what_is_cut_off(open_page):
+    page = open_page("index.html")
+    page.set_viewport_size({"width": 320, "height": 900})
+    assert max(page.eval_on_selector_all(".chip", "all => all.map(chip => chip.getBoundingClientRect().right)")) <= 320
+    cut = page.locator("caption", has_text="what their signatures rest on").first
+    page.wait_for_function("caption => (caption.dataset.more || '').includes('sideways')", arg=cut.element_handle())
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.wait_for_function("caption => !(caption.dataset.more || '').includes('sideways')", arg=cut.element_handle())
 
 
 def test_the_search_of_the_book_works_from_disk(open_page):

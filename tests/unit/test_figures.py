@@ -116,7 +116,7 @@ def shown(run, populations, drugs, signatures):
         "validation": figures.validation_table(run.tables("validation"), run.tables("validation_tasks")),
         "differences": figures.difference_table(run.tables("validation"), run.tables("validation_tasks")),
         "tasks": figures.task_table(run.tables("validation_tasks")),
-        "gates": figures.gate_table(run.tables("validation_gates")),
+        "gates": figures.gate_table(run.tables("validation_gates"), run.tables("validation_tasks")),
         "findings": figures.finding_table(run.tables("validation_findings")),
         "indications": figures.indication_table(run.tables("indications")),
         "efficacy": figures.efficacy_table(run),
@@ -186,7 +186,7 @@ def test_a_population_that_was_not_ranked_says_why(shown, populations):
 def test_limited_evidence_is_marked_where_the_ranking_is(shown):
     assert re.search(r'B cells</a> <span class="badge limited"', shown["top_drugs"])
     assert '<p class="facts-line"><span class="badge limited"' in shown["sections"]
-    assert "An arm has few donors" in shown["sections"] and "only two donors in an arm" in shown["notices"]
+    assert "only two donors in an arm" in shown["notices"]
 
 
 def test_few_shared_genes_and_single_signatures_are_told(populations, drugs):
@@ -205,7 +205,7 @@ def test_few_changed_genes_are_told(run, populations, drugs):
     assert "17 of 510" in Page(figures.notices(weak, drugs)).text
     assert "weak signal" not in figures.notices(populations, drugs)
     fine, careful = (figures.key_numbers(p, drugs, run.tables("funnel")) for p in (populations, weak))
-    assert "<b>1</b><span>of these to read with care" in fine and "<b>5</b><span>of these to read with care" in careful
+    assert "1of these to read with care" in Page(fine).text and "5of these to read with care" in Page(careful).text
 
 
 def test_a_score_of_zero_is_no_candidate(populations, drugs):

@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 
 from scperturb_cmap import figures
@@ -21,11 +22,37 @@ def test_a_report_without_any_ranking_says_so(tmp_path):
     assert run.searched().empty and figures.coverage_notice(run.searched()) == ""
     assert "No population was ranked" in figures.line_coverage(run.searched())
     assert "too few donors" in figures.top_drugs(skipped, nothing) and figures.condition_table(run.searched()) == ""
-    assert "No drug reverses" in figures.dossiers(
+    assert "was not ranked" in figures.dossiers(
         "B", nothing, run.connections("demo", "B", []), run.table("demo.pairs.tsv")
     )
     assert figures.edge_figure("B", nothing, run.table("demo.leading_edges.tsv")) is None
     assert "0 of 2" in figures.key_numbers(skipped, nothing, run.tables("funnel"))
+
+
+def test_special_runs_are_told_in_words(tmp_path):
+    few = {f"cells {n}": "" for n in range(6)} | {"B": "exploratory"}
+    run = figures.Results(FAKE["write_results"](tmp_path, populations=few, n_genes=60, n_drugs=70, hostile=False))
+    populations, drugs = run.table("demo.populations.tsv"), run.table("demo.drugs.tsv")
+    said = figures.notices(populations, drugs)
+    assert (
+        "<b>6 populations</b>, each for a reason of its own</summary>" in said and "Too few donors of cells 5" in said
+    )
+    assert "no gene has a p-value" in said  # while its drugs have an FDR
+    assert "7 populations; score" in figures.top_drugs(populations, drugs)
+    one = populations[populations["population"] == "all cells"]
+    assert "This population was ranked" in figures.notices(
+        one, drugs[drugs["population"] == "all cells"].assign(fdr=0.01)
+    )
+    library = run.document("l1000.library.json")
+    FAKE["_json"](library | {"n_signatures": 0}, run.file("l1000.library.json"))
+    assert "no signature is left" in figures.reference_table(run)
+    FAKE["_json"]({"method": "wtcs", "reason": "wtcs ranks the drugs: the embedding did not pass G2 on other_line"},
+                  run.file("run.headline.json"))  # fmt: skip
+    assert "gate G2 (beating the best classic score) on &#34;same compound&#34;" in figures.headline_note(run)
+    short = figures.score_matrix(
+        pd.concat([drugs[drugs["population"] == "B"].assign(population=f"P{n}") for n in range(40)])
+    ).layout.height
+    assert short < 1000  # forty rows fit a screen
 
 
 def test_forty_populations_fit_one_page(tmp_path):
@@ -42,4 +69,20 @@ def test_forty_populations_fit_one_page(tmp_path):
     shown = figures.dossiers(
         "population 7", drugs, run.connections("demo", "population 7", first), run.table("demo.pairs.tsv")
     )
-    assert "The same drug in every population, 12 of 40" in shown and shown.count("<details") == 10
+    assert " in every population, 12 of 40" in shown and shown.count("<details") == 10
+
+
+def test_what_the_batch_explains_stands_side_by_side(tmp_path):
+    run = figures.Results(FAKE["write_results"](tmp_path, n_genes=60, n_drugs=30))
+    table, tasks = run.tables("validation"), run.tables("validation_tasks")
+    mine = (table["metric"] == "auroc") & (table["method"] == "embedding")
+    for task, area, gain in (("other_line", "0.81", "0.22"), ("other_line_same_batch", "0.66", "0.07")):
+        for base, value in (("", area), ("wtcs", gain)):
+            table.loc[mine & (table["task"] == task) & (table["compared_with"] == base), "value"] = value
+    said = re.sub(r"<[^>]*>", " ", figures.batch_table(table, tasks))
+    learned = said.index("embedding")
+    assert learned < said.index("0.810") < said.index("0.660") < said.index("−0.150")
+    assert said.index("gain of embedding over WTCS") < said.index("0.220") < said.index("0.070")
+    assert "control" not in said
+    tasks.loc[tasks["task"] == "other_line_same_batch", ["status", "reason"]] = "not run", "needs a batch"
+    assert "needs a batch" in figures.batch_table(table[table["task"] != "other_line_same_batch"], tasks)

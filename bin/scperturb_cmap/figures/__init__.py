@@ -1,6 +1,12 @@
 """Every figure and table the notebooks show: tables in, plotly figures or safe HTML out."""
 
-from scperturb_cmap.figures.comparisons import agreement_table, average_figure, average_table, score_matrix
+from scperturb_cmap.figures.comparisons import (
+    agreement_table,
+    average_figure,
+    average_table,
+    matrix_caption,
+    score_matrix,
+)
 from scperturb_cmap.figures.diagnostics import components_figure, ma_plot
 from scperturb_cmap.figures.dossiers import dose_figure, dossiers, edge_figure
 from scperturb_cmap.figures.drugs import drug_table, mimic_table
@@ -34,9 +40,10 @@ from scperturb_cmap.figures.provenance import (
 from scperturb_cmap.figures.reasons import enrichment_table, partner_table, reasons
 from scperturb_cmap.figures.results import AVERAGE, Results, ranked, reversing
 from scperturb_cmap.figures.space import map_figure, model_card, neighbour_table
-from scperturb_cmap.figures.style import THEME, Html, embed, plain, standalone
+from scperturb_cmap.figures.style import THEME, Html, embed, fold, plain, standalone
 from scperturb_cmap.figures.tables import Column, html_table
 from scperturb_cmap.figures.validation import (
+    batch_table,
     difference_table,
     efficacy_table,
     finding_table,
@@ -58,6 +65,7 @@ __all__ = [
     "average_figure",
     "average_table",
     "badge",
+    "batch_table",
     "code_rows",
     "components_figure",
     "condition_table",
@@ -72,6 +80,7 @@ __all__ = [
     "embed",
     "enrichment_table",
     "finding_table",
+    "fold",
     "funnel_figure",
     "funnel_table",
     "gate_table",
@@ -85,6 +94,7 @@ __all__ = [
     "line_coverage",
     "ma_plot",
     "map_figure",
+    "matrix_caption",
     "mechanism_coverage",
     "mimic_table",
     "model_card",

@@ -11,11 +11,14 @@ from scperturb_cmap.figures.results import AVERAGE, method_names, ranked, ranked
 from scperturb_cmap.figures.style import DIVERGING, MISSING, REVERSAL, THEME, Html, dash, decimal, plain, strong
 from scperturb_cmap.figures.tables import Column, html_table, number, text
 
-__all__ = ["agreement_table", "average_figure", "average_table", "score_matrix"]
+__all__ = ["agreement_table", "average_figure", "average_table", "matrix_caption", "score_matrix"]
 
 
 #: With fewer drugs than this, the agreement of two orders says nothing.
 FEW_DRUGS = 20
+
+#: From more populations than this, the rows of a figure stand closer.
+_MANY = 15
 
 
 def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figure:
@@ -39,7 +42,7 @@ def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figur
     """
     table = ranked(drugs)
     populations = ranked_populations(drugs)
-    per_population = max(1, min(best, most // max(len(populations), 1)))
+    per_population = _per_population(populations, best, most)
     # Where nothing reverses anything, the first drugs are better than an empty picture.
     candidates = reversing(table) if len(reversing(table)) else table
     chosen = list(
@@ -84,10 +87,43 @@ def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figur
             "tickfont": {"size": 12},
         },
     )
-    figure = go.Figure(heat, layout={"template": THEME, "height": 170 + 30 * len(populations), "plot_bgcolor": MISSING})
+    figure = go.Figure(
+        heat,
+        layout={
+            "template": THEME,
+            "height": 170 + _row_height(populations, 30, 20) * len(populations),
+            "plot_bgcolor": MISSING,
+        },
+    )
     figure.update_xaxes(tickangle=-45, showgrid=False, **_ticks([names[drug] for drug in chosen], 18))
     figure.update_yaxes(autorange="reversed", showgrid=False, **_ticks(populations, 28))
     return figure
+
+
+def matrix_caption(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> str:
+    """What :func:`score_matrix` shows, which depends on how many populations there are.
+
+    Examples
+    --------
+    >>> forty = pd.DataFrame({"population": [f"P{n}" for n in range(40)], "rank": 1})
+    >>> matrix_caption(forty)[:33], matrix_caption(forty.head(2))[:37]
+    ('The best drug of each population,', 'The 5 best drugs of each population, ')
+    """
+    n = _per_population(ranked_populations(drugs), best, most)
+    which = "best drug" if n == 1 else f"{n} best drugs"
+    return (
+        f"The {which} of each population, against all populations. Blue reverses, orange mimics, grey = not scored. "
+        "Point at a field for the score and the rank."
+    )
+
+
+def _per_population(populations: list[str], best: int, most: int) -> int:
+    return max(1, min(best, most // max(len(populations), 1)))
+
+
+def _row_height(populations: list[str], wide: int, tight: int) -> int:
+    """Pixels for each row: many rows stand closer, so that the whole figure fits a screen."""
+    return wide if len(populations) <= _MANY else tight
 
 
 def average_figure(drugs: pd.DataFrame, best: int = 5) -> go.Figure | None:
@@ -97,7 +133,7 @@ def average_figure(drugs: pd.DataFrame, best: int = 5) -> go.Figure | None:
         return None
     last = average["rank"].max()
     populations = [name for name in ranked_populations(drugs) if name != AVERAGE]
-    figure = go.Figure(layout={"template": THEME, "height": 130 + 34 * len(populations)})
+    figure = go.Figure(layout={"template": THEME, "height": 130 + _row_height(populations, 34, 26) * len(populations)})
     figure.add_vrect(x0=0.8, x1=10, fillcolor=REVERSAL, opacity=0.07, line_width=0)
     for row, population in enumerate(populations):
         top = reversing(drugs, population).head(best)

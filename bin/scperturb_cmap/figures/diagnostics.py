@@ -52,7 +52,7 @@ def ma_plot(genes: pd.DataFrame, background: int = 800) -> go.Figure:
             marker={"color": colour, "size": size, "opacity": 0.75},
         )
     figure.update_xaxes(title_text="log10 (mean count per sample + 1)")
-    figure.update_yaxes(title_text="log2 change, case against control", zeroline=True)
+    figure.update_yaxes(title_text="log2 change, case / control", zeroline=True)
     return figure
 
 

@@ -6,12 +6,24 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from scperturb_cmap.figures.dossier_tables import elsewhere, line_table, signature_table
 from scperturb_cmap.figures.drugs import method_title, score_bar, score_scale
 from scperturb_cmap.figures.results import method_names, ranked, reversing
-from scperturb_cmap.figures.style import DIVERGING, MISSING, NEUTRAL, THEME, Html, dash, decimal, embed, plain, rate
-from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
+from scperturb_cmap.figures.style import (
+    DIVERGING,
+    LEGEND,
+    MISSING,
+    NEUTRAL,
+    THEME,
+    Html,
+    decimal,
+    embed,
+    plain,
+    rate,
+)
+from scperturb_cmap.figures.tables import clip
 
-__all__ = ["dose_figure", "dossiers", "edge_figure", "line_table"]
+__all__ = ["dose_figure", "dossiers", "edge_figure"]
 
 #: Drugs with a dossier.
 BEST = 10
@@ -43,7 +55,8 @@ def dossiers(
     mine, pairs = ranked(drugs, population), pairs[pairs["population"] == population]
     rows = first.to_dict("records")
     parts = [_dossier(row, mine, drugs, connections, pairs, opened=n == 0) for n, row in enumerate(rows)]
-    return Html("").join(parts) if parts else Html('<p class="empty">No drug reverses this signature.</p>')
+    none = "No drug reverses this signature." if len(mine) else "This population was not ranked."
+    return Html("").join(parts) if parts else Html('<p class="empty">{}</p>').format(none)
 
 
 def _dossier(
@@ -56,7 +69,10 @@ def _dossier(
     if len(signatures) > 1:
         what = "Each point is one signature of the drug: its score against this population. Below 0 reverses."
         body.append(embed(dose_figure(signatures), what))
-    body += [line_table(signatures), signature_table(signatures), _elsewhere(others)]
+    body += [
+        table(of, row["compound"])
+        for table, of in ((line_table, signatures), (signature_table, signatures), (elsewhere, others))
+    ]
     return Html(
         '<details class="dossier"{}><summary><b>{}</b> {} <span class="muted">score {}{}</span></summary>{}</details>'
     ).format(
@@ -74,7 +90,7 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
         span = f"{decimal(row['score_low'])} to {decimal(row['score_high'])}"
         span += f", rank {row['rank_low']:.0f} to {row['rank_high']:.0f}"
         yield "Score", Html("{} with other donors {}").format(bar, span)
-    yield "FDR", rate(row["fdr"], row["p_reason"])
+    yield "FDR", rate(row["fdr"]) if pd.notna(row["fdr"]) else _lacking(row["p_reason"] or "not tested")
     each = [
         f"{method_title(name)} {row[f'rank_{name}']:.0f}"
         for name in method_names(mine)
@@ -84,12 +100,12 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
     for name, title in (
         ("mechanism", "Mechanism"), ("targets", "Targets"), ("clinical_phase", "Clinical phase"), ("indications", "Given for"),
     ):  # fmt: skip
-        yield title, clip(row.get(name, ""), 8) or dash("not in the drug annotation")
+        yield title, clip(row.get(name, ""), 8) or _lacking("not in the drug annotation")
     yield "Same mechanism", _alike(row, mine)
     if pd.notna(row.get("selectivity")):
         yield "Selectivity", f"{decimal(row['selectivity'])} (below 0: further up here than in the other populations)"
     else:
-        yield "Selectivity", dash("no other population of the data set has this drug")
+        yield "Selectivity", _lacking("no other population of the data set has this drug")
     pair = pairs[pairs["first_id"] == row["compound_id"]]
     if len(pair) and pair["status"].iloc[0] == "ok":
         both = 100 * pair["covered_by_both"].iloc[0]
@@ -99,18 +115,23 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
             f"{pair['second'].iloc[0]}: together they reverse {both:.0f} % of the signature, this drug alone {one:.0f} %",
         )
     else:
-        yield "Best partner", dash(next(iter(pair["reason"]), "no partner was sought"))
+        yield "Best partner", _lacking(next(iter(pair["reason"]), "no partner was sought"))
+
+
+def _lacking(reason: str) -> Html:
+    """Why there is no such fact: said, since here is room for it, and a telephone has no pointer to rest on a dash."""
+    return Html('<span class="muted">– ({})</span>').format(reason.removesuffix("."))
 
 
 def _alike(row: dict, mine: pd.DataFrame, most: int = 8) -> Html | str:
     """Other drugs that share a mechanism, the best first, with their ranks."""
     known = set(filter(None, str(row.get("mechanism") or "").split("|")))
     if not known:
-        return dash("its mechanism is not in the drug annotation")
+        return _lacking("its mechanism is not in the drug annotation")
     shared = mine["mechanism"].fillna("").map(lambda names: bool(known & set(names.split("|"))))
     others = mine[shared & (mine["compound_id"] != row["compound_id"])]
     if others.empty:
-        return dash("no other drug of the references has this mechanism")
+        return _lacking("no other drug of the references has this mechanism")
     names = [f"{other.compound} ({other.rank:.0f})" for other in others.head(most).itertuples(index=False)]
     more = f" and {len(others) - most:,} more" if len(others) > most else ""
     return f"{', '.join(names)}{more}; ranks in brackets, of {len(mine):,}"
@@ -150,7 +171,7 @@ def dose_figure(signatures: pd.DataFrame) -> go.Figure:
         figure.update_xaxes(
             type="log", title_text="dose (µM)", tickvals=shown, ticktext=shown and [f"{d:g}" for d in doses]
         )
-        figure.update_layout(showlegend=len(lines) <= len(_LINES), legend={"orientation": "h", "y": 1.15, "x": 0})
+        figure.update_layout(showlegend=len(lines) <= len(_LINES), legend=LEGEND)
     return figure
 
 
@@ -158,69 +179,6 @@ def _told(row: dict) -> str:
     parts = [plain(row["line"], 30), f"{row['dose_um']:g} µM" if pd.notna(row["dose_um"]) else ""]
     parts += [f"{row['time_h']:g} h" if pd.notna(row["time_h"]) else ""]
     return f"<b>{decimal(row['score'])}</b> {', '.join(filter(None, parts))}"
-
-
-def line_table(signatures: pd.DataFrame) -> Html:
-    """Table of a drug's signatures by cell line: how many, at which doses and times, and their scores.
-
-    Parameters
-    ----------
-    signatures
-        As for :func:`dose_figure`.
-    """
-    if signatures["cell_line"].fillna("").replace("", np.nan).nunique() < 2:
-        return Html("")
-    groups = signatures.groupby("cell_line", sort=False)
-    table = groups.agg(n=("score", "size"), median=("score", "median"), low=("score", "min"), high=("score", "max"))
-    for column in ("dose_um", "time_h"):
-        table[column] = groups[column].agg(
-            lambda values: "|".join(f"{value:g}" for value in sorted(values.dropna().unique()))
-        )
-    columns = [
-        text("cell_line", "Cell line", style="name"),
-        number("n", "Signatures"),
-        number("median", "Median score", 2),
-        number("low", "Most negative", 2),
-        number("high", "Most positive", 2),
-        Column("Doses (µM)", lambda row: clip(row["dose_um"], 6) or dash("not given")),
-        Column("Hours", lambda row: clip(row["time_h"], 6) or dash("not given")),
-    ]
-    table = table.reset_index().sort_values("median", kind="stable")
-    return html_table(table, columns, "By cell line", sort=False)
-
-
-def signature_table(signatures: pd.DataFrame, most: int = 6) -> Html:
-    """Table of the signatures of a drug that support its score most."""
-    table = signatures.sort_values("score", kind="stable").head(most)
-    shown = f", the first {most} of {len(signatures):,}" if len(signatures) > most else ""
-    columns = [
-        Column("Signature", lambda row: Html("<small>{}</small>").format(row["signature"])),
-        Column("Cell line", lambda row: row["cell_line"] or dash("not given")),
-        number("dose_um", "Dose (µM)", 2),
-        number("time_h", "Hours"),
-        number("tas", "Strength", 2, help="Transcriptional activity: how strong the signature itself is, 0 to 1"),
-        number("score", "Score", 2),
-        number("ncs", "NCS", 2, help="Score over the mean of its sign among reference queries"),
-        number("tau", "Tau", 0, help="Percentile among reference queries, -100 to 100"),
-        Column("FDR", lambda row: rate(row["fdr"], row["norm_reason"] or row["reason"]),
-               lambda row: row["fdr"], style="num", help="Of this signature's score, against random queries"),
-    ]  # fmt: skip
-    return html_table(table, columns, f"Supporting signatures{shown}", sort=False, empty="No signature has a score.")
-
-
-def _elsewhere(others: pd.DataFrame, most: int = 12) -> Html:
-    """The same drug in every population: it may be for these cells, or for any."""
-    if len(others) < 2:
-        return Html("")
-    columns = [
-        text("population", "Population", style="name"),
-        number("score", "Score", 2),
-        number("rank", "Rank"),
-        Column("FDR", lambda row: rate(row["fdr"], row["p_reason"]), style="num"),
-    ]
-    shown = f", {most} of {len(others)}" if len(others) > most else ""
-    table = others.sort_values("score", kind="stable").head(most)
-    return html_table(table, columns, f"The same drug in every population{shown}", sort=False)
 
 
 def edge_figure(

@@ -94,7 +94,7 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
             else []
         ),
         Column(
-            "By each score",
+            _by_each(methods),
             lambda row: Html(" · ").join(decimal(row[f"rank_{name}"], 0) or dash(row["reason"]) for name in methods),
             lambda row: float(np.median([row[f"rank_{name}"] for name in methods])),
             style="num nowrap",
@@ -111,6 +111,13 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
         # Without a drug annotation they would only hold dashes.
         *(about if (known != "").any(axis=None) else []),
     ]
+
+
+def _by_each(methods: list[str], most: int = 4) -> Html | str:
+    """Heading of the ranks by each score: it names them, as long as they are few."""
+    if len(methods) > most:
+        return "By each score"
+    return Html('By each score <small class="line">{}</small>').format(" · ".join(map(method_title, methods)))
 
 
 def _rank_span(row: dict) -> Html | str:

@@ -77,7 +77,7 @@ def volcano(genes: pd.DataFrame, labels: int = 6, background: int = 800) -> go.F
             figure.add_annotation(
                 x=gene.log_fc, y=gene.y, text=plain(gene.symbol, 16), showarrow=False, yshift=10, font={"size": 11}
             )
-    figure.update_xaxes(title_text="log2 change, case against control", zeroline=True)
+    figure.update_xaxes(title_text="log2 change, case / control", zeroline=True)
     figure.update_yaxes(title_text="certainty (size of z)", rangemode="tozero")
     return figure
 
@@ -128,9 +128,13 @@ def gene_table(genes: pd.DataFrame, most: int = 10, value: str = "z") -> Html:
     for side in ("up", "down"):
         columns.append(text(f"{side}_symbol", f"{side.title()} in cases", style=side))
         if genes["log_fc"].notna().any():
-            columns.append(number(f"{side}_log_fc", "log2", 1))
+            columns.append(
+                number(f"{side}_log_fc", "log2", 1, help="log2 of the change, case against control: 1 = twofold")
+            )
         if not genes["z"].equals(genes["log_fc"]):  # without replicates there is only the change
-            columns.append(number(f"{side}_z", value, 1))
+            columns.append(
+                number(f"{side}_z", value, 1, help="The change over its standard error: the further from 0, the surer")
+            )
     return html_table(both, columns, f"Genes that change most ({how})", sort=False, empty="No gene was tested.")
 
 

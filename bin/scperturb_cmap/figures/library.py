@@ -19,7 +19,7 @@ def reference_table(run: Results) -> Html:
     told = {"search": "searched", "train": "learned from only", "both": "searched and learned from"}
     columns = [
         text("reference", "Reference", style="name"),
-        Column("Use", lambda row: told.get(roles.get(row["reference"], ""), "searched")),
+        Column("Use", lambda row: _use(row, told.get(roles.get(row["reference"], ""), "searched"))),
         number("n_signatures", "Signatures"),
         number("n_compounds", "Compounds"),
         number(
@@ -31,6 +31,13 @@ def reference_table(run: Results) -> Html:
         Column("Files", lambda row: clip("|".join(one["file"] for one in row["sources"]), 2), style="prose"),
     ]
     return html_table(pd.DataFrame(rows), columns, "References", sort=False)
+
+
+def _use(row: dict, told: str) -> Html | str:
+    """What a reference was for; one that a filter emptied could serve for nothing."""
+    return (
+        told if row["n_signatures"] else Html("<b>{}</b>").format("nothing: no signature is left, see the steps below")
+    )
 
 
 def coverage_notice(signatures: pd.DataFrame) -> Html:

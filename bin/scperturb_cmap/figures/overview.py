@@ -14,11 +14,14 @@ __all__ = ["key_numbers", "notices", "question", "remark_list", "top_drugs"]
 #: False discovery rate from which a drug counts as sure for the notice.
 _SURE = 0.1
 
+#: More reasons than this why populations were not ranked are folded.
+_REASONS = 4
+
 _WEAK = {
     "limited": "only two donors in an arm. Their signatures are unsure, and so are their rankings: take them as hints.",
     "given": "ready-made signatures. Their donors and design are not known here, so neither is how sure they are.",
-    "exploratory": "one donor in an arm. Their rankings rest on effect sizes without replicates, carry no p-value, and say "
-    "nothing about other donors.",
+    "exploratory": "one donor in an arm. Their rankings rest on effect sizes without replicates: no gene has a p-value, and the "
+    "FDR of a drug, made for this one donor, says nothing about others.",
 }
 
 
@@ -43,10 +46,13 @@ def key_numbers(populations: pd.DataFrame, drugs: pd.DataFrame, funnel: pd.DataF
     done = done.merge(real[["dataset", "population", "caution"]])
     last = funnel.groupby("reference", sort=False).last()
     last = last[last.index.isin(drugs["best_reference"])]  # others are learned from only
+    n = populations["dataset"].nunique()
     tiles = {
-        "data sets": f"{populations['dataset'].nunique()}",
+        f"data set{'s' * (n != 1)}": f"{n}",
         "populations ranked": f"{len(done)} of {len(real)}",
-        "of these to read with care": f"{((done['evidence'] != 'replicated') | (done['caution'] != '')).sum()}",
+        Html(
+            '<a href="#before-you-use-this">of these to read with care</a>'
+        ): f"{((done['evidence'] != 'replicated') | (done['caution'] != '')).sum()}",
         "drugs compared": f"{ranked(drugs)['compound_id'].nunique():,}",
         "drug signatures": f"{int(last['n_signatures'].sum()):,}",
     }
@@ -75,12 +81,12 @@ def top_drugs(populations: pd.DataFrame, drugs: pd.DataFrame, best: int = 5) -> 
             _top_row(row, scored, best, population_page(mine, row["population"])) for row in mine.to_dict("records")
         )
         blocks.append(Html("<tbody>{}{}</tbody>").format(head, rows))
-    headline = next(iter(ranked(drugs)["method"]), "")
+    headline, n = next(iter(ranked(drugs)["method"]), ""), int((populations["population"] != AVERAGE).sum())
     places = Html("").join(Html('<th scope="col">{}</th>').format(n) for n in range(1, best + 1))
     return Html(
         '<div class="sheet" tabindex="0" role="region" aria-label="Strongest reversal candidates"><table class="top">'
         '<caption>{}</caption><thead><tr><th scope="col">Population</th>{}</tr></thead>{}</table></div>'
-    ).format(f"Score made of {method_title(headline)}", places, Html("").join(blocks))
+    ).format(f"{n} population{'s' * (n != 1)}; score made of {method_title(headline)}", places, Html("").join(blocks))
 
 
 def notices(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
@@ -101,9 +107,9 @@ def notices(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
         lines.append(Html('<span class="badge limited">no range</span> <b>{}</b> {}').format(*what))
     lines += _beyond_chance(scored[scored["population"] != AVERAGE])
     if not lines:
-        return Html('<p class="notice fine">{}</p>').format(
-            "Every population was ranked, with at least three donors per arm and enough genes in common with the drugs."
-        )
+        what = "This population was" if len(populations) == 1 else "Every population was"
+        what += " ranked, with at least three donors per arm and enough genes in common with the drugs."
+        return Html('<p class="notice fine">{}</p>').format(what)
     return Html('<ul class="notices">{}</ul>').format(Html("").join(Html("<li>{}</li>").format(line) for line in lines))
 
 
@@ -157,8 +163,16 @@ def _notices(mine: pd.DataFrame, drugs: pd.DataFrame, about: str) -> Iterator[Ht
     reasons = drugs.drop_duplicates("population").set_index("population")["reason"]
     lost = mine[~done]
     lost = lost.assign(reason=lost["reason"].where(lost["reason"] != "", lost["population"].map(reasons).fillna("")))
-    for reason, group in lost.groupby("reason", sort=False):
-        yield line.format(badge(""), about, _names(group["population"]), reason or "no reason was given.")
+    said = [
+        line.format(badge(""), about, _names(group["population"]), reason or "no reason was given.")
+        for reason, group in lost.groupby("reason", sort=False)
+    ]
+    if len(said) <= _REASONS:
+        yield from said
+    else:  # each counts its own donors: dozens of lines would hide all others
+        what = Html("{} {}<b>{} populations</b>, each for a reason of its own").format(badge(""), about, len(lost))
+        rows = Html("").join(Html("<li>{}</li>").format(one) for one in said)
+        yield Html("<details><summary>{}</summary><ul>{}</ul></details>").format(what, rows)
 
 
 def _top_row(row: dict, scored: pd.DataFrame, best: int, page: str) -> Html:

@@ -106,7 +106,7 @@ def donor_table(design: pd.DataFrame) -> Html:
     columns += [Column("Arm", lambda row: f"{row['arm']} ({row['condition']})", style="nowrap")]
     columns += [
         Column(
-            name,
+            Html('<span class="clamp" title="{0}">{0}</span>').format(name),
             lambda row, name=name: _cells(row.get(name), most),
             lambda row, name=name: _cell_count(row.get(name)),
             style="num heat",
@@ -163,8 +163,8 @@ def population_summary(population: str, populations: pd.DataFrame, drugs: pd.Dat
         Html('<p class="facts-line">{} {}: {}</p>').format(badges(row) if len(mine) else badge(""), back, against),
         Html('<p class="summary">{}</p>').format(_summary(row, signature_genes(signatures, population), mine)),
     ]
-    if reasons:
-        parts.append(Html('<p class="notice">{}{}</p>').format("" if len(mine) else "Not ranked. ", reasons[0]))
+    if reasons and mine.empty:  # what weakens a ranking is told by the notices
+        parts.append(Html('<p class="notice">Not ranked. {}</p>').format(reasons[0]))
     return Html("").join(parts)
 
 

@@ -91,8 +91,10 @@ def enrichment_table(population: str, enrichment: pd.DataFrame, best: int = 6) -
     if (mine["status"] == "ok").any():
         untested = ["No mechanism or target is enriched among the drugs that reverse."]
     against = _AGAINST.get(next(iter(mine.loc[mine["status"] == "ok", "null"]), ""), "")
-    caption = f"Mechanisms and targets whose drugs reverse {population}" + (f", {against}" if against else "")
-    return html_table(found, columns, caption, empty=" ".join(untested))
+    table = html_table(
+        found, columns, f"Mechanisms and targets whose drugs reverse {population}", empty=" ".join(untested)
+    )
+    return table + Html('<p class="below">FDR: {}.</p>').format(against) if against and len(found) else table
 
 
 def _percent(share: float) -> str:

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from markdown_it import MarkdownIt
 
 from scperturb_cmap.figures.results import AVERAGE
-from scperturb_cmap.figures.style import MIMIC, REVERSAL, THEME, Html, plain
+from scperturb_cmap.figures.style import LEGEND, MIMIC, REVERSAL, THEME, Html, plain
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
 __all__ = ["map_figure", "model_card", "neighbour_table"]
@@ -64,7 +64,7 @@ def map_figure(embedded: ad.AnnData, neighbours: pd.DataFrame) -> go.Figure:
             text=[plain(one, 24) for one in names] if labelled else None,
             marker={"color": colour, "symbol": symbol, "size": size, "opacity": 0.55 if kind == "compound" else 1},
         )  # fmt: skip
-    figure.update_layout(legend={"orientation": "h", "y": 1.06, "x": 0})
+    figure.update_layout(legend=LEGEND)
     figure.update_xaxes(showticklabels=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, zeroline=False)
     return figure

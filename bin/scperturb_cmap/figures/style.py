@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 
 __all__ = [
     "DIVERGING",
+    "LEGEND",
     "MIMIC",
     "MISSING",
     "REVERSAL",
@@ -19,6 +20,7 @@ __all__ = [
     "dash",
     "decimal",
     "embed",
+    "fold",
     "plain",
     "rate",
     "standalone",
@@ -39,6 +41,9 @@ STRONG = {"z": 4.0, "other": 0.75}
 
 #: Behind a heat map: what has no score.
 MISSING = "#c3ccd5"
+
+#: A legend in one line above a figure, which grows upwards where it needs more.
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
 
 _AXIS = {
     "gridcolor": "#edf0f3",
@@ -184,6 +189,17 @@ def embed(figure: go.Figure, caption: str, wide: bool = False) -> Html:
     return Html('<figure class="plot{}"><div class="canvas">{}</div><figcaption>{}</figcaption></figure>').format(
         " wide" if wide else "", Html(drawing), caption
     )
+
+
+def fold(content: Html, title: str, wanted: bool) -> Html:
+    """Content behind a line to click on, where that is wanted.
+
+    Examples
+    --------
+    >>> fold(Html("<p>x</p>"), "a < b", True)
+    Html('<details><summary>a &lt; b</summary><p>x</p></details>')
+    """
+    return Html("<details><summary>{}</summary>{}</details>").format(title, content) if wanted else content
 
 
 def standalone(wanted: bool) -> Html:

@@ -1,5 +1,7 @@
 """What the validation found: which method finds what is known, how much better than chance, and what ranks the drugs."""
 
+import re
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -9,8 +11,8 @@ from scperturb_cmap.figures.style import INK, MIMIC, NEUTRAL, REVERSAL, THEME, H
 from scperturb_cmap.figures.tables import Column, html_table, text
 
 __all__ = [
-    "difference_table", "efficacy_table", "finding_table", "gate_table", "headline_note", "indication_table", "task_table",
-    "validation_figure", "validation_table",
+    "batch_table", "difference_table", "efficacy_table", "finding_table", "gate_table", "headline_note", "indication_table",
+    "task_table", "validation_figure", "validation_table",
 ]  # fmt: skip
 
 _NUMBERS = (
@@ -28,6 +30,17 @@ _NUMBERS = (
     "null_high",
     "n_drugs",
 )
+
+#: What each gate asks of the learned score, in the words of the page.
+_GATES = {
+    "G0": "turning with the query",
+    "G1": "finding nothing where compounds or genes are exchanged",
+    "G2": "beating the best classic score",
+    "G3": "a gain that is not one of strong signatures or of shared batches",
+}
+
+#: One task, and the same where only compounds of the answers' batches count as wrong answers.
+_BATCHES = ("other_line", "other_line_same_batch")
 
 #: Metric -> title for readers.
 _METRICS = {
@@ -57,7 +70,25 @@ def headline_note(run: Results) -> Html:
     about = run.document(run.find("*.headline.json")[0].name)
     method, reason = str(about["method"]), str(about["reason"])
     reason = f"the score {method_title(method)}{reason[len(method) :]}" if reason.startswith(method) else reason
-    return Html('<p class="note"><b>Which score ranks the drugs:</b> {}.</p>').format(reason)
+    tasks = (
+        run.tables("validation_tasks")
+        if run.find("*.validation_tasks.tsv")
+        else pd.DataFrame({"task": [], "title": []})
+    )
+    said = re.sub(r"\bG[0-3]\b", lambda gate: f"gate {gate[0]} ({_GATES[gate[0]]})", _titled(reason, tasks))
+    return Html('<p class="note"><b>Which score ranks the drugs:</b> {}.</p>').format(said)
+
+
+def _titled(sentence: str, tasks: pd.DataFrame) -> str:
+    """A sentence with the titles of tasks in place of their names.
+
+    Examples
+    --------
+    >>> _titled("best on other_line", pd.DataFrame({"task": ["other", "other_line"], "title": ["x", "same compound"]}))
+    'best on "same compound"'
+    """
+    titles = dict(zip(tasks["task"], tasks["title"], strict=True))
+    return re.sub(r"\w+", lambda word: f'"{titles[word[0]]}"' if word[0] in titles else word[0], sentence)
 
 
 def validation_figure(table: pd.DataFrame, tasks: pd.DataFrame, metric: str = "auroc") -> go.Figure:
@@ -100,7 +131,12 @@ def validation_figure(table: pd.DataFrame, tasks: pd.DataFrame, metric: str = "a
             )
         row += 1.6
     figure.update_yaxes(
-        range=[row - 0.6, -0.8], tickmode="array", tickvals=list(ticks), ticktext=list(ticks.values()), showgrid=False
+        range=[row - 0.6, -0.8],
+        tickmode="array",
+        tickvals=list(ticks),
+        ticktext=list(ticks.values()),
+        showgrid=False,
+        zeroline=False,
     )
     figure.update_xaxes(title_text=_METRICS.get(metric, metric), side="top")
     figure.update_layout(height=int(90 + 22 * (row + 1)))
@@ -113,11 +149,13 @@ def _number(name: str, title: str, digits: int = 3, **options: str) -> Column:
     )
 
 
-def _interval(title: str = "Value [95 % interval]") -> Column:
-    return Column(
-        title, lambda row: f"{decimal(row['value'], 3)} [{decimal(row['low'], 3) or '–'}, {decimal(row['high'], 3) or '–'}]",
-        key=lambda row: row["value"], style="num", help="compounds or mechanisms are drawn again, never single queries",
-    )  # fmt: skip
+def _interval(title: str = "Value [95 % interval]", of: str = "") -> Column:
+    def cell(row: dict) -> str:
+        value, low, high = (decimal(row[f"{name}{of}"], 3) for name in ("value", "low", "high"))
+        return f"{value} [{low or '–'}, {high or '–'}]"
+
+    told = "compounds or mechanisms are drawn again, never single queries"
+    return Column(title, cell, key=lambda row: row[f"value{of}"], style="num", help=told)
 
 
 def _task(tasks: pd.DataFrame) -> Column:
@@ -159,6 +197,45 @@ def difference_table(table: pd.DataFrame, tasks: pd.DataFrame) -> Html:
     return html_table(shown, columns, "Paired differences of the mean average precision", empty=empty)
 
 
+def batch_table(table: pd.DataFrame, tasks: pd.DataFrame) -> Html:
+    """One task against all compounds and against those of the answers' batches only, side by side; below, gains of methods.
+
+    Examples
+    --------
+    >>> row = {"split": "all", "method": "wtcs", "compared_with": "", "metric": "auroc", "low": "", "high": "", "n": "9"}
+    >>> rows = [row | {"task": task, "value": value} for task, value in zip(_BATCHES, ("0.8", "0.6"), strict=True)]
+    >>> print(batch_table(pd.DataFrame(rows), pd.DataFrame({"task": [], "reason": []})))
+    <div...WTCS...0.800 [–, –]...0.600 [–, –]...−0.200...
+    """
+    shown = _reported(table)
+    shown = shown[(shown["metric"] == "auroc") & ~shown["method"].str.startswith("control")]
+    keys = ["method", "compared_with", "split"]
+    anywhere, beside = (shown.loc[shown["task"] == task, [*keys, "value", "low", "high", "n"]] for task in _BATCHES)
+    both = anywhere.merge(beside, on=keys, suffixes=("", "_beside"))
+    both = both.assign(change=both["value_beside"] - both["value"], gain=both["compared_with"] != "")
+    columns = [
+        Column("Area under the ROC curve", _what),
+        _interval("Against all compounds"),
+        _interval("Against compounds of the same batch", "_beside"),
+        _number("change", "Change", help="what is left without the help of batches, less what there was with it"),
+        Column("n", lambda row: f"{decimal(row['n'], 0)} · {decimal(row['n_beside'], 0)}", style="num nowrap",
+               help="compounds in the first and in the second column"),
+    ]  # fmt: skip
+    reasons = tasks.loc[tasks["task"].isin(_BATCHES) & (tasks["reason"] != ""), "reason"].drop_duplicates()
+    empty = (
+        "Not known in this run: "
+        + ("; ".join(reasons) or "the task was not run against compounds of the same batch")
+        + "."
+    )
+    caption = "The same compound in another cell line, with and without the help of batches"
+    return html_table(both.sort_values("gain", kind="stable"), columns, caption, sort=False, empty=empty)
+
+
+def _what(row: dict) -> str:
+    method = method_title(row["method"])
+    return f"gain of {method} over {method_title(row['compared_with'])}" if row["gain"] else method
+
+
 def task_table(tasks: pd.DataFrame) -> Html:
     """Which tasks were run, and why the others were not."""
     columns = [
@@ -170,9 +247,10 @@ def task_table(tasks: pd.DataFrame) -> Html:
     return html_table(_read(tasks), columns, "Tasks of the validation", sort=False)
 
 
-def gate_table(gates: pd.DataFrame) -> Html:
+def gate_table(gates: pd.DataFrame, tasks: pd.DataFrame) -> Html:
     """The gates that the headline is chosen by."""
-    columns = [text("gate", "Gate"), _METHOD, text("passed", "Passed"), text("detail", "What was measured")]
+    measured = Column("What was measured", lambda row: _titled(row["detail"], tasks), style="prose")
+    columns = [text("gate", "Gate"), _METHOD, text("passed", "Passed"), measured]
     return html_table(gates, columns, "Gates", sort=False, empty="No gate could be tested: no task was run.")
 
 
