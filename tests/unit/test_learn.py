@@ -27,7 +27,16 @@ def target_and_source():
     names = np.array([f"c{n}" for n in range(N)])
     made = []
     for values, compounds, name, effect in ((target, names, "t", "modz"), (source, np.repeat(names, 2), "s", "rank")):
-        obs = pd.DataFrame({"compound_id": compounds, "reference": name, "cell_line": "A"})
+        obs = pd.DataFrame(
+            {
+                "compound_id": compounds,
+                "reference": name,
+                "cell_line": "A",
+                "batch": "",
+                "pert_type": "trt_cp",
+                "status": "ok",
+            }
+        )
         obs.index = [f"{name}{n}" for n in range(len(obs))]
         var = pd.DataFrame(index=[str(n) for n in range(values.shape[1])])
         made.append(ad.AnnData(values.astype(np.float32), obs, var, uns={"effect": effect}))
@@ -107,6 +116,41 @@ def test_a_search_of_networks_gives_what_it_chose(target_and_source):
     checkpoint, table = learn(target, [source], encoder="multi_similarity", search=True, training=training)
     assert len(table) == 4 + 1 and table["mean_percentile"].iloc[-1] == table["mean_percentile"].min()
     assert checkpoint.about["settings"]["gene_dropout"] == table["gene_dropout"].iloc[-1]
+
+
+def in_two_lines(one):
+    """Every compound in two lines."""
+    both = ad.concat([one, one])
+    both.obs["cell_line"] = np.repeat(["A", "B"], one.n_obs)
+    both.obs_names = [f"s{n}" for n in range(both.n_obs)]
+    both.X = both.X + np.random.default_rng(0).normal(size=both.shape).astype(np.float32) * (both.X != 0)
+    both.uns["effect"] = one.uns["effect"]
+    return both
+
+
+def test_a_target_of_gene_sets_places_sets_as_profiles(target_and_source):
+    _, source = target_and_source
+    checkpoint, table = learn(in_two_lines(source), [])
+    assert set(checkpoint.encoders) == {"profile", "sets"} and checkpoint.centring.set_size > 0
+    assert set(table["layer"]) == {"profile"} and len(checkpoint.about["profile_blocks"]) > 0
+    checkpoint.about.update(target="s", references={"s": {}})
+    assert "as profiles, for the reference is of gene sets" in model_card(checkpoint, table)
+
+
+@pytest.mark.parametrize("kind", ["trt_xpr", "ctl_untrt", "trt_cp"])
+def test_controls_and_changed_genes_are_no_compounds(target_and_source, kind):
+    target, _ = target_and_source
+    both = in_two_lines(target)
+    both.obs["pert_type"] = kind
+    assert learn(both, [])[1].empty == (kind != "trt_cp")
+
+
+def test_a_line_that_is_missing_is_no_line(target_and_source):
+    target, _ = target_and_source
+    both = in_two_lines(target)
+    both.obs["cell_line"] = both.obs["cell_line"].where(both.obs["cell_line"] == "A", np.nan)
+    checkpoint, table = learn(both, [])
+    assert table.empty and set(checkpoint.centring.means) <= {"", "A"}
 
 
 def test_the_card_names_what_was_learned_from_and_no_folders(target_and_source):

@@ -98,18 +98,20 @@ def similarities(problem: Problem, mine: np.ndarray, space: Checkpoint, seed: in
     ``mine`` are the training instances, ``space`` that of a run with the L1000 consensus beside these sets.
     """
     sets, random = problem.query, np.random.default_rng(seed)
-    searched, queries = as_set(sets, "rank"), as_set(sets, "rank", queries=True)
-    own = space_of_a_run(sets, mine)
+    searched, queries = as_set(sets, "rank"), as_set(sets, "set", queries=True)
+    own = space_of_a_run(sets, mine, effect="rank")
+    assert own.centring.set_size
     out = {"plain": problem.plain_lines, AS_RUN: scores_of_a_run(queries, searched, own)}
     if seed == 0:
-        asked, shuffled = queries.copy(), queries.copy()
-        asked.obs["effect"] = "set"
+        shuffled = queries.copy()
         shuffled.X = shuffled.X[:, random.permutation(queries.n_vars)]
-        out[BESIDE] = scores_of_a_run(asked, searched, space)
+        out[BESIDE] = scores_of_a_run(queries, searched, space)
         out["control: shuffled genes (seed 0)"] = scores_of_a_run(shuffled, searched, own)
         out["control: untrained (seed 0)"] = scores_of_a_run(queries, searched, untrained(own, seed))
         # no null here: any direction that repeats within instances of one batch helps
-        mixed = space_of_a_run(replace(sets, compound=within_lines(sets.compound, sets.line, random)), mine)
+        mixed = space_of_a_run(
+            replace(sets, compound=within_lines(sets.compound, sets.line, random)), mine, effect="rank"
+        )
         out["control: permuted compounds (seed 0)"] = scores_of_a_run(queries, searched, mixed)
     # all sets are of one size, so none is stronger: what is like most others comes nearest to a ranker by strength
     prior = {

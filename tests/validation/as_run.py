@@ -28,6 +28,8 @@ def as_set(
     obs = pd.DataFrame("", names, list(dict.fromkeys([*PERTURBATION_COLUMNS, *POPULATION_COLUMNS])))
     obs = obs.assign(status="ok", dose_um=1.0, time_h=1.0, tas=0.5, dataset="d", population=names, pert_type="trt_cp")
     obs = obs.assign(reference="r", compound_id=signatures.compound[rows], cell_line=signatures.line[rows])
+    if (number := getattr(signatures, "number", None)) is not None and (number >= 0).all():
+        obs["batch"] = number[rows].astype(str)
     if queries:
         obs["effect"] = effect
     var = pd.DataFrame({"symbol": "", "feature_space": "landmark"}, index=signatures.genes)
@@ -35,10 +37,15 @@ def as_set(
 
 
 def space_of_a_run(
-    reference: Signatures, theirs: np.ndarray, sets: Signatures | None = None, mine: np.ndarray | None = None
+    reference: Signatures,
+    theirs: np.ndarray,
+    sets: Signatures | None = None,
+    mine: np.ndarray | None = None,
+    *,
+    effect: str = "modz",
 ) -> Checkpoint:
     """The space that a run learns from these signatures of a reference, and of a reference of gene sets where there is one."""
-    given = [as_set(reference, "modz", theirs)] + ([] if sets is None else [as_set(sets, "rank", mine)])
+    given = [as_set(reference, effect, theirs)] + ([] if sets is None else [as_set(sets, "rank", mine)])
     target, *sources = (one[choose_signatures([one.obs])[0]].copy() for one in given)
     return learn(target, sources)[0]
 

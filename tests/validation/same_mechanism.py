@@ -127,13 +127,12 @@ def supervised(inside: np.ndarray, member: np.ndarray, train: np.ndarray, seed: 
     """Spaces that use the mechanisms of training compounds, and the same with mechanisms permuted among them."""
     out = {}
     random = np.random.default_rng(seed)
-    axes = np.eye(inside.shape[1])
     for name, order in (
         (DISCRIMINANT, np.arange(train.sum())),
         (f"control: {DISCRIMINANT}, permuted", random.permutation(train.sum())),
     ):
         scores, classes = inside[train], member[train][order]
         rows, columns = np.nonzero(classes)
-        maps = discriminant(scores[rows], columns, inside.shape[1], shrinkage=3.0, axes=axes)
+        maps = discriminant(scores[rows], columns, inside.shape[1], shrinkage=3.0)
         out[name] = inside @ maps
     return out

@@ -106,9 +106,9 @@ class Centring:
 
     def apply(self, scores: np.ndarray, groups: Sequence[str], measured: np.ndarray | None = None) -> np.ndarray:
         """Scores less their group's mean; a gene that is not measured (``measured`` False) stays 0."""
-        groups = np.asarray(groups, dtype=object)
+        groups = np.asarray(groups, dtype=object).astype(str)  # a missing one is "nan", of which no means are known
         out = np.empty(scores.shape, np.float32)
-        for name in np.unique(groups.astype(str)):
+        for name in np.unique(groups):
             rows = groups == name
             out[rows] = scores[rows] - self.means.get(name, self.means[""])
         return out if measured is None else out * measured

@@ -18,6 +18,7 @@ from scperturb_cmap.embedding.profiles import fit_profiles
 from scperturb_cmap.embedding.splits import compound_folds
 from scperturb_cmap.embedding.training import TrainingSettings, TrainingState, mean_percentile, train
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.names import of_a_compound
 
 __all__ = ["FEWEST_PAIRED", "SEARCH", "WIDE_SEARCH", "WIDE_SEARCH_OF_NETWORKS", "learn"]
 
@@ -95,28 +96,27 @@ def learn(
         remedy = "Give it the role search, or leave embedding out of --methods."
         raise InputError(Problem("references", "role both", wrong, remedy))
     reference = signed_scores(np.asarray(target.X))
-    genes, lines = target.var_names.astype(str).tolist(), target.obs["cell_line"].astype(str).to_numpy()
-    target_is_sets = is_gene_sets(str(target.uns["effect"]))
-    profile, centring, tried = fit_profiles(
-        reference, lines, target.obs["compound_id"].astype(str).to_numpy(), sets=target_is_sets, seed=training.seed
-    )
+    genes, target_is_sets = target.var_names.astype(str).tolist(), is_gene_sets(str(target.uns["effect"]))
+    labels = _labels(target.obs)
+    profile, centring, tried = fit_profiles(reference, labels, sets=target_is_sets, seed=training.seed)
     encoders, query_genes = {"profile": profile}, {"profile": genes}
     tables, warnings = [tried.assign(layer="profile")], []
     about = {"seed": training.seed, "encoder": encoder, "n_signatures_learned_from": target.n_obs, "warnings": warnings}
     about["learned_from"] = [_name(target)]
     sets = [one for one in sources if is_gene_sets(str(one.uns["effect"]))]
+    if not tried.empty:
+        about["profile_blocks"] = [block.name for block in profile.blocks]
+        about["profile_validation_mean_percentile"] = float(tried["mean_percentile"].min())
     if target_is_sets:
-        warnings.append("The reference is of gene sets: a space of full profiles was not measured on such.")
+        warnings.append("The reference is of gene sets: profiles are placed by few genes there.")
     if len(sets) < len(sources):
-        warnings.append(
-            "Full profiles of other references were not learned from: the layer of profiles needs no pairs."
-        )
+        warnings.append("Full profiles of other references were not learned from: maps from these did not help.")
     if sets:
         names = sorted(set().union(*(one.var_names.astype(str) for one in sets)))
         values = np.vstack([on_genes(np.asarray(one.X), one.var_names, names) for one in sets])
         obs = pd.concat([one.obs for one in sets], ignore_index=True)
-        compounds = tuple(side["compound_id"].astype(str).to_numpy() for side in (obs, target.obs))
-        both = obs["cell_line"].astype(str).to_numpy(), lines
+        compounds = tuple(_text(side["compound_id"]).to_numpy(str) for side in (obs, target.obs))
+        both = _text(obs["cell_line"]).to_numpy(str), labels["cell_line"].to_numpy(str)
         sides = _Sides(signed_scores(values, SHAPES["sets"]), reference, both, compounds, target_is_sets)
         del values
         pairs = mine_pairs(*(pd.DataFrame({"compound_id": side}) for side in compounds), seed=training.seed)
@@ -150,6 +150,17 @@ def learn(
     if "sets" not in encoders and target_is_sets:
         encoders["sets"], query_genes["sets"] = profile, genes
     return Checkpoint(encoders, query_genes, genes, centring, about), pd.concat(tables, ignore_index=True)
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """A column as text; what is missing is ""."""
+    return column.astype(object).where(column.notna(), "").astype(str)
+
+
+def _labels(obs: pd.DataFrame) -> pd.DataFrame:
+    """What pairs within a reference are made of; controls and genetic perturbations are of no compound."""
+    out = pd.DataFrame({name: _text(obs[name]) for name in ("compound_id", "cell_line", "batch")})
+    return out.assign(compound_id=out["compound_id"].where(of_a_compound(obs), ""))
 
 
 def _name(signatures: ad.AnnData) -> str:

@@ -1,4 +1,4 @@
-"""Linear encoders in closed form: whitening, discriminant analysis, and a dual encoder by ridge regression both ways.
+"""Linear encoders in closed form: whitening, and a dual encoder by ridge regression both ways.
 
 Every encoder is a list of blocks. A block maps each side to a space of its own, where a vector has length 1; the cosine in the
 whole space is the weighted mean of the blocks' cosines. Without an intercept a block is odd: f(-x) = -f(x).

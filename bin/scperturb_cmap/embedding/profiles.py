@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import scipy.linalg
-from scipy.stats import rankdata
 
 from scperturb_cmap.embedding.inputs import Centring
 from scperturb_cmap.embedding.linear import (
@@ -18,6 +17,7 @@ from scperturb_cmap.embedding.linear import (
     without,
 )
 from scperturb_cmap.embedding.splits import compound_folds
+from scperturb_cmap.utils.batches import beside
 
 __all__ = ["BLOCKS", "FEWEST_IN_SEVERAL_LINES", "discriminant", "fit_profiles", "to_other_lines"]
 
@@ -40,21 +40,23 @@ _MOST_ASKED = 500
 
 
 def fit_profiles(
-    scores: np.ndarray, lines: Sequence[str], compounds: Sequence[str], *, sets: bool = False, seed: int = 0
+    scores: np.ndarray, labels: pd.DataFrame, *, sets: bool = False, seed: int = 0
 ) -> tuple[LinearEncoder, Centring, pd.DataFrame]:
     """Fit the layer of profiles on a reference alone.
 
     Queries have no cell line, so nothing is taken off them; what the signatures of a line have in common is projected out of
-    their matrices instead (:func:`~scperturb_cmap.embedding.linear.without`), which keeps the encoder odd. *whitened* needs no
-    compounds. *discriminant* and *other lines* are learned from compounds in two cell lines or more, if there are
-    :data:`FEWEST_IN_SEVERAL_LINES`; a fifth of these, held out, chooses which of :data:`BLOCKS` are taken.
+    their matrices instead (:func:`~scperturb_cmap.embedding.linear.without`; of many lines the five main directions), which
+    keeps the encoder odd. *whitened* needs no compounds. *discriminant* and *other lines* are learned from compounds in two
+    cell lines or more, if there are :data:`FEWEST_IN_SEVERAL_LINES`; a fifth of these, held out, chooses which of
+    :data:`BLOCKS` are taken: by their place among signatures of their batch, where batches are known, for those of one batch
+    look alike in every line.
 
     Parameters
     ----------
     scores
         Signed scores of the reference's signatures, shape (n_signatures, n_genes).
-    lines, compounds
-        Cell line and compound of each; "" is unknown, and no pair.
+    labels
+        compound_id, cell_line, batch of each; "" is unknown, and no pair.
     sets
         Whether the signatures are gene sets.
     seed
@@ -69,11 +71,12 @@ def fit_profiles(
     table
         Blocks tried and the mean percentile of validation compounds by each (0 best, 0.5 chance); empty without a choice.
     """
-    lines, compounds = (np.asarray(one, dtype=str) for one in (lines, compounds))
-    known = pd.DataFrame({"compound": compounds, "line": lines})[(compounds != "") & (lines != "")]
-    n_lines = known.groupby("compound")["line"].nunique()
-    several = sorted(n_lines.index[n_lines > 1])
-    if len(several) < FEWEST_IN_SEVERAL_LINES:
+    lines, compounds = (labels[name].to_numpy(str) for name in ("cell_line", "compound_id"))
+    several, nothing = (
+        _in_several_lines(lines, compounds),
+        not Centring.fit(scores, lines).of_perturbations(scores, lines).any(),
+    )
+    if len(several) < FEWEST_IN_SEVERAL_LINES or nothing:
         return *_fit(scores, lines, compounds, sets, BLOCKS[:1])[0], pd.DataFrame()
     folds = compound_folds(several, 5, seed)
     held = np.array([folds.get(name) == 0 for name in compounds])
@@ -81,12 +84,20 @@ def fit_profiles(
     centred = tried[0][1].of_perturbations(scores, lines)
     asked = np.flatnonzero(held & (lines != ""))
     asked = np.sort(np.random.default_rng(seed).permutation(asked)[:_MOST_ASKED])
-    places = [_place_elsewhere(encoder, scores[asked], centred, asked, lines, compounds) for encoder, _ in tried]
+    places = [_place_elsewhere(encoder, scores[asked], centred, asked, labels) for encoder, _ in tried]
     del centred, tried
+    if np.isnan(places[0]):  # nowhere is there anybody to be compared with
+        return *_fit(scores, lines, compounds, sets, BLOCKS[:1])[0], pd.DataFrame()
     table = pd.DataFrame({"blocks": [" + ".join(names) for names in BLOCKS], "mean_percentile": places})
     best = int(np.argmin(places))
     log.info("validation compounds chose %s for profiles: %.3f", " + ".join(BLOCKS[best]), places[best])
     return *_fit(scores, lines, compounds, sets, BLOCKS[best : best + 1])[0], table
+
+
+def _in_several_lines(lines: np.ndarray, compounds: np.ndarray) -> list[str]:
+    known = pd.DataFrame({"compound": compounds, "line": lines})[(compounds != "") & (lines != "")]
+    n_lines = known.groupby("compound")["line"].nunique()
+    return sorted(n_lines.index[n_lines > 1])
 
 
 def _fit(
@@ -101,7 +112,7 @@ def _fit(
     maps = {"whitened": whitening(inside, shrinkage=_SHRINKAGE)}
     if any("other lines" in names for names in choices):
         named = compounds != ""
-        maps["discriminant"] = discriminant(inside[named], compounds[named], 60, 0.5, np.eye(inside.shape[1]))
+        maps["discriminant"] = discriminant(inside[named], compounds[named], 60, 0.5)
         usable = (compounds != "") & (lines != "")
         maps["other lines"] = to_other_lines(inside[usable], compounds[usable], lines[usable])
     blocks = {}
@@ -111,9 +122,7 @@ def _fit(
     return [(LinearEncoder([blocks[name] for name in names]), centring) for names in choices]
 
 
-def discriminant(
-    scores: np.ndarray, compounds: np.ndarray, n_components: int, shrinkage: float = 0.1, axes: np.ndarray | None = None
-) -> np.ndarray:
+def discriminant(scores: np.ndarray, compounds: np.ndarray, n_components: int, shrinkage: float = 0.1) -> np.ndarray:
     """Directions in which compounds differ most, measured by how much signatures of one compound do (Fisher's analysis).
 
     Parameters
@@ -123,11 +132,9 @@ def discriminant(
     compounds
         Compound of each; those with one signature are left out.
     n_components
-        Directions kept.
+        Directions kept; never more than there are differences between compounds.
     shrinkage
         Added to the variances within compounds, in units of their mean.
-    axes
-        Subspace to look in (:func:`principal_axes`); 200 components by default.
 
     Returns
     -------
@@ -140,8 +147,7 @@ def discriminant(
     >>> int(abs(found).argmax())
     0
     """
-    axes = principal_axes(scores, 200) if axes is None else axes
-    inside = scores @ axes
+    inside = scores.astype(np.float64)
     _, groups, counts = np.unique(compounds, return_inverse=True, return_counts=True)
     means = np.zeros((len(counts), inside.shape[1]))
     np.add.at(means, groups, inside)
@@ -151,8 +157,10 @@ def discriminant(
     within = apart.T @ apart / max((counts > 1).sum(), 1)
     within[np.diag_indices_from(within)] += shrinkage * np.trace(within) / len(within) + 1e-12
     between = means[counts > 1].T @ means[counts > 1] / max((counts > 1).sum(), 1)
-    _, vectors = scipy.linalg.eigh(between, within)
-    return axes @ vectors[:, ::-1][:, :n_components]
+    values, vectors = scipy.linalg.eigh(between, within)
+    # beyond the differences between compounds any direction would do: none is kept
+    n_components = min(n_components, int((values > 1e-9 * values[-1]).sum()))
+    return vectors[:, ::-1][:, :n_components]
 
 
 def to_other_lines(
@@ -192,17 +200,25 @@ def to_other_lines(
 
 
 def _place_elsewhere(
-    encoder: LinearEncoder, queries: np.ndarray, centred: np.ndarray, asked: np.ndarray, lines: np.ndarray,
-    compounds: np.ndarray,
-) -> float:  # fmt: skip
-    """Mean percentile of the same compound among the signatures of every other cell line, macro over compounds."""
+    encoder: LinearEncoder, queries: np.ndarray, centred: np.ndarray, asked: np.ndarray, labels: pd.DataFrame
+) -> float:
+    """Mean percentile of the same compound in every other cell line, macro over compounds; NaN where there is none.
+
+    Others are those of the line, or of the line and the answer's batch where batches are known.
+    """
     scores = encoder.encode_query(queries) @ encoder.encode_perturbation(centred).T
+    lines, compounds = (labels[name].to_numpy(str) for name in ("cell_line", "compound_id"))
     found = []
     for line in np.unique(lines[lines != ""]):
         there = np.flatnonzero(lines == line)
-        rows = np.flatnonzero((lines[asked] != line) & np.isin(compounds[asked], compounds[there]))
-        if len(rows) and len(there) > 1:
-            place = (rankdata(-scores[np.ix_(rows, there)], axis=1) - 1) / (len(there) - 1)
-            mine, positive = np.nonzero(compounds[asked[rows]][:, None] == compounds[there])
-            found.append(pd.DataFrame({"compound": compounds[asked[rows[mine]]], "place": place[mine, positive]}))
-    return float(pd.concat(found).groupby("compound")["place"].mean().mean())
+        batch, names = labels["batch"].iloc[there], compounds[there]
+        for row in np.flatnonzero((lines[asked] != line) & np.isin(compounds[asked], names)):
+            mine, near = compounds[asked[row]], scores[row, there]
+            right = np.flatnonzero(names == mine)
+            others = np.broadcast_to(names != mine, (len(right), len(there)))
+            known = (batch.iloc[right] != "").to_numpy()
+            others = others & (beside(batch.iloc[right], batch) | ~known[:, None])
+            n, own = others.sum(axis=1), near[right, None]
+            before = (others & (near > own)).sum(axis=1) + (others & (near == own)).sum(axis=1) / 2
+            found += [(mine, place) for place in before[n > 0] / n[n > 0]]
+    return float(pd.DataFrame(found, columns=["compound", "place"]).groupby("compound")["place"].mean().mean())

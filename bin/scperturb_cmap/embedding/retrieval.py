@@ -39,7 +39,7 @@ def centred_scores(reference: ad.AnnData, checkpoint: Checkpoint) -> tuple[np.nd
         Shapes (n_signatures, n_genes of the space) and (n_signatures,).
     """
     values = on_genes(np.asarray(reference.X), reference.var_names, checkpoint.perturbation_genes)
-    scores, lines = signed_scores(values), reference.obs["cell_line"].astype(str)
+    scores, lines = signed_scores(values), reference.obs["cell_line"]
     scores = checkpoint.centring.of_perturbations(scores, lines)
     return scores, (np.nan_to_num(values) != 0).sum(axis=1)
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from scperturb_cmap.utils.batches import beside
 from scperturb_cmap.validation.metrics import retrieval_metrics
 from scperturb_cmap.validation.splits import SPLITS
-from scperturb_cmap.validation.tasks import beside
 
 __all__ = ["CHECKS", "Finding", "inspect_run", "same_profiles"]
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.validation.tasks import beside, membership
+from scperturb_cmap.utils.batches import beside
+from scperturb_cmap.validation.tasks import membership
 
 __all__ = ["CROSSED", "SPLITS", "alike", "fold_of", "fold_table"]
 

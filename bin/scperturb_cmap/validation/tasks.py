@@ -7,12 +7,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-__all__ = ["NOT_HERE", "TASKS", "Task", "beside", "membership"]
+from scperturb_cmap.utils.batches import beside
+
+__all__ = ["NOT_HERE", "TASKS", "Task", "membership"]
 
 Masks = tuple[np.ndarray, np.ndarray]
-
-#: Share of different numbers from which they follow a scan, and how far apart two of one batch are then.
-_SCAN, _NEAR = 0.9, 10
 
 
 @dataclass(frozen=True)
@@ -105,28 +104,6 @@ def _in_lines(positive: np.ndarray, searched: pd.DataFrame) -> np.ndarray:
     return positive @ in_line @ in_line.T
 
 
-def beside(mine: pd.Series, theirs: pd.Series) -> np.ndarray:
-    """Which pairs are of one batch, bool (n_mine, n_theirs).
-
-    Numbers that hardly ever repeat in ``theirs`` follow a scan, as the instances of Connectivity Map build 02 do: those within
-    +-10 count as one batch.
-
-    Examples
-    --------
-    >>> beside(pd.Series(["4", ""]), pd.Series(["1", "30", "", "14"])).tolist()
-    [[True, False, False, True], [False, False, False, False]]
-    >>> beside(pd.Series(["4", ""]), pd.Series(["4", "5", "4", "5"])).tolist()
-    [[True, False, True, False], [False, False, False, False]]
-    """
-    known, place = _known(theirs), pd.to_numeric(theirs, errors="coerce").to_numpy(float)
-    numbers = known.any() and np.isfinite(place[known]).all()
-    if numbers and theirs[known].nunique() > _SCAN * known.sum():
-        near = np.abs(pd.to_numeric(mine, errors="coerce").to_numpy(float)[:, None] - place[None]) <= _NEAR
-    else:
-        near = mine.to_numpy()[:, None] == theirs.to_numpy()[None]
-    return near & _known(mine)[:, None] & known[None]
-
-
 def _other_line_same_batch(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
     positive, negative = _other_line(queries, searched)
     together = beside(searched["batch"], searched["batch"]).astype(np.float32)
@@ -184,7 +161,7 @@ TASKS = {
              "mechanisms of the compounds (--drugs)", ("mechanism",), "family", _mechanism),
         Task("mechanism_of_unseen_compound", "another compound of the same mechanism; compound unseen",
              "mechanisms of the compounds (--drugs)", ("compound",), "family", _mechanism),
-        Task("unseen_line", "the same compound elsewhere, cell line of the query unseen", "compounds in two cell lines",
+        Task("unseen_line", "the same compound elsewhere, cell line of the query unseen (the compound need not be)", "compounds in two cell lines",
              ("cell_line",), "compound_id", _other_line),
         Task("unseen_batch", "the same compound in another batch, batch of the query unseen",
              "a batch of every signature, and compounds in two of them", ("batch",), "compound_id", _other_batch),
