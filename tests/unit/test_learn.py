@@ -27,16 +27,8 @@ def target_and_source():
     names = np.array([f"c{n}" for n in range(N)])
     made = []
     for values, compounds, name, effect in ((target, names, "t", "modz"), (source, np.repeat(names, 2), "s", "rank")):
-        obs = pd.DataFrame(
-            {
-                "compound_id": compounds,
-                "reference": name,
-                "cell_line": "A",
-                "batch": "",
-                "pert_type": "trt_cp",
-                "status": "ok",
-            }
-        )
+        obs = pd.DataFrame({"compound_id": compounds, "reference": name, "cell_line": "A", "batch": ""})
+        obs = obs.assign(pert_type="trt_cp", status="ok")
         obs.index = [f"{name}{n}" for n in range(len(obs))]
         var = pd.DataFrame(index=[str(n) for n in range(values.shape[1])])
         made.append(ad.AnnData(values.astype(np.float32), obs, var, uns={"effect": effect}))
@@ -120,9 +112,8 @@ def test_a_search_of_networks_gives_what_it_chose(target_and_source):
 
 def in_two_lines(one):
     """Every compound in two lines."""
-    both = ad.concat([one, one])
+    both = ad.concat([one, one], index_unique="-", keys="AB")
     both.obs["cell_line"] = np.repeat(["A", "B"], one.n_obs)
-    both.obs_names = [f"s{n}" for n in range(both.n_obs)]
     both.X = both.X + np.random.default_rng(0).normal(size=both.shape).astype(np.float32) * (both.X != 0)
     both.uns["effect"] = one.uns["effect"]
     return both
