@@ -112,7 +112,7 @@ def test_a_search_of_networks_gives_what_it_chose(target_and_source):
 
 def in_two_lines(one):
     """Every compound in two lines."""
-    both = ad.concat([one, one], index_unique="-", keys="AB")
+    both = ad.concat([one, one], index_unique="-", keys=["A", "B"])
     both.obs["cell_line"] = np.repeat(["A", "B"], one.n_obs)
     both.X = both.X + np.random.default_rng(0).normal(size=both.shape).astype(np.float32) * (both.X != 0)
     both.uns["effect"] = one.uns["effect"]

@@ -11,6 +11,7 @@ from scperturb_cmap.embedding.inputs import Centring
 from scperturb_cmap.embedding.linear import (
     Block,
     LinearEncoder,
+    balanced,
     principal_axes,
     ridge,
     whitening,
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 FEWEST_IN_SEVERAL_LINES = 50
 
 #: Blocks of the space, of which validation compounds choose.
-BLOCKS = (("whitened",), ("whitened", "discriminant", "other lines"), ("discriminant", "other lines"))
+BLOCKS = (("whitened",), ("plain", "whitened", "discriminant", "other lines"))
 
 #: Added to the variances before whitening, in units of the mean variance of the first 50 components (docs/methods.md).
 _SHRINKAGE = 1.0
@@ -47,9 +48,10 @@ def fit_profiles(
     Queries have no cell line, so nothing is taken off them; what the signatures of a line have in common is projected out of
     their matrices instead (:func:`~scperturb_cmap.embedding.linear.without`; of many lines the five main directions), which
     keeps the encoder odd. *whitened* needs no compounds. *discriminant* and *other lines* are learned from compounds in two
-    cell lines or more, if there are :data:`FEWEST_IN_SEVERAL_LINES`; a fifth of these, held out, chooses which of
-    :data:`BLOCKS` are taken: by their place among signatures of their batch, where batches are known, for those of one batch
-    look alike in every line.
+    cell lines or more, if there are :data:`FEWEST_IN_SEVERAL_LINES`, and stand beside the genes as they are (*plain*): alone
+    they find compounds of their own platform, and put fewer of another one's at the top. A fifth of the compounds, held out,
+    chooses which of :data:`BLOCKS` are taken: by their place among signatures of their batch, where batches are known, for
+    those of one batch look alike in every line.
 
     Parameters
     ----------
@@ -115,11 +117,12 @@ def _fit(
         maps["discriminant"] = discriminant(inside[named], compounds[named], 60, 0.5)
         usable = (compounds != "") & (lines != "")
         maps["other lines"] = to_other_lines(inside[usable], compounds[usable], lines[usable])
-    blocks = {}
+    genes = np.arange(scores.shape[1])
+    blocks = {"plain": Block("plain", genes, genes)}
     for name, matrix in maps.items():
         onto = (matrix if axes is None else axes @ matrix).astype(np.float32)
         blocks[name] = Block(name, without(common, onto), onto)
-    return [(LinearEncoder([blocks[name] for name in names]), centring) for names in choices]
+    return [(balanced([blocks[name] for name in names], scores, centred), centring) for names in choices]
 
 
 def discriminant(scores: np.ndarray, compounds: np.ndarray, n_components: int, shrinkage: float = 0.1) -> np.ndarray:
