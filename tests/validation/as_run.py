@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import anndata as ad
 import numpy as np
 import pandas as pd
+from fold import learned_only
 from real_data import Signatures
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
@@ -62,8 +63,7 @@ def untrained(space: Checkpoint, seed: int) -> Checkpoint:
     for kind, encoder in space.encoders.items():
         blocks = [
             replace(one, **{side: random.normal(size=getattr(one, side).shape) for side in ("query", "perturbation")})
-            for one in encoder.blocks
-            if one.name != "plain"
+            for one in learned_only(encoder).blocks
         ]
         encoders[kind] = LinearEncoder(blocks)
     return replace(space, encoders=encoders)

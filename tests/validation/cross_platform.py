@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from as_run import as_set, folds_of, scores_of_a_run, space_of_a_run, twins, untrained, without
-from fold import Problem, by_compound
+from fold import Problem, by_compound, learned_only
 from metrics import interval
 from real_data import load
 from threadpoolctl import threadpool_limits
@@ -101,8 +101,7 @@ def methods(
         other = dict(zip(names, random.permutation(names), strict=True))
         sets = replace(problem.query, compound=np.array([other[name] for name in problem.query.compound]))
         mixed = space_of_a_run(problem.reference, theirs, sets, mine)
-        blocks = [one for one in mixed.encoders["sets"].blocks if one.name != "plain"]
-        mixed = replace(mixed, encoders={"sets": replace(mixed.encoders["sets"], blocks=blocks)})
+        mixed = replace(mixed, encoders={"sets": learned_only(mixed.encoders["sets"])})
         out["control: permuted labels (seed 0)"] = scores_of_a_run(queries, searched, mixed)
         order = np.random.default_rng(0).permutation(problem.reference.genes)
         out[f"{AS_RUN}, 978 landmarks (seed 0)"] = out[AS_RUN]

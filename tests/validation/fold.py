@@ -37,8 +37,8 @@ class Problem:
         raw = np.nan_to_num(on_genes(self.query.values, self.query.genes, self.reference.genes))
         self.plain = unit(raw) @ unit(z).T
         self.strength = strength(z)
-        self.sets = csr_matrix(raw_rows(self.query.values))
-        self.plain_lines = (self.sets @ self.sets.T).toarray()
+        sets = csr_matrix(raw_rows(self.query.values))
+        self.plain_lines = (sets @ sets.T).toarray()
 
     def rows(self, compounds: set) -> tuple[np.ndarray, np.ndarray]:
         return (
@@ -60,18 +60,13 @@ class Fold:
         self.some = self.x[mine[::4]]
         self.mine, self.theirs = mine, theirs
 
-    def fit(self, settings: LinearSettings, training: set | None = None, shuffled: int | None = None) -> LinearEncoder:
+    def fit(self, settings: LinearSettings, training: set | None = None) -> LinearEncoder:
         """Maps from the pairs of some training compounds; the basis, which needs no labels, is that of all of them."""
         names = self.problem.query.compound[self.mine], self.problem.reference.compound[self.theirs]
         usable = list(training or self.training)
         sides = (pd.DataFrame({"compound_id": np.where(np.isin(side, usable), side, "")}) for side in names)
         pairs = mine_pairs(*sides)
-        left, right = pairs["query"].to_numpy(), pairs["reference"].to_numpy()
-        if shuffled is not None:  # whole compounds change partners, so that instances of one stay together
-            known = pairs.drop_duplicates("compound_id")
-            partners = np.random.default_rng(shuffled).permutation(known["reference"].to_numpy())
-            right = pairs["compound_id"].map(dict(zip(known["compound_id"], partners, strict=True))).to_numpy()
-        given = (left, right, pairs["weight"].to_numpy())
+        given = tuple(pairs[column].to_numpy() for column in ("query", "reference", "weight"))
         return fit_dual(self.some, self.y[self.theirs], given, settings, self.problem.shared, self.basis)
 
     def scores(self, encoder: LinearEncoder, rows: np.ndarray) -> np.ndarray:

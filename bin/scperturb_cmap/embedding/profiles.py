@@ -18,7 +18,7 @@ from scperturb_cmap.embedding.linear import (
     without,
 )
 from scperturb_cmap.embedding.splits import compound_folds
-from scperturb_cmap.utils.batches import beside
+from scperturb_cmap.utils.batches import beside, known
 
 __all__ = ["BLOCKS", "FEWEST_IN_SEVERAL_LINES", "discriminant", "fit_profiles", "to_other_lines"]
 
@@ -74,26 +74,30 @@ def fit_profiles(
         Blocks tried and the mean percentile of validation compounds by each (0 best, 0.5 chance); empty without a choice.
     """
     lines, compounds = (labels[name].to_numpy(str) for name in ("cell_line", "compound_id"))
-    several, nothing = (
-        _in_several_lines(lines, compounds),
-        not Centring.fit(scores, lines).of_perturbations(scores, lines).any(),
-    )
-    if len(several) < FEWEST_IN_SEVERAL_LINES or nothing:
-        return *_fit(scores, lines, compounds, sets, BLOCKS[:1])[0], pd.DataFrame()
+    table = _compare_blocks(scores, labels, sets, seed)
+    names = BLOCKS[0] if table.empty else BLOCKS[int(table["mean_percentile"].argmin())]
+    log.info("profiles are placed by %s", " + ".join(names))
+    return *_fit(scores, lines, compounds, sets, [names])[0], table
+
+
+def _compare_blocks(scores: np.ndarray, labels: pd.DataFrame, sets: bool, seed: int) -> pd.DataFrame:
+    """How well each of :data:`BLOCKS` places compounds that nothing has seen; empty where none can be compared."""
+    lines, compounds = (labels[name].to_numpy(str) for name in ("cell_line", "compound_id"))
+    several = _in_several_lines(lines, compounds)
+    if len(several) < FEWEST_IN_SEVERAL_LINES:
+        return pd.DataFrame()
     folds = compound_folds(several, 5, seed)
     held = np.array([folds.get(name) == 0 for name in compounds])
-    tried = _fit(scores[~held], lines[~held], compounds[~held], sets, BLOCKS)
-    centred = tried[0][1].of_perturbations(scores, lines)
+    centred = Centring.fit(scores[~held], lines[~held], sets=sets).of_perturbations(scores, lines)
+    if not centred.any():
+        return pd.DataFrame()
     asked = np.flatnonzero(held & (lines != ""))
     asked = np.sort(np.random.default_rng(seed).permutation(asked)[:_MOST_ASKED])
+    tried = _fit(scores[~held], lines[~held], compounds[~held], sets, BLOCKS)
     places = [_place_elsewhere(encoder, scores[asked], centred, asked, labels) for encoder, _ in tried]
-    del centred, tried
     if np.isnan(places[0]):  # nowhere is there anybody to be compared with
-        return *_fit(scores, lines, compounds, sets, BLOCKS[:1])[0], pd.DataFrame()
-    table = pd.DataFrame({"blocks": [" + ".join(names) for names in BLOCKS], "mean_percentile": places})
-    best = int(np.argmin(places))
-    log.info("validation compounds chose %s for profiles: %.3f", " + ".join(BLOCKS[best]), places[best])
-    return *_fit(scores, lines, compounds, sets, BLOCKS[best : best + 1])[0], table
+        return pd.DataFrame()
+    return pd.DataFrame({"blocks": [" + ".join(names) for names in BLOCKS], "mean_percentile": places})
 
 
 def _in_several_lines(lines: np.ndarray, compounds: np.ndarray) -> list[str]:
@@ -115,7 +119,7 @@ def _fit(
     if any("other lines" in names for names in choices):
         named = compounds != ""
         maps["discriminant"] = discriminant(inside[named], compounds[named], 60, 0.5)
-        usable = (compounds != "") & (lines != "")
+        usable = named & (lines != "")
         maps["other lines"] = to_other_lines(inside[usable], compounds[usable], lines[usable])
     genes = np.arange(scores.shape[1])
     blocks = {"plain": Block("plain", genes, genes)}
@@ -219,8 +223,7 @@ def _place_elsewhere(
             mine, near = compounds[asked[row]], scores[row, there]
             right = np.flatnonzero(names == mine)
             others = np.broadcast_to(names != mine, (len(right), len(there)))
-            known = (batch.iloc[right] != "").to_numpy()
-            others = others & (beside(batch.iloc[right], batch) | ~known[:, None])
+            others = others & (beside(batch.iloc[right], batch) | ~known(batch.iloc[right])[:, None])
             n, own = others.sum(axis=1), near[right, None]
             before = (others & (near > own)).sum(axis=1) + (others & (near == own)).sum(axis=1) / 2
             found += [(mine, place) for place in before[n > 0] / n[n > 0]]

@@ -3,10 +3,21 @@
 import numpy as np
 import pandas as pd
 
-__all__ = ["beside"]
+__all__ = ["beside", "known"]
 
 #: Share of different numbers from which they follow a scan, and how far apart two of one batch are then.
 _SCAN, _NEAR = 0.9, 10
+
+
+def known(column: pd.Series) -> np.ndarray:
+    """Where a label is given.
+
+    Examples
+    --------
+    >>> known(pd.Series(["a", "", None])).tolist()
+    [True, False, False]
+    """
+    return column.notna().to_numpy() & (column.to_numpy() != "")
 
 
 def beside(mine: pd.Series, theirs: pd.Series) -> np.ndarray:
@@ -22,14 +33,10 @@ def beside(mine: pd.Series, theirs: pd.Series) -> np.ndarray:
     >>> beside(pd.Series(["4", ""]), pd.Series(["4", "5", "4", "5"])).tolist()
     [[True, False, True, False], [False, False, False, False]]
     """
-    known, place = _known(theirs), pd.to_numeric(theirs, errors="coerce").to_numpy(float)
-    numbers = known.any() and np.isfinite(place[known]).all()
-    if numbers and theirs[known].nunique() > _SCAN * known.sum():
+    there, place = known(theirs), pd.to_numeric(theirs, errors="coerce").to_numpy(float)
+    numbers = there.any() and np.isfinite(place[there]).all()
+    if numbers and theirs[there].nunique() > _SCAN * there.sum():
         near = np.abs(pd.to_numeric(mine, errors="coerce").to_numpy(float)[:, None] - place[None]) <= _NEAR
     else:
         near = mine.to_numpy()[:, None] == theirs.to_numpy()[None]
-    return near & _known(mine)[:, None] & known[None]
-
-
-def _known(column: pd.Series) -> np.ndarray:
-    return column.notna().to_numpy() & (column.to_numpy() != "")
+    return near & known(mine)[:, None] & there[None]

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.utils.batches import beside
+from scperturb_cmap.utils.batches import beside, known
 
 __all__ = ["NOT_HERE", "TASKS", "Task", "membership"]
 
@@ -51,15 +51,11 @@ def _same(queries: pd.DataFrame, searched: pd.DataFrame, column: str) -> np.ndar
     """Which pairs have the same known value."""
     mine, theirs = queries[column].to_numpy(), searched[column].to_numpy()
     same = mine[:, None] == theirs[None]
-    return same & _known(queries[column])[:, None]
-
-
-def _known(column: pd.Series) -> np.ndarray:
-    return column.notna().to_numpy() & (column.to_numpy() != "")
+    return same & known(queries[column])[:, None]
 
 
 def _both_known(queries: pd.DataFrame, searched: pd.DataFrame, column: str) -> np.ndarray:
-    return _known(queries[column])[:, None] & _known(searched[column])[None]
+    return known(queries[column])[:, None] & known(searched[column])[None]
 
 
 def _differs(queries: pd.DataFrame, searched: pd.DataFrame, column: str) -> np.ndarray:
@@ -107,7 +103,7 @@ def _in_lines(positive: np.ndarray, searched: pd.DataFrame) -> np.ndarray:
 def _other_line_same_batch(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
     positive, negative = _other_line(queries, searched)
     together = beside(searched["batch"], searched["batch"]).astype(np.float32)
-    positive = positive & _known(searched["batch"])[None]
+    positive = positive & known(searched["batch"])[None]
     return positive, negative & (positive.astype(np.float32) @ together > 0)
 
 
@@ -126,7 +122,7 @@ def _other_dose_or_time(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
 def _mechanism(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
     other = _differs(queries, searched, "compound_id") & _both_known(queries, searched, "mechanism")
     # A reference of consensus signatures has no lines; else only signatures of the query's line are compared.
-    line = _same(queries, searched, "cell_line") | ~_known(queries["cell_line"])[:, None]
+    line = _same(queries, searched, "cell_line") | ~known(queries["cell_line"])[:, None]
     # a mechanism of the same family is neither the answer nor a wrong one
     shared, kin = (_share(queries[column], searched[column]) for column in ("mechanism", "families"))
     return other & line & shared, other & line & ~kin
@@ -138,10 +134,10 @@ def _other_platform(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
 
 def _genetic_target(queries: pd.DataFrame, searched: pd.DataFrame) -> Masks:
     # the perturbation's name is the gene's symbol
-    known = _known(queries["compound"])[:, None] & _known(searched["targets"])[None]
-    line = _same(queries, searched, "cell_line") | ~_known(queries["cell_line"])[:, None]
+    both = known(queries["compound"])[:, None] & known(searched["targets"])[None]
+    line = _same(queries, searched, "cell_line") | ~known(queries["cell_line"])[:, None]
     shared = _share(queries["compound"].str.upper(), searched["targets"].str.upper())
-    return known & line & shared, known & line & ~shared
+    return both & line & shared, both & line & ~shared
 
 
 #: T1 to T8 of the protocol.
