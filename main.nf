@@ -13,7 +13,7 @@ include { FIND_LEADING_EDGES } from './modules/find_leading_edges/main'
 include { PAIR_DRUGS         } from './modules/pair_drugs/main'
 include { RUN_NOTEBOOK       } from './modules/run_notebook/main'
 include { BUILD_REPORT       } from './modules/build_report/main'
-include { check_params ; can_validate ; checkpoint_files ; digest ; fixed_headline ; gathered ; json ; library_files ; page ; page_of_each ; param_files ; possible_methods ; one_line ; pretty_json ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
+include { check_params ; can_validate ; checkpoint_files ; digest ; fixed_headline ; gathered ; json ; library_files ; page ; page_of_each ; param_files ; possible_methods ; one_line ; pretty_json ; query_kind ; sheet_files ; sheet_rows ; staged_names ; version_table } from './modules/utils'
 include { end_message ; help_text } from './modules/messages'
 include { image_facts ; run_facts ; write_crate } from './modules/provenance'
 
@@ -120,7 +120,7 @@ workflow {
         drugs,
         indications,
         sensitivity,
-        params.subMap(['headline', 'validation_queries', 'encoder', 'embedding_search', 'members', 'n_genes', 'min_tags', 'feature_space', 'seed', 'device']) + [methods: methods],
+        params.subMap(['headline', 'validation_queries', 'encoder', 'embedding_search', 'members', 'n_genes', 'min_tags', 'feature_space', 'seed', 'device']) + [methods: methods, query_kinds: rows.sample.collect { row -> query_kind(row) }.unique().sort().join(' ')],
     )
     // what ranks the drugs, and what is told of it: asked for, chosen by the gates, or the default where nothing is validated
     ch_headline = params.headline == 'auto' && validates

@@ -56,7 +56,7 @@ def build(args: Namespace, row: dict) -> None:
     from scperturb_cmap import reference
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.gene_tables import read_gene_table
-    from scperturb_cmap.io.sheets import FILES
+    from scperturb_cmap.io.sheets import FILES, assay_of
     from scperturb_cmap.io.signature_set import write_signature_set
     from scperturb_cmap.utils.provenance import file_sha256, write_json
 
@@ -122,7 +122,8 @@ def build(args: Namespace, row: dict) -> None:
     sources = [{"column": c, "file": row[c], "sha256": known.get(c) or file_sha256(f)} for c, f in files.items()]
     reference.write_library(
         digests, args.out / f"{name}.library.json", name,
-        effect=opened.effect, sources=sources, filter=row["filter"], licence=row["licence"],
+        effect=opened.effect, sources=sources, filter=row["filter"], assay=assay_of(row),
+        licence=row["licence"],
         code_digest=args.code_digest, **sizes,
     )  # fmt: skip
 

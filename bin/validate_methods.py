@@ -32,6 +32,10 @@ def build_parser():
     within.add_argument("--searched", nargs="*", default=[], help="names of the references whose drugs are ranked")
     within.add_argument("--learned", nargs="*", default=[], help="names of those that a space is learned from")
     within.add_argument("--signatures", type=Path, nargs="*", default=[], help="signature sets of populations (h5ad)")
+    within.add_argument(
+        "--query-kinds", nargs="+", default=["single_cells"], choices=["single_cells", "gene_sets"],
+        help="what populations of the run are: the learned score ranks only where it holds on such queries",
+    )  # fmt: skip
     within.add_argument("--drugs", type=Path, help="annotation with mechanisms and targets")
     within.add_argument("--indications", type=Path, help="dataset (or disease) and compound: which drugs treat what")
     within.add_argument(
@@ -131,7 +135,9 @@ def validate_run(args: Namespace) -> None:
     )  # fmt: skip
     validation.refuse_leaks(found.findings)
     base = validation.base_score(material.searched, classic)
-    headline = validation.headline_of_run(args.headline, found, material.searched, methods, seed=args.seed, **options)
+    headline = validation.headline_of_run(
+        args.headline, found, material.searched, methods, kinds=args.query_kinds, seed=args.seed, **options
+    )
     populations = [read_signature_set(path, "populations") for path in args.signatures] if given else []
     by = headline.method if headline.method in classic else base
     recovered, compared = (

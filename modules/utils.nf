@@ -73,6 +73,11 @@ def can_validate(wanted, methods) {
     return wanted.toString() == 'true' && classic
 }
 
+// What the populations of a row of the sample sheet are: gene sets, or signatures of all genes.
+def query_kind(row) {
+    return row.path_down || row.path ==~ /(?i).*\.(gmt|grp)(\.gz)?/ ? 'gene_sets' : 'single_cells'
+}
+
 // The score that ranks the drugs where no gate chooses it.
 def fixed_headline(headline, methods) {
     def names = methods.tokenize(',')

@@ -25,7 +25,7 @@ process VALIDATE_METHODS {
     validate_methods.py --name ${meta.id} --searched ${meta.searched.join(' ')} ${meta.learned ? "--learned ${meta.learned.join(' ')}" : ''} \\
         --shards ${shards} --libraries ${libraries} --compounds ${compounds} --reference-queries ${reference_queries} \\
         ${signatures ? "--signatures ${signatures}" : ''} ${drugs ? "--drugs ${drugs}" : ''} ${indications ? "--indications ${indications}" : ''} ${sensitivity ? "--sensitivity ${sensitivity}" : ''} \\
-        --methods ${opts.methods} --headline ${opts.headline} --queries ${opts.validation_queries} --encoder ${opts.encoder} --members ${opts.members} ${opts.embedding_search.toString() == 'true' ? '--search' : ''} \\
+        --methods ${opts.methods} --headline ${opts.headline} --query-kinds ${opts.query_kinds} --queries ${opts.validation_queries} --encoder ${opts.encoder} --members ${opts.members} ${opts.embedding_search.toString() == 'true' ? '--search' : ''} \\
         --n-genes ${opts.n_genes} --min-tags ${opts.min_tags} --feature-space ${opts.feature_space} --seed ${opts.seed} \\
         --device ${opts.device} --threads ${task.cpus} ${task.ext.args ?: ''}
     """

@@ -78,6 +78,7 @@ ROWS = [
         ("cells.csv: It is not a UTF-8 text table",)),  # fmt: skip
     reference("an unknown format", "format", "xlsx", "references.csv, line 2, column 'format'", "'xlsx' is not known. Choose one of gctx, gct"),
     reference("an unknown role", "role", "find", "line 2, column 'role'", "'find' is not known. Choose one of search, train, both"),
+    reference("an unknown assay", "assay", "scRNA", "line 2, column 'assay'", "'scRNA' is not known. Choose one of bulk, single_cell"),
     reference("nothing to search", "role", "train", "references.csv, column 'role': No reference is there to be searched"),
     reference("a lost file", "path", "lost.gctx", "references.csv, line 2, column 'path': There is no file 'lost.gctx'"),
     reference("a lost siginfo", "siginfo", "lost.txt", "line 2, column 'siginfo': There is no file 'lost.txt'"),

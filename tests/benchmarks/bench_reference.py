@@ -49,7 +49,7 @@ def forget(path: Path) -> None:
 
 def build(folder: Path, source: Path, limit: int, n_genes: int) -> tuple[float, float]:
     """Seconds and peak resident GB of the stage."""
-    row = dict.fromkeys(("path_down", "geneinfo", "compoundinfo", "level", "filter", "control", "licence"), "")
+    row = dict.fromkeys(("path_down", "geneinfo", "compoundinfo", "level", "filter", "control", "assay", "licence"), "")
     row |= {"reference": "bench", "format": "gctx", "path": source.name, "siginfo": "siginfo.txt"}
     row["sha256"] = {"path": "as CHECK_INPUTS found it", "siginfo": "as CHECK_INPUTS found it"}
     (folder / "row.json").write_text(json.dumps(row))

@@ -10,7 +10,7 @@ import pytest
 
 from scperturb_cmap.io.gctx import GeneMatrix
 
-COLUMNS = ("role", "path_down", "siginfo", "geneinfo", "compoundinfo", "level", "filter", "control", "licence")
+COLUMNS = ("role", "path_down", "siginfo", "geneinfo", "compoundinfo", "level", "filter", "control", "assay", "licence")
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def validated(stage, references):
 
 def test_a_space_that_sees_what_classic_scores_cannot_becomes_the_headline(validated):
     """Both platforms see one state on genes of their own, so only a map learned from pairs finds unseen compounds."""
-    tables, headline = validated("auto")
+    tables, headline = validated("auto", "--query-kinds", "gene_sets")
     tasks = tables["validation_tasks"].set_index("task")
     assert tasks.at["other_platform", "status"] == "run" and tasks.at["other_platform", "n_queries"] == 120
     assert (tasks.loc[tasks["status"] == "not run", "reason"] != "").all()
@@ -65,14 +65,17 @@ def test_a_space_that_sees_what_classic_scores_cannot_becomes_the_headline(valid
     assert set(tables["validation_gates"]["passed"]) == {"yes"}
     splits = tables["validation_splits"]
     assert (splits.loc[splits["split"] == "compound", "half"].value_counts() == 60).all()
-    again, _ = validated("again")
+    again, unknown = validated("again")
     pd.testing.assert_frame_equal(table, again["validation"])
+    assert unknown["method"] != "embedding" and "did not pass G4" in unknown["reason"]  # never tried on single cells
 
 
 def test_the_headline_asked_for_overrides_the_gates_and_says_so(validated):
     _, headline = validated("asked", "--headline", "wtcs")
     assert headline["method"] == "wtcs"
-    assert "because --headline says so; left to the gates, the embedding" in headline["reason"]
+    assert (
+        "because --headline says so; left to the gates, spearman ranks the drugs: the embedding" in headline["reason"]
+    )
 
 
 def test_mechanisms_lineages_and_indications_come_from_tables(validated, references):

@@ -31,8 +31,10 @@ ODD = {"wtcs": 0.0, "cosine": 0.0, "embedding": 0.0}
 def test_the_gates_choose_the_headline():
     methods = ["wtcs", "cosine", "embedding"]
 
-    def chosen(*tables, oddness=ODD):
-        return choose_headline(pd.concat(tables), methods, oddness=oddness)
+    own = queries_of("single_cell", 0.0)
+
+    def chosen(*tables, oddness=ODD, own=own, kinds=("single_cells",)):
+        return choose_headline(pd.concat([*tables, own]), methods, oddness=oddness, kinds=kinds)
 
     across = queries_of("other_line", 0.0)
     assert chosen(queries_of("mechanism", 0.1), across).method == "embedding"
@@ -55,10 +57,27 @@ def test_the_gates_choose_the_headline():
     assert uneven.method == "cosine"  # the embedding does not rank because no other score is odd
     silent = queries_of("mechanism", 0.1)
     silent = silent[silent["method"] != "wtcs"]
-    silent = pd.concat([silent, across])
+    silent = pd.concat([silent, across, own])
     assert choose_headline(silent, methods, oddness=ODD).method == "embedding"  # against cosine, which has scores
     better = queries_of("mechanism", 0.0)
     better.loc[better["method"] == "cosine", "average_precision"] += 0.3
     assert chosen(better).method == "cosine"
     unseen = queries_of("mechanism", 0.1).assign(half="test")
     assert chosen(unseen).method == "wtcs"  # the test half decides nothing
+
+
+def test_the_embedding_ranks_only_where_it_was_tried_on_queries_of_the_runs_kind():
+    arrays, methods = queries_of("mechanism", 0.1), ["wtcs", "cosine", "embedding"]
+    sets, cells = queries_of("other_platform", 0.0), queries_of("single_cell", 0.0)
+
+    def chosen(*own, kinds):
+        return choose_headline(pd.concat([arrays, *own]), methods, oddness=ODD, kinds=kinds)
+
+    unknown = chosen(sets, kinds=["single_cells"])
+    assert unknown.method == "wtcs" and "G4" in unknown.reason
+    assert "single_cell: not measured" in unknown.gates.set_index("gate").at["G4", "detail"]
+    assert chosen(cells, kinds=["single_cells"]).method == "embedding"
+    assert chosen(sets, kinds=["gene_sets"]).method == "embedding"
+    assert chosen(sets, kinds=["gene_sets", "single_cells"]).method == "wtcs"  # of each kind
+    for hurt in (queries_of("single_cell", -0.05), queries_of("single_cell", 0.0, n=19)):
+        assert chosen(hurt, kinds=["single_cells"]).method == "wtcs"

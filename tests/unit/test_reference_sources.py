@@ -23,7 +23,9 @@ from scperturb_cmap.reference.quality import parse_filters
 from scperturb_cmap.utils.errors import InputError
 from scperturb_cmap.utils.provenance import file_sha256
 
-ROW = dict.fromkeys(("path_down", "siginfo", "geneinfo", "compoundinfo", "level", "filter", "control", "licence"), "")
+ROW = dict.fromkeys(
+    ("path_down", "siginfo", "geneinfo", "compoundinfo", "level", "filter", "control", "assay", "licence"), ""
+)
 
 
 def gmt(path, sets):

@@ -52,7 +52,7 @@ def shuffled(kang_cd14, kang_shuffled, table) -> ad.AnnData:
 )
 def test_shuffled_labels_find_no_drug(real_data, table, shuffled, method):
     """Against 4985 signatures of 1060 drugs of CMap build 02, in three cell lines and more."""
-    row = dict.fromkeys(("filter", "level", "control", "siginfo", "geneinfo", "compoundinfo", "licence"), "")
+    row = dict.fromkeys(("filter", "level", "control", "assay", "siginfo", "geneinfo", "compoundinfo", "licence"), "")
     row |= {"reference": "cmap02", "format": "gmt", "path": "up", "path_down": "down"}
     files = {
         way: real_data / "cmap02" / f"cmap_build02_{name}100.gmt.gz"

@@ -233,6 +233,17 @@ def test_the_same_measurement_in_another_reference_answers_nothing():
     assert (mine["n_positive"] == 1).all()  # the compound's other signature; not the one that is the query itself
 
 
+def test_queries_of_single_cells_are_a_task_of_their_own():
+    data = reference(40)
+    arrays, cells = reference(40, seed=2), reference(30, seed=3)
+    cells.uns["assay"] = "single_cell"
+    found = validate_reference(data, [arrays, cells], ["cosine"], None, seed=1, device="cpu")
+    n = found.tasks.set_index("task")["n_queries"]
+    assert n["other_platform"] == arrays.n_obs and n["single_cell"] == cells.n_obs
+    alone = validate_reference(data, [cells], ["cosine"], None, seed=1, device="cpu").tasks.set_index("task")
+    assert alone.at["other_platform", "status"] == "not run" and alone.at["single_cell", "status"] == "run"
+
+
 def leaks(table, train, held, split="compound", **more):
     found = inspect_run(table, {split: ((split,), np.array([train]), np.array([held]))}, **more)
     return {(one.check, one.action) for one in found}

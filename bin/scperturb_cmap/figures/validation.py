@@ -37,6 +37,7 @@ _GATES = {
     "G1": "finding nothing where compounds or genes are exchanged",
     "G2": "beating the best classic score",
     "G3": "a gain that is not one of strong signatures or of shared batches",
+    "G4": "being no worse with queries of the run's own kind",
 }
 
 #: One task, and the same where only compounds of the answers' batches count as wrong answers.
@@ -75,7 +76,7 @@ def headline_note(run: Results) -> Html:
         if run.find("*.validation_tasks.tsv")
         else pd.DataFrame({"task": [], "title": []})
     )
-    said = re.sub(r"\bG[0-3]\b", lambda gate: f"gate {gate[0]} ({_GATES[gate[0]]})", _titled(reason, tasks))
+    said = re.sub(r"\bG[0-4]\b", lambda gate: f"gate {gate[0]} ({_GATES[gate[0]]})", _titled(reason, tasks))
     return Html('<p class="note"><b>Which score ranks the drugs:</b> {}.</p>').format(said)
 
 

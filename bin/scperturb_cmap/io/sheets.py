@@ -12,11 +12,14 @@ from scperturb_cmap.io.queries import is_cells
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.utils.errors import InputError, Problem
 
-__all__ = ["FILES", "FORMATS", "ROLES", "Row", "check_sheet", "listed", "read_row"]
+__all__ = ["ASSAYS", "FILES", "FORMATS", "ROLES", "Row", "assay_of", "check_sheet", "listed", "read_row"]
 
 #: File formats of references, and what a reference is for.
 FORMATS = ("gctx", "gct", "gmt", "signatures", "cells", "table", "library")
 ROLES = ("search", "train", "both")
+
+#: What signatures of a reference were measured on: the gates ask for queries of the same kind as those of the run.
+ASSAYS = ("bulk", "single_cell")
 
 #: Columns that only data sets of single cells need; a ready-made signature does without.
 CELL_COLUMNS = ("cell_type_key", "condition_key", "case", "control", "donor_key")
@@ -30,8 +33,18 @@ _SHEETS = {
     },
     "references": {
         "needed": ("reference", "path", "format", "role"),
-        "optional": ("path_down", "siginfo", "geneinfo", "compoundinfo", "level", "filter", "control", "licence"),
-        "choices": {"format": FORMATS, "role": ROLES, "level": ("", "3", "4", "5")},
+        "optional": (
+            "path_down",
+            "siginfo",
+            "geneinfo",
+            "compoundinfo",
+            "level",
+            "filter",
+            "control",
+            "assay",
+            "licence",
+        ),
+        "choices": {"format": FORMATS, "role": ROLES, "level": ("", "3", "4", "5"), "assay": ("", *ASSAYS)},
     },
 }
 
@@ -47,6 +60,7 @@ _OF_FORMAT = {
     "path_down": ("gmt",),
     "level": ("gctx", "gct"),
     "control": ("cells",),
+    "assay": ("gctx", "gct", "gmt", "signatures", "table"),
     "siginfo": ("gctx", "gct", "gmt", "signatures", "table"),
     "geneinfo": ("gctx", "gct", "gmt", "signatures", "cells", "table"),
     "compoundinfo": ("gctx", "gct", "gmt", "signatures", "table"),
@@ -237,6 +251,17 @@ def _check_row(row: dict[str, str], kind: str) -> list[tuple[str, str, str]]:
     if kind == "samples" and row["case"] and row["case"] == row["control"]:
         found.append(("control", f"Case and control are both {row['case']!r}.", "Name two different conditions."))
     return found
+
+
+def assay_of(row: dict[str, str]) -> str:
+    """What the signatures of a reference were measured on: single cells where its file holds these, else as its row says.
+
+    Examples
+    --------
+    >>> [assay_of({"format": one, "assay": ""}) for one in ("cells", "gctx")]
+    ['single_cell', 'bulk']
+    """
+    return "single_cell" if row["format"] == "cells" else row["assay"] or "bulk"
 
 
 def listed(cell: str) -> list[str]:

@@ -43,6 +43,7 @@ def headline_of_run(
     searched: ad.AnnData,
     methods: Sequence[str],
     *,
+    kinds: Sequence[str] = ("single_cells",),
     seed: int,
     **options: object,
 ) -> Headline:
@@ -56,6 +57,8 @@ def headline_of_run(
         Of :func:`~scperturb_cmap.validation.reference.validate_reference`.
     methods
         Scores of the run.
+    kinds
+        Of :func:`~scperturb_cmap.validation.headline.choose_headline`.
     seed, options
         As there.
     """
@@ -65,7 +68,9 @@ def headline_of_run(
         odd = oddness(as_queries(few), few, classic, **options) | found.oddness
     default = base_score(searched, classic)
     judged = [*classic, *[LEARNED] * (LEARNED in found.oddness)]
-    chosen = choose_headline(found.queries, judged, oddness=odd, learned=LEARNED, default=default, seed=seed)
+    chosen = choose_headline(
+        found.queries, judged, oddness=odd, learned=LEARNED, default=default, kinds=kinds, seed=seed
+    )
     if LEARNED in methods and LEARNED not in found.oddness:
         why = "the embedding was not tested here"
         chosen = chosen._replace(reason=f"{chosen.reason}; {why}")

@@ -11,7 +11,7 @@ from scperturb_cmap.embedding.inputs import is_gene_sets
 from scperturb_cmap.validation.metrics import PRIMARY
 from scperturb_cmap.validation.uncertainty import cluster_interval, cluster_means
 
-__all__ = ["DEFAULT", "FEWEST_CLUSTERS", "Headline", "base_score", "choose_headline"]
+__all__ = ["DEFAULT", "FEWEST_CLUSTERS", "OWN_KIND", "Headline", "base_score", "choose_headline"]
 
 #: The score that ranks where nothing speaks against it: best of the classic ones on single cells (docs/validation.md).
 DEFAULT = "spearman"
@@ -24,6 +24,9 @@ _DECIDE = ("mechanism", "other_line", "other_platform", "other_dose_or_time", "r
 
 #: Tasks on which a learned score must not be worse than this.
 _NOT_WORSE, _MARGIN = ("other_line", "unseen_line"), -0.01
+
+#: Task whose queries are of the same kind as the populations of a run.
+OWN_KIND = {"single_cells": "single_cell", "gene_sets": "other_platform"}
 
 #: Part of a difference that must be left among weaker signatures.
 _PERSISTS = 0.5
@@ -84,17 +87,19 @@ def choose_headline(
     oddness: dict[str, float],
     learned: str = "embedding",
     default: str = DEFAULT,
+    kinds: Sequence[str] = ("single_cells",),
     seed: int = 0,
 ) -> Headline:
     """Choose the score that ranks the drugs.
 
     G0: a query with its sign turned has the turned score. G1: the learned score finds nothing where compounds or genes are
     exchanged. G2: on the task that decides it is better than the best classic score, the interval of the paired difference
-    above 0, and not worse than -0.01 across lines where that was measured. G3: at least half of the
-    difference is left among the two weaker thirds of signatures, and it is above 0 against compounds of the same batch. The
-    best classic score is the default unless another one's difference has an interval above 0, as wide as so many
-    comparisons need (Bonferroni). A gate that the data cannot decide is not passed; but where batches are unknown, or no
-    compound was tried in two lines, these parts of G3 and G2 ask nothing, and the table of gates says so.
+    above 0, and not worse than -0.01 across lines where that was measured. G3: at least half of the difference is left among
+    the two weaker thirds of signatures, and it is above 0 against compounds of the same batch. G4: it is not worse than -0.01 with queries of the kind that the run's populations are of, for a space learned on other platforms
+    may be of no use, or harm, there. The best classic score is the default unless another one's difference has an interval
+    above 0, as wide as so many comparisons need (Bonferroni). A gate that the data cannot decide is not passed; but where
+    batches are unknown, or no compound was tried in two lines, these parts of G3 and G2 ask nothing, and the table of gates
+    says so.
 
     Parameters
     ----------
@@ -109,6 +114,8 @@ def choose_headline(
         Name of the learned score.
     default
         The classic score that ranks unless another one is surely better.
+    kinds
+        What the populations of the run are: keys of :data:`OWN_KIND`.
     seed
         Of the bootstrap.
     """
@@ -146,12 +153,17 @@ def choose_headline(
     batch = _difference(mine, "other_line_same_batch", learned, best, seed)
     passed["G3"] = weak.value >= _PERSISTS * better.value and weak.value > 0 and not batch.value <= 0
     gates.append(("G3", learned, "yes" if passed["G3"] else "no", f"weaker signatures: {weak}; same batch: {batch}"))
+    own = {name: _difference(mine, name, learned, best, seed) for name in (OWN_KIND[kind] for kind in kinds)}
+    passed["G4"] = all(one.n >= FEWEST_CLUSTERS and one.value >= _MARGIN for one in own.values())
+    detail = "; ".join(f"{name}: {one}" for name, one in own.items())
+    gates.append(("G4", learned, "yes" if passed["G4"] else "no", f"{detail}; {FEWEST_CLUSTERS} compounds are needed"))
     if all(passed.values()):
         return Headline(
             learned, f"the embedding ranks the drugs: it passed all gates against {best} on {task}", _table(gates)
         )
     failed = ", ".join(name for name, fine in passed.items() if not fine)
-    return Headline(best, f"{best} ranks the drugs: the embedding did not pass {failed} on {task}", _table(gates))
+    on = "" if failed == "G4" else f" on {task}"
+    return Headline(best, f"{best} ranks the drugs: the embedding did not pass {failed}{on}", _table(gates))
 
 
 class _Difference(NamedTuple):

@@ -210,7 +210,7 @@ def _task(
         first = mine.to_numpy()[near.any(axis=1)][0]
         said = f"{near.sum() / positive.sum():.0%} of the positives, as of batch {first}"
         found += _finding("positives on one plate", task, near.sum(), said)
-    if task == "other_platform":
+    if task in ("other_platform", "single_cell"):
         inside = mine.isin(set(theirs) - {""})
         found += _finding("one experiment", task, inside.sum(), ", ".join(mine[inside].unique()[:3]))
     for check, tells in (

@@ -33,7 +33,7 @@ class Material(NamedTuple):
         identity over all references, mechanism, targets, families and family
         (:func:`~scperturb_cmap.validation.families.add_families`), and the lineage of the line.
     others
-        The same of the other references.
+        The same of the other references; ``uns["assay"]`` says what each was measured on.
     background
         Compounds of the reference queries.
     counts
@@ -89,7 +89,11 @@ def read_material(
         names = choose_searched(known[name], first, genetic=genetic, seed=seed)
         pairs = zip(files[name], names, strict=True)
         parts = [read_rows(path, mine) for path, mine in pairs if mine]
-        return _joined(parts, name, identity, labels, tables[name], lineages) if parts else None
+        if not parts:
+            return None
+        whole = _joined(parts, name, identity, labels, tables[name], lineages)
+        whole.uns["assay"] = about[name].get("assay", "bulk")  # earlier versions did not tell
+        return whole
 
     also = {one for pair, one in identity.items() if pair[0] != target}
     main = chosen(target, [wanted, elsewhere(target, also), several])

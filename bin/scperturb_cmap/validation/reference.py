@@ -162,9 +162,11 @@ def _other_queries(
     task: Task, others: Sequence[ad.AnnData], genetic: ad.AnnData | None, searched: ad.AnnData, n: int, seed: int
 ) -> tuple[Asked | None, str]:
     """Queries that are no signatures of the searched reference, or what is lacking."""
-    parts = others if task.queries == "other" else [] if genetic is None else [genetic]
-    if task.queries == "other":
-        parts = [one[one.obs["compound_id"].isin(set(searched.obs["compound_id"]))] for one in parts]
+    if task.queries == "genetic":
+        parts = [] if genetic is None else [genetic]
+    else:
+        mine = [one for one in others if one.uns.get("assay", "bulk") == task.queries]
+        parts = [one[one.obs["compound_id"].isin(set(searched.obs["compound_id"]))] for one in mine]
     parts = [one for one in parts if one.n_obs]
     if not parts:
         return None, task.needs

@@ -35,7 +35,8 @@ class Task:
         From the labels of queries and of the signatures searched (one row each: compound_id, mechanism, families, targets,
         cell_line, dose_um, time_h, batch, pert_type): positives and negatives, bool (n_queries, n_signatures).
     queries
-        Which queries it asks: those of the searched reference, of other references, or genetic perturbations.
+        Which queries it asks: those of the searched reference, of other references by what they were measured on, or genetic
+        perturbations.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Task:
     holds_out: tuple[Literal["compound", "mechanism", "cell_line", "batch"], ...]
     cluster: Literal["compound_id", "family"]
     masks: Callable[[pd.DataFrame, pd.DataFrame], Masks]
-    queries: Literal["reference", "other", "genetic"] = "reference"
+    queries: Literal["reference", "bulk", "single_cell", "genetic"] = "reference"
 
 
 def _same(queries: pd.DataFrame, searched: pd.DataFrame, column: str) -> np.ndarray:
@@ -165,7 +166,10 @@ TASKS = {
              "mechanisms of the compounds (--drugs), and cell lines of two lineages",
              ("mechanism", "cell_line"), "family", _mechanism),
         Task("other_platform", "the same compound in another reference", "a second reference that shares compounds",
-             ("compound",), "compound_id", _other_platform, "other"),
+             ("compound",), "compound_id", _other_platform, "bulk"),
+        Task("single_cell", "the same compound in single cells",
+             "a reference of single cells (format cells, or assay single_cell) that shares compounds",
+             ("compound",), "compound_id", _other_platform, "single_cell"),
         Task("genetic_target", "drugs on the target of a genetic perturbation",
              "genetic perturbations in a reference, and targets of the compounds (--drugs)",
              ("compound",), "compound_id", _genetic_target, "genetic"),
