@@ -54,7 +54,10 @@ def embed_signatures(args: Namespace) -> None:
             f"{population}: {reason}." for population, reason in zip(one.obs_names, why, strict=True) if reason
         ]
         for kind in checkpoint.encoders:
-            mine = [not reason and found == kind for reason, found in zip(why, query_kinds(one), strict=True)]
+            mine = [
+                not reason and found == kind
+                for reason, found in zip(why, query_kinds(one, checkpoint.encoders), strict=True)
+            ]
             if any(mine):
                 part = one[mine]
                 about = part.obs[["dataset", "population"]].astype(str)

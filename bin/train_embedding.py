@@ -81,7 +81,7 @@ def train_embedding(args: Namespace) -> None:
             part = read_rows(path, mine, layers=())
             genes = part.var_names if sets else learned_genes(part) if genes is None else genes
             parts.append(part[:, genes].copy())
-        return joined(parts, identity)
+        return joined(parts, identity, libraries[name].get("assay", "bulk"))
 
     target = choose_target(
         {name: (libraries[name]["effect"], libraries[name]["n_signatures"]) for name in args.searched}

@@ -104,13 +104,13 @@ def test_a_batch_is_no_compound(known):
 
 def test_what_chooses_has_not_been_fitted_on(monkeypatch):
     """Signatures of validation compounds may be anything: means, axes and maps that choose stay the same."""
-    fitted, fit = [], module._fit
+    fitted, fit = [], module.fit_encoders
 
-    def recorded(*given):
-        fitted.append(fit(*given))
+    def recorded(*given, **options):
+        fitted.append(fit(*given, **options))
         return fitted[-1]
 
-    monkeypatch.setattr(module, "_fit", recorded)
+    monkeypatch.setattr(module, "fit_encoders", recorded)
     monkeypatch.setattr(module, "_MOST_GENES", 10)  # axes, too
     scores, labels = planted()
     folds = module.compound_folds(sorted(set(labels["compound_id"])), 5, 3)

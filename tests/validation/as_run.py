@@ -21,8 +21,9 @@ from scperturb_cmap.validation.leaks import same_profiles
 
 
 def as_set(
-    signatures: Signatures | SimpleNamespace, effect: str, rows: np.ndarray | None = None, queries: bool = False
-) -> ad.AnnData:
+    signatures: Signatures | SimpleNamespace, effect: str, rows: np.ndarray | None = None, queries: bool = False,
+    assay: str = "bulk",
+) -> ad.AnnData:  # fmt: skip
     """Some signatures as a signature set of the pipeline."""
     rows = np.arange(len(signatures.values)) if rows is None else rows
     names = [f"s{n}" for n in rows]
@@ -34,7 +35,7 @@ def as_set(
     if queries:
         obs["effect"] = effect
     var = pd.DataFrame({"symbol": "", "feature_space": "landmark"}, index=signatures.genes)
-    return ad.AnnData(signatures.values[rows].astype(np.float32), obs, var, uns={"effect": effect})
+    return ad.AnnData(signatures.values[rows].astype(np.float32), obs, var, uns={"effect": effect, "assay": assay})
 
 
 def space_of_a_run(
@@ -43,10 +44,12 @@ def space_of_a_run(
     sets: Signatures | None = None,
     mine: np.ndarray | None = None,
     *,
+    cells: Iterable[tuple[Signatures, np.ndarray]] = (),
     effect: str = "modz",
 ) -> Checkpoint:
-    """The space that a run learns from these signatures of a reference, and of a reference of gene sets where there is one."""
+    """The space that a run learns from these signatures of a reference, and of gene sets and single cells where there are any."""
     given = [as_set(reference, effect, theirs)] + ([] if sets is None else [as_set(sets, "rank", mine)])
+    given += [as_set(one, "signature", rows, assay="single_cell") for one, rows in cells]
     target, *sources = (one[choose_signatures([one.obs])[0]].copy() for one in given)
     return learn(target, sources)[0]
 

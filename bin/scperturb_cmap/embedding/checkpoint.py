@@ -35,7 +35,7 @@ class Checkpoint:
     Parameters
     ----------
     encoders
-        Kind of query ("sets", "profile") -> its encoder: an input layer for each.
+        Kind of query ("sets", "profile", "cells") -> its encoder: an input layer for each.
     query_genes
         Kind of query -> gene keys, in the order of the encoder's input.
     perturbation_genes

@@ -13,7 +13,7 @@ __all__ = ["Centring", "SHAPES", "is_gene_sets", "on_genes", "signed_scores"]
 
 
 #: How the ranks of each kind of query are spread.
-SHAPES = {"sets": "uniform", "profile": "normal"}
+SHAPES = {"sets": "uniform", "profile": "normal", "cells": "normal"}
 
 
 def signed_scores(values: np.ndarray, shape: str = "normal") -> np.ndarray:

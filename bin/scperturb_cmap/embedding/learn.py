@@ -9,6 +9,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from scperturb_cmap.embedding.cells import FEWEST_SHARED, CellSource, fit_cells
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.encoder import DualEncoder, Ensemble
 from scperturb_cmap.embedding.inputs import SHAPES, Centring, is_gene_sets, on_genes, signed_scores
@@ -59,14 +60,16 @@ def learn(
 
     Full profiles are placed as the target's own signatures (:func:`~scperturb_cmap.embedding.profiles.fit_profiles`). Gene sets
     are placed by a map learned from compounds that a source of gene sets shares with the target; without enough of them there
-    is no such layer, unless the target is of gene sets itself.
+    is no such layer, unless the target is of gene sets itself. Single cells get a layer of their own where sources of single
+    cells show that it places them better (:func:`~scperturb_cmap.embedding.cells.fit_cells`).
 
     Parameters
     ----------
     target
         Signature set of the perturbations that will be searched; obs["compound_id"] of one identity over all sets.
     sources
-        Signature sets of other platforms; those of gene sets (effect "rank" or "set") are learned from.
+        Signature sets of other platforms; those of gene sets (effect "rank" or "set") and of single cells (``uns["assay"]``) are
+        learned from.
     encoder
         "linear", or one of :data:`~scperturb_cmap.embedding.training.LOSSES`: a network trained with it.
     search
@@ -109,7 +112,24 @@ def learn(
         about["profile_validation_mean_percentile"] = float(tried["mean_percentile"].min())
     if target_is_sets:
         warnings.append("The reference is of gene sets: profiles are placed by few genes there.")
-    if len(sets) < len(sources):
+    cells = [] if target_is_sets else [one for one in sources if _is_cells(one)]
+    if cells:
+        given = [
+            CellSource(signed_scores(on_genes(np.asarray(one.X), one.var_names, genes)), _labels(one.obs))
+            for one in cells
+        ]
+        layer, tried = fit_cells(reference, labels, given, profile, seed=training.seed)
+        tables.append(tried.assign(layer="cells"))
+        if layer:
+            encoders["cells"], query_genes["cells"] = layer, genes
+            about["learned_from"] += [_name(one) for one in cells]
+            about["cells_validation_mean_percentile"] = float(tried["mean_percentile"].min())
+        elif tried.empty:
+            few = f"Single cells and target share fewer than {FEWEST_SHARED} compounds"
+            warnings.append(f"{few}: populations are placed as the reference's own profiles.")
+        else:
+            warnings.append("Populations are placed as the reference's own profiles, which places single cells better.")
+    if len(sets) + len(cells) < len(sources):
         warnings.append("Full profiles of other references were not learned from: maps from these did not help.")
     if sets:
         names = sorted(set().union(*(one.var_names.astype(str) for one in sets)))
@@ -161,6 +181,11 @@ def _labels(obs: pd.DataFrame) -> pd.DataFrame:
     """What pairs within a reference are made of; controls and genetic perturbations are of no compound."""
     out = pd.DataFrame({name: _text(obs[name]) for name in ("compound_id", "cell_line", "batch")})
     return out.assign(compound_id=out["compound_id"].where(of_a_compound(obs), ""))
+
+
+def _is_cells(signatures: ad.AnnData) -> bool:
+    """Whether they are profiles measured on single cells."""
+    return signatures.uns.get("assay") == "single_cell" and not is_gene_sets(str(signatures.uns["effect"]))
 
 
 def _name(signatures: ad.AnnData) -> str:

@@ -71,6 +71,7 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
         "## Input layers",
         "",
         f"- Profiles: {_profiles(checkpoint, table)}",
+        f"- Single cells: {_cells(checkpoint, table)}",
     ]
     if "settings" in about:
         n_tried = (table["layer"] == "sets").sum()
@@ -93,7 +94,7 @@ def model_card(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
     lines += ["", "## Limits", ""]
     lines += [f"- {warning}" for warning in about["warnings"]]
     lines += [
-        "- Single cells were not trained on: how well a population's profile is placed has to be seen in validation.",
+        "- How well a population's profile is placed has to be seen in validation, with queries of single cells.",
         "- Compounds unlike those of the reference were never seen. Cell lines are not the client's cells.",
         "- A gene that is not measured counts as one without an effect.",
     ]
@@ -114,6 +115,21 @@ def _profiles(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
         f"{names}, chosen among {len(tried)} by a fifth of the compounds in two cell lines or more, for which nothing had been "
         f"fitted (mean place of the same compound in another line {best:.3f}; 0 = first, 0.5 = chance; optimistic, for these "
         "compounds chose). Then fitted again, with them."
+    )
+
+
+def _cells(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
+    """How the layer of single cells was made, or what takes its place."""
+    tried = table[table["layer"] == "cells"] if "layer" in table else table
+    if tried.empty:
+        return "as profiles. They were not trained on: no reference of single cells shares enough compounds."
+    places = "; ".join(
+        f"{name} {place:.3f}" for name, place in zip(tried["blocks"], tried["mean_percentile"], strict=True)
+    )
+    names = ", ".join(block.name for block in checkpoint.encoders.get("cells", checkpoint.encoders["profile"]).blocks)
+    return (
+        f"{names}. Every fifth of the compounds in single cells and in the reference, in turn unseen, chose among {places} "
+        "(mean place; 0 = first, 0.5 = chance; optimistic, for these compounds chose)."
     )
 
 

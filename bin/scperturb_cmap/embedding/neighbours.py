@@ -38,7 +38,7 @@ def compound_places(
     checkpoint
         The space.
     kind
-        Kind of query whose space it is, "profile" or "sets".
+        Kind of query whose space it is: "profile", "cells" or "sets".
     min_genes
         A signature that tells of fewer of the space's genes has no place.
 

@@ -20,7 +20,9 @@ from scperturb_cmap.embedding.linear import (
 from scperturb_cmap.embedding.splits import compound_folds
 from scperturb_cmap.utils.batches import beside, known
 
-__all__ = ["BLOCKS", "FEWEST_IN_SEVERAL_LINES", "discriminant", "fit_profiles", "to_other_lines"]
+__all__ = [
+    "BLOCKS", "FEWEST_IN_SEVERAL_LINES", "SHRINKAGE", "discriminant", "fit_encoders", "fit_profiles", "to_other_lines",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ FEWEST_IN_SEVERAL_LINES = 50
 BLOCKS = (("whitened",), ("plain", "whitened", "discriminant", "other lines"))
 
 #: Added to the variances before whitening, in units of the mean variance of the first 50 components (docs/methods.md).
-_SHRINKAGE = 1.0
+SHRINKAGE = 1.0
 
 #: With more genes (gene sets are over all) maps are fitted in so many principal components.
 _MOST_GENES, _N_AXES = 2000, 400
@@ -73,11 +75,10 @@ def fit_profiles(
     table
         Blocks tried and the mean percentile of validation compounds by each (0 best, 0.5 chance); empty without a choice.
     """
-    lines, compounds = (labels[name].to_numpy(str) for name in ("cell_line", "compound_id"))
     table = _compare_blocks(scores, labels, sets, seed)
     names = BLOCKS[0] if table.empty else BLOCKS[int(table["mean_percentile"].argmin())]
     log.info("profiles are placed by %s", " + ".join(names))
-    return *_fit(scores, lines, compounds, sets, [names])[0], table
+    return *fit_encoders(scores, labels, sets=sets, choices=[names])[0], table
 
 
 def _compare_blocks(scores: np.ndarray, labels: pd.DataFrame, sets: bool, seed: int) -> pd.DataFrame:
@@ -93,7 +94,7 @@ def _compare_blocks(scores: np.ndarray, labels: pd.DataFrame, sets: bool, seed: 
         return pd.DataFrame()
     asked = np.flatnonzero(held & (lines != ""))
     asked = np.sort(np.random.default_rng(seed).permutation(asked)[:_MOST_ASKED])
-    tried = _fit(scores[~held], lines[~held], compounds[~held], sets, BLOCKS)
+    tried = fit_encoders(scores[~held], labels[~held], sets=sets, choices=BLOCKS)
     places = [_place_elsewhere(encoder, scores[asked], centred, asked, labels) for encoder, _ in tried]
     if np.isnan(places[0]):  # nowhere is there anybody to be compared with
         return pd.DataFrame()
@@ -106,16 +107,25 @@ def _in_several_lines(lines: np.ndarray, compounds: np.ndarray) -> list[str]:
     return sorted(n_lines.index[n_lines > 1])
 
 
-def _fit(
-    scores: np.ndarray, lines: np.ndarray, compounds: np.ndarray, sets: bool, choices: Sequence[tuple[str, ...]]
+def fit_encoders(
+    scores: np.ndarray, labels: pd.DataFrame, *, sets: bool, choices: Sequence[tuple[str, ...]]
 ) -> list[tuple[LinearEncoder, Centring]]:
-    """An encoder for each choice of blocks."""
+    """An encoder for each choice of blocks, and the means of the reference.
+
+    Parameters
+    ----------
+    scores, labels, sets
+        As in :func:`fit_profiles`.
+    choices
+        Names of blocks: plain, whitened, discriminant, other lines.
+    """
+    lines, compounds = (labels[name].to_numpy(str) for name in ("cell_line", "compound_id"))
     centring = Centring.fit(scores, lines, sets=sets)
     centred, common = centring.of_perturbations(scores, lines), centring.common_directions()
     # of the scores as they are: less their means gene sets are not sparse any more
     axes = principal_axes(scores, _N_AXES) if scores.shape[1] > _MOST_GENES else None
     inside = centred if axes is None else centred @ axes
-    maps = {"whitened": whitening(inside, shrinkage=_SHRINKAGE)}
+    maps = {"whitened": whitening(inside, shrinkage=SHRINKAGE)}
     if any("other lines" in names for names in choices):
         named = compounds != ""
         maps["discriminant"] = discriminant(inside[named], compounds[named], 60, 0.5)

@@ -1,6 +1,6 @@
 """Scores of queries against references in the space, and the nearest of many."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import anndata as ad
@@ -47,7 +47,8 @@ def centred_scores(reference: ad.AnnData, checkpoint: Checkpoint) -> tuple[np.nd
 class EmbeddingScore:
     """Connectivity in the space: cosine, positive mimics, negative reverses.
 
-    Gene sets go by the input layer "sets", profiles and ranked lists by "profile". A query and its opposite have opposite
+    Gene sets go by the input layer "sets", profiles and ranked lists of single cells by "cells" where the space has it, all
+    others by "profile". A query and its opposite have opposite
     scores, for the encoder is odd.
 
     Parameters
@@ -184,7 +185,7 @@ class _Placed(NamedTuple):
 
 
 def _placed(queries: ad.AnnData, checkpoint: Checkpoint, min_genes: int) -> list[_Placed]:
-    nothing, kinds = np.empty(0), np.array(query_kinds(queries), dtype=object)
+    nothing, kinds = np.empty(0), np.array(query_kinds(queries, checkpoint.encoders), dtype=object)
     found: list[_Placed | None] = [None] * len(kinds)
     for kind in set(kinds):
         rows = np.flatnonzero(kinds == kind)
@@ -202,10 +203,19 @@ def _placed(queries: ad.AnnData, checkpoint: Checkpoint, min_genes: int) -> list
     return found
 
 
-def query_kinds(queries: ad.AnnData) -> list[str]:
-    """Input layer of each query: "sets" for pairs of gene sets, "profile" for everything that has an order."""
+def query_kinds(queries: ad.AnnData, layers: Collection[str]) -> list[str]:
+    """Input layer of each query: "sets" for pairs of gene sets; for everything that has an order "cells" or "profile".
+
+    Parameters
+    ----------
+    queries
+        Populations, which are of single cells, or other signatures: ``uns["assay"]`` says what these were measured on.
+    layers
+        Input layers of the space; without "cells" single cells go by "profile".
+    """
+    cells = "cells" in layers and queries.uns.get("assay", "single_cell") == "single_cell"
     effect = queries.obs["effect"] if "effect" in queries.obs else [str(queries.uns["effect"])] * queries.n_obs
-    return ["sets" if str(one) == "set" else "profile" for one in effect]
+    return ["sets" if str(one) == "set" else "cells" if cells else "profile" for one in effect]
 
 
 def embedding_scores(queries: ad.AnnData, reference: ad.AnnData, checkpoint: Checkpoint) -> np.ndarray:

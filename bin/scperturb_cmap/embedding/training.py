@@ -146,11 +146,29 @@ def mean_percentile(model: DualEncoder, query: np.ndarray, reference: np.ndarray
     for start in range(0, len(pairs), 512):  # against a large reference all pairs at once would be gigabytes
         part = pairs.iloc[start : start + 512]
         scores = model.encode_query(query[part["query"]]) @ theirs.T
-        own = scores[np.arange(len(part)), part["reference"]][:, None]
-        before = (~(scores <= own)).sum(axis=1) + ((scores == own).sum(axis=1) - 1) / 2  # not a number comes before
-        place.append(np.where(np.isfinite(own[:, 0]), before / scores.shape[1], 1))
+        place.append(partner_places(scores, part["reference"].to_numpy()))
     place = pd.Series(np.concatenate(place))
     return float(place.groupby(pairs["compound_id"].to_numpy()).mean().mean())
+
+
+def partner_places(scores: np.ndarray, partners: np.ndarray) -> np.ndarray:
+    """Share of the reference signatures before the partner of each query; ties count half, not a number comes before.
+
+    Parameters
+    ----------
+    scores
+        Shape (n_queries, n_signatures).
+    partners
+        Column of each query's partner; without a number for it the place is 1.
+
+    Examples
+    --------
+    >>> partner_places(np.array([[0.9, 0.1, 0.1, 0.0]]), np.array([1])).tolist()
+    [0.375]
+    """
+    own = scores[np.arange(len(scores)), partners][:, None]
+    before = (~(scores <= own)).sum(axis=1) + ((scores == own).sum(axis=1) - 1) / 2
+    return np.where(np.isfinite(own[:, 0]), before / scores.shape[1], 1)
 
 
 def train(

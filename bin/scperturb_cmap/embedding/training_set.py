@@ -113,7 +113,7 @@ def learned_genes(part: ad.AnnData) -> np.ndarray:
     return part.var_names[np.sort(np.argsort(-spread, kind="stable")[:MOST_GENES])].to_numpy()
 
 
-def joined(parts: Sequence[ad.AnnData], identity: dict[tuple[str, str], str]) -> ad.AnnData:
+def joined(parts: Sequence[ad.AnnData], identity: dict[tuple[str, str], str], assay: str = "bulk") -> ad.AnnData:
     """Signatures of one reference as one set.
 
     Parameters
@@ -122,9 +122,11 @@ def joined(parts: Sequence[ad.AnnData], identity: dict[tuple[str, str], str]) ->
         Chosen signatures of each shard, on the same genes.
     identity
         (reference, compound_id) -> identity over all references (:func:`~scperturb_cmap.reference.identity.unify_compounds`).
+    assay
+        What they were measured on, "bulk" or "single_cell".
     """
     obs = pd.concat([part.obs.astype({"compound_id": str, "reference": str, "cell_line": str}) for part in parts])
     pairs = zip(obs["reference"], obs["compound_id"], strict=True)
     obs["compound_id"] = [identity.get(pair, pair[1]) for pair in pairs]
     values = np.concatenate([np.asarray(part.X) for part in parts])
-    return ad.AnnData(values, obs, parts[0].var[[]], uns={"effect": str(parts[0].uns["effect"])})
+    return ad.AnnData(values, obs, parts[0].var[[]], uns={"effect": str(parts[0].uns["effect"]), "assay": assay})

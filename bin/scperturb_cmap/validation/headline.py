@@ -95,11 +95,11 @@ def choose_headline(
     G0: a query with its sign turned has the turned score. G1: the learned score finds nothing where compounds or genes are
     exchanged. G2: on the task that decides it is better than the best classic score, the interval of the paired difference
     above 0, and not worse than -0.01 across lines where that was measured. G3: at least half of the difference is left among
-    the two weaker thirds of signatures, and it is above 0 against compounds of the same batch. G4: it is not worse than -0.01 with queries of the kind that the run's populations are of, for a space learned on other platforms
-    may be of no use, or harm, there. The best classic score is the default unless another one's difference has an interval
-    above 0, as wide as so many comparisons need (Bonferroni). A gate that the data cannot decide is not passed; but where
-    batches are unknown, or no compound was tried in two lines, these parts of G3 and G2 ask nothing, and the table of gates
-    says so.
+    the two weaker thirds of signatures, and it is above 0 against compounds of the same batch. G4: it is not worse than -0.01
+    with queries of the kind that the run's populations are of, for a space learned on other platforms may be of no use, or
+    harm, there. The best classic score is the default unless another one's difference has an interval above 0, as wide as so
+    many comparisons need (Bonferroni). A gate that the data cannot decide is not passed; but where batches are unknown, or no
+    compound was tried in two lines, these parts of G3 and G2 ask nothing, and the table of gates says so.
 
     Parameters
     ----------

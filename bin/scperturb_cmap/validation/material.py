@@ -174,4 +174,6 @@ def _slim(signatures: ad.AnnData) -> ad.AnnData:
     effect = str(signatures.uns["effect"])
     genes = signatures.var_names if is_gene_sets(effect) else learned_genes(signatures)
     part = signatures[:, genes]
-    return ad.AnnData(part.X.copy(), part.obs, part.var[[]], uns={"effect": effect})
+    return ad.AnnData(
+        part.X.copy(), part.obs, part.var[[]], uns={"effect": effect, "assay": signatures.uns.get("assay", "bulk")}
+    )

@@ -25,7 +25,8 @@ def as_queries(signatures: ad.AnnData) -> ad.AnnData:
     obs = pd.DataFrame("", signatures.obs_names, list(POPULATION_COLUMNS))
     obs = obs.assign(dataset="validation", population=signatures.obs_names, status="ok", effect=effect)
     obs["compound_id"] = signatures.obs["compound_id"].astype(str)
-    return ad.AnnData(np.asarray(signatures.X), obs, signatures.var, uns={"effect": effect})
+    assay = signatures.uns.get("assay", "bulk")
+    return ad.AnnData(np.asarray(signatures.X), obs, signatures.var, uns={"effect": effect, "assay": assay})
 
 
 def score_matrices(

@@ -1,0 +1,197 @@
+"""The layer of single cells: whitened on both sides, with maps from compounds that single cells and the reference share."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.linalg
+
+from scperturb_cmap.embedding.inputs import Centring
+from scperturb_cmap.embedding.linear import Block, LinearEncoder, balanced, ridge, whitening, without
+from scperturb_cmap.embedding.pairs import mine_pairs
+from scperturb_cmap.embedding.profiles import SHRINKAGE, fit_encoders
+from scperturb_cmap.embedding.splits import compound_folds
+from scperturb_cmap.embedding.training import partner_places
+
+__all__ = ["FEWEST_SHARED", "CellSource", "fit_cells", "inverse_root"]
+
+log = logging.getLogger(__name__)
+
+#: With fewer compounds in single cells and in the reference nothing says whether a layer of its own helps.
+FEWEST_SHARED = 20
+
+#: What validation compounds choose from: weight of each of the two maps; without a layer of their own single cells go by that
+#: of profiles.
+_PROFILES = "as profiles"
+_WEIGHTS = {"whitened": 0.0, "whitened, maps 0.5": 0.5, "whitened, maps 1": 1.0}
+
+#: Blocks that are learned from pairs.
+_MAPS = ("forward", "backward")
+
+#: Of the maps, in units of the mean variance of a component: there are few compounds for many genes.
+_PENALTY = 100.0
+
+
+class CellSource(NamedTuple):
+    """Drug signatures measured on single cells.
+
+    Parameters
+    ----------
+    scores
+        Signed scores on the reference's genes, shape (n_signatures, n_genes); 0 where a gene is not measured.
+    labels
+        compound_id and cell_line of each; "" is unknown.
+    """
+
+    scores: np.ndarray
+    labels: pd.DataFrame
+
+    def less(self, compounds: set[str]) -> "CellSource":
+        """Without the signatures of these compounds."""
+        kept = ~self.labels["compound_id"].isin(compounds).to_numpy()
+        return CellSource(self.scores[kept], self.labels[kept].reset_index(drop=True))
+
+
+def fit_cells(
+    scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource], profile: LinearEncoder, *, seed: int = 0
+) -> tuple[LinearEncoder | None, pd.DataFrame]:
+    """Fit a layer for single-cell queries, if compounds that nothing has seen are better placed by it than by that of profiles.
+
+    Blocks: the genes as they are; the reference's whitening; *whitened both*, in which either side is divided by the root of
+    its own covariance, for what varies among single cells is not what varies among bulk profiles; and two ridge regressions
+    between a compound's means on either side, *forward* and *backward*. What the cell lines of the sources have in common is
+    projected out of the queries' matrices. Every fifth of the shared compounds in turn chooses between the layer of profiles
+    and this one with the maps at several weights, by the mean place of the compound over compounds, then over sources.
+
+    Parameters
+    ----------
+    scores, labels
+        The reference, as in :func:`~scperturb_cmap.embedding.profiles.fit_profiles`; no gene sets.
+    sources
+        Single cells.
+    profile
+        Layer of profiles, whose blocks the other choice has.
+    seed
+        Of the folds.
+
+    Returns
+    -------
+    encoder
+        None where too few compounds are shared, or the layer of profiles is better.
+    table
+        What was tried and the mean percentile of validation compounds by each (0 best, 0.5 chance); empty without a choice.
+    """
+    names = labels["compound_id"].to_numpy(str)
+    shared = sorted(set(names[names != ""]) & set().union(*(one.labels["compound_id"] for one in sources)))
+    if len(shared) < FEWEST_SHARED:
+        return None, pd.DataFrame()
+    pairs = [mine_pairs(one.labels, labels, seed=seed) for one in sources]
+    folds, places = compound_folds(shared, 5, seed), []
+    for fold in range(5):
+        unseen = {name for name, mine in folds.items() if mine == fold}
+        seen = ~np.isin(names, list(unseen))
+        known = labels[seen].reset_index(drop=True)
+        (alone, centring) = fit_encoders(
+            scores[seen], known, sets=False, choices=[tuple(block.name for block in profile.blocks)]
+        )[0]
+        blocks = {_PROFILES: alone.blocks, "cells": _blocks(scores[seen], known, [one.less(unseen) for one in sources])}
+        centred = centring.of_perturbations(scores, labels["cell_line"])
+        sides = {of: [LinearEncoder([block]) for block in used] for of, used in blocks.items()}
+        theirs = {of: [one.encode_perturbation(centred) for one in encoders] for of, encoders in sides.items()}
+        for number, (source, mine) in enumerate(zip(sources, pairs, strict=True)):
+            asked = mine[mine["compound_id"].isin(unseen)]
+            cosines = {
+                of: [
+                    one.encode_query(source.scores[asked["query"]]) @ there.T
+                    for one, there in zip(encoders, theirs[of], strict=True)
+                ]
+                for of, encoders in sides.items()
+            }
+            found = {_PROFILES: _sum(alone.blocks, cosines[_PROFILES])}
+            found |= {
+                name: _sum(_weighted(blocks["cells"], weight), cosines["cells"]) for name, weight in _WEIGHTS.items()
+            }
+            partners = asked["reference"].to_numpy()
+            about = {"source": number, "compound": asked["compound_id"].to_numpy()}
+            places.append(pd.DataFrame(about | {name: partner_places(one, partners) for name, one in found.items()}))
+    means = pd.concat(places).groupby(["source", "compound"]).mean().groupby("source").mean().mean()
+    best = str(means.idxmin())
+    log.info("single cells are placed by: %s (%.3f; %s %.3f)", best, means[best], _PROFILES, means[_PROFILES])
+    table = pd.DataFrame({"blocks": means.index, "mean_percentile": means.to_numpy()})
+    if best == _PROFILES:
+        return None, table
+    chosen = _weighted(_blocks(scores, labels, sources), _WEIGHTS[best])
+    return LinearEncoder([block for block in chosen if block.weight]), table
+
+
+def _weighted(blocks: Sequence[Block], weight: float) -> list[Block]:
+    """Blocks with the maps at another weight."""
+    return [replace(one, weight=one.weight * weight) if one.name in _MAPS else one for one in blocks]
+
+
+def _sum(blocks: Sequence[Block], cosines: Sequence[np.ndarray]) -> np.ndarray:
+    """Cosines of all blocks together, but for a factor."""
+    return sum(block.weight * one for block, one in zip(blocks, cosines, strict=True))
+
+
+def _blocks(scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource]) -> Sequence[Block]:
+    """All blocks, balanced, with the maps at weight 1."""
+    lines = labels["cell_line"].to_numpy(str)
+    centring = Centring.fit(scores, lines)
+    centred, genes = centring.of_perturbations(scores, lines), np.arange(scores.shape[1])
+    white = whitening(centred, shrinkage=SHRINKAGE)
+    theirs = inverse_root(centred.T @ centred / len(centred))
+    means = [Centring.fit(one.scores, one.labels["cell_line"]) for one in sources]
+    common = scipy.linalg.orth(np.vstack([one.common_directions() for one in means]).T).T
+    less = [
+        mean.apply(one.scores, one.labels["cell_line"], one.scores != 0)
+        for mean, one in zip(means, sources, strict=True)
+    ]
+    mine = inverse_root(sum(one.T @ one / len(one) for one in less) / len(less))
+    reference = _by_compound(centred, labels)
+    left, right = [], []
+    for one, source in zip(less, sources, strict=True):
+        cells = _by_compound(one, source.labels)
+        both = cells.index.intersection(reference.index)
+        left.append(cells.loc[both].to_numpy() @ mine)
+        right.append(reference.loc[both].to_numpy() @ white)
+    left, right = np.vstack(left), np.vstack(right)
+    each = np.ones(len(left))
+    there = mine @ ridge(left, right, each, _PENALTY)
+    back = white @ ridge(right, left, each, _PENALTY)
+    blocks = [
+        Block("plain", genes, genes),
+        Block("whitened", without(centring.common_directions(), white), white),
+        Block("whitened both", without(common, mine), theirs),
+        Block("forward", without(common, there), white),
+        Block("backward", without(common, mine), back),
+    ]
+    return balanced(blocks, np.vstack([one.scores for one in sources]), centred).blocks
+
+
+def _by_compound(scores: np.ndarray, labels: pd.DataFrame) -> pd.DataFrame:
+    """Mean of every compound's signatures."""
+    named = (labels["compound_id"] != "").to_numpy()
+    return pd.DataFrame(scores[named]).groupby(labels["compound_id"].to_numpy(str)[named]).mean()
+
+
+def inverse_root(covariance: np.ndarray, shrinkage: float = SHRINKAGE) -> np.ndarray:
+    """Symmetric inverse root of a covariance, which whitens and turns as little as possible.
+
+    Parameters
+    ----------
+    covariance
+        Shape (n_genes, n_genes).
+    shrinkage
+        Added to every variance, in units of the mean of the 50 largest.
+
+    Examples
+    --------
+    >>> inverse_root(np.diag([3.0, 1.0]), shrinkage=0.5).round(3).tolist()
+    [[0.5, 0.0], [0.0, 0.707]]
+    """
+    sizes, axes = np.linalg.eigh(np.asarray(covariance, np.float64))
+    return (axes / np.sqrt(np.maximum(sizes, 0) + shrinkage * np.maximum(sizes, 0)[-50:].mean())) @ axes.T
