@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = [pytest.mark.nextflow, pytest.mark.real, pytest.mark.slow]
 #: Of donors; fewer than usual, for each is a fit of every gene.
-RESAMPLES = 6
+RESAMPLES = 3
 INTERFERON = ["CXCL10", "IFIT1", "RSAD2", "ISG15", "MX1"]
 
 

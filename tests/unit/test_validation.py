@@ -240,6 +240,11 @@ def test_queries_of_single_cells_are_a_task_of_their_own():
     found = validate_reference(data, [arrays, cells], ["cosine"], None, seed=1, device="cpu")
     n = found.tasks.set_index("task")["n_queries"]
     assert n["other_platform"] == arrays.n_obs and n["single_cell"] == cells.n_obs
+    more = reference(20, seed=4)[:, ::-1].copy()  # of other genes in another order
+    more.uns["assay"], more.obs["reference"] = "single_cell", "more"
+    both = validate_reference(data, [cells, more[:, 3:].copy()], ["cosine"], None, seed=1, device="cpu")
+    mine = both.queries[both.queries["task"] == "single_cell"]
+    assert mine["query"].nunique() == cells.n_obs + more.n_obs and mine["compound_id"].nunique() == 30
     alone = validate_reference(data, [cells], ["cosine"], None, seed=1, device="cpu").tasks.set_index("task")
     assert alone.at["other_platform", "status"] == "not run" and alone.at["single_cell", "status"] == "run"
 

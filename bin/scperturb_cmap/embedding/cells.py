@@ -1,8 +1,7 @@
-"""The layer of single cells: whitened on both sides, with maps from compounds that single cells and the reference share."""
+"""The layer of single cells: whitened on both sides, and a map learned from compounds that they and the reference share."""
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,16 +22,14 @@ log = logging.getLogger(__name__)
 #: With fewer compounds in single cells and in the reference nothing says whether a layer of its own helps.
 FEWEST_SHARED = 20
 
-#: What validation compounds choose from: weight of each of the two maps; without a layer of their own single cells go by that
-#: of profiles.
-_PROFILES = "as profiles"
-_WEIGHTS = {"whitened": 0.0, "whitened, maps 0.5": 0.5, "whitened, maps 1": 1.0}
+#: What validation compounds choose from.
+_PROFILES, _OWN = "as profiles", "plain + whitened + whitened both + forward"
 
-#: Blocks that are learned from pairs.
-_MAPS = ("forward", "backward")
+#: Most pairs of a compound, and of a source in a fold, whose places are looked at: against a large reference they take memory.
+_MOST_PAIRS, _MOST_ASKED = 20, 500
 
-#: Of the maps, in units of the mean variance of a component: there are few compounds for many genes.
-_PENALTY = 100.0
+#: Of the map: in units of the mean variance of a component, as there are few compounds for many genes; and its weight.
+_PENALTY, _WEIGHT = 100.0, 0.5
 
 
 class CellSource(NamedTuple):
@@ -60,11 +57,11 @@ def fit_cells(
 ) -> tuple[LinearEncoder | None, pd.DataFrame]:
     """Fit a layer for single-cell queries, if compounds that nothing has seen are better placed by it than by that of profiles.
 
-    Blocks: the genes as they are; the reference's whitening; *whitened both*, in which either side is divided by the root of
-    its own covariance, for what varies among single cells is not what varies among bulk profiles; and two ridge regressions
-    between a compound's means on either side, *forward* and *backward*. What the cell lines of the sources have in common is
-    projected out of the queries' matrices. Every fifth of the shared compounds in turn chooses between the layer of profiles
-    and this one with the maps at several weights, by the mean place of the compound over compounds, then over sources.
+    Blocks: the genes as they are; the reference's whitening; *whitened both*, in which either side is multiplied by the inverse
+    root of its own covariance, for what varies among single cells is not what varies among bulk profiles; and *forward*, ridge
+    regression from a compound's mean in single cells to its mean in the reference. What the cell lines of the sources have in
+    common is projected out of the queries' matrices. Every fifth of the shared compounds, in turn unseen, chooses between the
+    layer of profiles and this one, by the mean place of a compound, over the compounds of a source, then over sources.
 
     Parameters
     ----------
@@ -88,62 +85,40 @@ def fit_cells(
     shared = sorted(set(names[names != ""]) & set().union(*(one.labels["compound_id"] for one in sources)))
     if len(shared) < FEWEST_SHARED:
         return None, pd.DataFrame()
-    pairs = [mine_pairs(one.labels, labels, seed=seed) for one in sources]
+    sources = [one for one in sources if one.labels["compound_id"].isin(shared).any()]
+    pairs = [mine_pairs(one.labels, labels, most_per_compound=_MOST_PAIRS, seed=seed) for one in sources]
     folds, places = compound_folds(shared, 5, seed), []
     for fold in range(5):
         unseen = {name for name, mine in folds.items() if mine == fold}
         seen = ~np.isin(names, list(unseen))
         known = labels[seen].reset_index(drop=True)
-        (alone, centring) = fit_encoders(
-            scores[seen], known, sets=False, choices=[tuple(block.name for block in profile.blocks)]
-        )[0]
-        blocks = {_PROFILES: alone.blocks, "cells": _blocks(scores[seen], known, [one.less(unseen) for one in sources])}
+        blocks = tuple(block.name for block in profile.blocks)
+        ((alone, centring),) = fit_encoders(scores[seen], known, sets=False, choices=[blocks])
+        encoders = {_PROFILES: alone, _OWN: _fit(scores[seen], known, [one.less(unseen) for one in sources])}
         centred = centring.of_perturbations(scores, labels["cell_line"])
-        sides = {of: [LinearEncoder([block]) for block in used] for of, used in blocks.items()}
-        theirs = {of: [one.encode_perturbation(centred) for one in encoders] for of, encoders in sides.items()}
+        theirs = {name: one.encode_perturbation(centred) for name, one in encoders.items()}
         for number, (source, mine) in enumerate(zip(sources, pairs, strict=True)):
             asked = mine[mine["compound_id"].isin(unseen)]
-            cosines = {
-                of: [
-                    one.encode_query(source.scores[asked["query"]]) @ there.T
-                    for one, there in zip(encoders, theirs[of], strict=True)
-                ]
-                for of, encoders in sides.items()
-            }
-            found = {_PROFILES: _sum(alone.blocks, cosines[_PROFILES])}
-            found |= {
-                name: _sum(_weighted(blocks["cells"], weight), cosines["cells"]) for name, weight in _WEIGHTS.items()
-            }
-            partners = asked["reference"].to_numpy()
+            asked = asked.sample(min(len(asked), _MOST_ASKED), random_state=seed)
+            queries, partners = source.scores[asked["query"]], asked["reference"].to_numpy()
             about = {"source": number, "compound": asked["compound_id"].to_numpy()}
-            places.append(pd.DataFrame(about | {name: partner_places(one, partners) for name, one in found.items()}))
+            for name, one in encoders.items():
+                about[name] = partner_places(one.encode_query(queries) @ theirs[name].T, partners)
+            places.append(pd.DataFrame(about))
     means = pd.concat(places).groupby(["source", "compound"]).mean().groupby("source").mean().mean()
-    best = str(means.idxmin())
-    log.info("single cells are placed by: %s (%.3f; %s %.3f)", best, means[best], _PROFILES, means[_PROFILES])
+    log.info("single cells by a layer of their own %.3f, as profiles %.3f", means[_OWN], means[_PROFILES])
     table = pd.DataFrame({"blocks": means.index, "mean_percentile": means.to_numpy()})
-    if best == _PROFILES:
-        return None, table
-    chosen = _weighted(_blocks(scores, labels, sources), _WEIGHTS[best])
-    return LinearEncoder([block for block in chosen if block.weight]), table
+    return _fit(scores, labels, sources) if means[_OWN] < means[_PROFILES] else None, table
 
 
-def _weighted(blocks: Sequence[Block], weight: float) -> list[Block]:
-    """Blocks with the maps at another weight."""
-    return [replace(one, weight=one.weight * weight) if one.name in _MAPS else one for one in blocks]
-
-
-def _sum(blocks: Sequence[Block], cosines: Sequence[np.ndarray]) -> np.ndarray:
-    """Cosines of all blocks together, but for a factor."""
-    return sum(block.weight * one for block, one in zip(blocks, cosines, strict=True))
-
-
-def _blocks(scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource]) -> Sequence[Block]:
-    """All blocks, balanced, with the maps at weight 1."""
+def _fit(scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource]) -> LinearEncoder:
+    """The layer, fitted on all of these."""
     lines = labels["cell_line"].to_numpy(str)
     centring = Centring.fit(scores, lines)
     centred, genes = centring.of_perturbations(scores, lines), np.arange(scores.shape[1])
     white = whitening(centred, shrinkage=SHRINKAGE)
     theirs = inverse_root(centred.T @ centred / len(centred))
+    sources = [one for one in sources if len(one.scores)]
     means = [Centring.fit(one.scores, one.labels["cell_line"]) for one in sources]
     common = scipy.linalg.orth(np.vstack([one.common_directions() for one in means]).T).T
     less = [
@@ -158,18 +133,15 @@ def _blocks(scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSour
         both = cells.index.intersection(reference.index)
         left.append(cells.loc[both].to_numpy() @ mine)
         right.append(reference.loc[both].to_numpy() @ white)
-    left, right = np.vstack(left), np.vstack(right)
-    each = np.ones(len(left))
-    there = mine @ ridge(left, right, each, _PENALTY)
-    back = white @ ridge(right, left, each, _PENALTY)
+    pairs = np.vstack(left), np.vstack(right)
+    forward = mine @ ridge(*pairs, np.ones(len(pairs[0])), _PENALTY)
     blocks = [
         Block("plain", genes, genes),
         Block("whitened", without(centring.common_directions(), white), white),
         Block("whitened both", without(common, mine), theirs),
-        Block("forward", without(common, there), white),
-        Block("backward", without(common, mine), back),
+        Block("forward", without(common, forward), white, _WEIGHT),
     ]
-    return balanced(blocks, np.vstack([one.scores for one in sources]), centred).blocks
+    return balanced(blocks, np.vstack([one.scores for one in sources]), centred)
 
 
 def _by_compound(scores: np.ndarray, labels: pd.DataFrame) -> pd.DataFrame:
@@ -194,4 +166,5 @@ def inverse_root(covariance: np.ndarray, shrinkage: float = SHRINKAGE) -> np.nda
     [[0.5, 0.0], [0.0, 0.707]]
     """
     sizes, axes = np.linalg.eigh(np.asarray(covariance, np.float64))
-    return (axes / np.sqrt(np.maximum(sizes, 0) + shrinkage * np.maximum(sizes, 0)[-50:].mean())) @ axes.T
+    sizes = np.maximum(sizes, 1e-12)
+    return (axes / np.sqrt(sizes + shrinkage * sizes[-50:].mean())) @ axes.T

@@ -8,6 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from scperturb_cmap.embedding.inputs import on_genes
 from scperturb_cmap.embedding.pairs import strength
 from scperturb_cmap.validation.evaluate import evaluate_queries
 from scperturb_cmap.validation.leaks import Finding, inspect_run
@@ -170,6 +171,17 @@ def _other_queries(
     parts = [one for one in parts if one.n_obs]
     if not parts:
         return None, task.needs
-    largest = max(parts, key=lambda one: one.obs["compound_id"].nunique())
-    mine = largest[choose_queries(largest.obs["compound_id"].astype(str), n, seed)].copy()
+    if task.queries == "single_cell":  # each measures few compounds
+        asked = _together(parts, searched)
+    else:
+        asked = max(parts, key=lambda one: one.obs["compound_id"].nunique())
+    mine = asked[choose_queries(asked.obs["compound_id"].astype(str), n, seed)].copy()
     return Asked(mine, searched, strength(np.asarray(mine.X))), ""
+
+
+def _together(parts: Sequence[ad.AnnData], searched: ad.AnnData) -> ad.AnnData:
+    """Signatures of several references on the genes of the searched one."""
+    values = np.vstack([on_genes(np.asarray(one.X), one.var_names, searched.var_names) for one in parts])
+    obs = pd.concat([one.obs for one in parts])
+    obs.index = obs["reference"].astype(str) + "|" + obs.index
+    return ad.AnnData(values, obs, searched.var, uns=dict(parts[0].uns))
