@@ -70,8 +70,9 @@ def train_embedding(args: Namespace) -> None:
     shards = shards_of(args.shards, libraries, args.searched)
     identity = unify_compounds(read_compounds(args.compounds, libraries))
 
-    def chosen(name, most=MOST_VALUES):
-        """Signatures of a reference to learn from; one shard is in memory at a time."""
+    def chosen(name, most=MOST_VALUES, asked=None):
+        """Signatures of a reference to learn from; one shard is in memory at a time. Single cells on the genes ``asked``."""
+        assay = libraries[name].get("assay", "bulk")
         about = [read_about(path) for path in shards[name]]
         sets, parts, genes = is_gene_sets(about[0][2]), [], None
         # of gene sets every gene tells something, so there are fewer of them
@@ -79,15 +80,17 @@ def train_embedding(args: Namespace) -> None:
         names = choose_signatures([obs for obs, *_ in about], most=most, seed=args.seed)
         for path, mine in zip(shards[name], names, strict=True):
             part = read_rows(path, mine, layers=())
+            if genes is None and assay == "single_cell" and asked is not None:
+                genes = part.var_names[part.var_names.isin(asked)]
             genes = part.var_names if sets else learned_genes(part) if genes is None else genes
             parts.append(part[:, genes].copy())
-        return joined(parts, identity, libraries[name].get("assay", "bulk"))
+        return joined(parts, identity, assay)
 
     target = choose_target(
         {name: (libraries[name]["effect"], libraries[name]["n_signatures"]) for name in args.searched}
     )
-    others = [name for name in shards if name != target]
-    sources = [chosen(name, MOST_VALUES // len(others)) for name in others]
+    others, perturbations = [name for name in shards if name != target], chosen(target)
+    sources = [chosen(name, MOST_VALUES // len(others), perturbations.var_names) for name in others]
 
     # What was cut off goes on only with the same data and settings, in whichever task of the run.
     settings = [args.encoder, args.search, args.epochs, args.seed, args.code_digest, str(place), sorted(args.searched)]
@@ -99,7 +102,7 @@ def train_embedding(args: Namespace) -> None:
         return folder / f"{args.name}.training_state_{key}_{number}"
 
     checkpoint, table = learn(
-        chosen(target), sources, encoder=args.encoder, search=args.search, members=args.members,
+        perturbations, sources, encoder=args.encoder, search=args.search, members=args.members,
         training=TrainingSettings(epochs=args.epochs, seed=args.seed), device=str(place),
         state=lambda number: read_state(kept(number)), after_epoch=lambda number, state: write_state(state, kept(number)),
     )  # fmt: skip

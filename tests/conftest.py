@@ -210,3 +210,17 @@ def references(tmp_path):
     """Two references to learn from."""
     write_references(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def single_cells(references):
+    """The same, the source measured on single cells."""
+    import anndata as ad
+
+    shard, library = references / "source.shard_0000.h5ad", references / "source.library.json"
+    signatures = ad.read_h5ad(shard)
+    signatures.uns["effect"] = "log_fc"
+    signatures.write_h5ad(shard)
+    about = json.loads(library.read_text()) | {"effect": "log_fc", "assay": "single_cell"}
+    library.write_text(json.dumps(about))
+    return references

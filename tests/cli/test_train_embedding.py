@@ -48,6 +48,18 @@ def test_learns_by_structure_and_repeats_itself(call, encoder):
     assert np.isfinite(checkpoint.encoders["sets"].encode_query(signed_scores(np.ones((1, 80))))).all()
 
 
+def test_single_cells_get_a_layer_of_their_own(call, single_cells):
+    checkpoint = read_checkpoint(call("cells") / "run.embedding.json")
+    assert set(checkpoint.encoders) == {"profile", "cells"} and checkpoint.about["warnings"] == []
+    assert (
+        "Single cells: plain, whitened, whitened both, forward"
+        in (single_cells / "cells" / "run.model_card.md").read_text()
+    )
+    library = single_cells / "source.library.json"  # the same signatures, of bulk
+    library.write_text(json.dumps(json.loads(library.read_text()) | {"assay": "bulk"}))
+    assert set(read_checkpoint(call("bulk") / "run.embedding.json").encoders) == {"profile"}
+
+
 @pytest.fixture
 def cut_off(call, monkeypatch):
     """Train in a task of its own, and be killed after some epochs."""

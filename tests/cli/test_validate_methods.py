@@ -67,7 +67,9 @@ def test_a_space_that_sees_what_classic_scores_cannot_becomes_the_headline(valid
     assert (splits.loc[splits["split"] == "compound", "half"].value_counts() == 60).all()
     again, unknown = validated("again")
     pd.testing.assert_frame_equal(table, again["validation"])
-    assert unknown["method"] != "embedding" and "did not pass G4" in unknown["reason"]  # never tried on single cells
+    assert (
+        unknown["method"] != "embedding" and "was not tried on enough single cells" in unknown["reason"]
+    )  # never tried on single cells
 
 
 def test_the_headline_asked_for_overrides_the_gates_and_says_so(validated):
@@ -76,6 +78,14 @@ def test_the_headline_asked_for_overrides_the_gates_and_says_so(validated):
     assert (
         "because --headline says so; left to the gates, spearman ranks the drugs: the embedding" in headline["reason"]
     )
+
+
+def test_single_cells_are_asked_and_decide_for_single_cells(validated, single_cells):
+    tables, _ = validated("cells")
+    tasks = tables["validation_tasks"].set_index("task")
+    assert tasks.at["single_cell", "status"] == "run" and tasks.at["other_platform", "status"] == "not run"
+    gates = tables["validation_gates"].set_index("gate")
+    assert "single_cell by auroc: " in gates.at["G4", "detail"] and "not measured" not in gates.at["G4", "detail"]
 
 
 def test_mechanisms_lineages_and_indications_come_from_tables(validated, references):

@@ -93,6 +93,9 @@ def test_a_ready_made_signature_goes_the_same_way(own_run):
     signature = ad.read_h5ad(own_run.outdir / "signatures" / "given.signatures.h5ad")
     assert (signature.X == 1).sum() == (signature.X == -1).sum() == 60 and signature.obs["effect"].tolist() == ["set"]
     assert "made elsewhere" in (own_run.outdir / "report" / "population.given.001.html").read_text()
+    # a learned score would have to hold for both kinds of queries
+    commands = [path.read_text() for path in (own_run.outdir.parent / "work").glob("*/*/.command.sh")]
+    assert sum("--query-kinds gene_sets single_cells " in command for command in commands) == 1
 
 
 def test_shards_do_not_change_the_result(own_run, demo_run):

@@ -8,11 +8,12 @@ from scperturb_cmap.validation.headline import choose_headline
 
 def queries_of(task, gain, n=40, third=None, seed=0):
     """Metrics of queries in which the embedding gains so much over wtcs."""
+    kind = {"single_cell": "single_cells", "other_platform": "gene_sets"}.get(task, "profiles")
     random, rows = np.random.default_rng(seed), []
     for query in range(n):
         base = random.uniform(0.2, 0.6)
         line = {"task": task, "half": "validation", "cluster": f"c{query}", "query": query}
-        line["strength_third"] = query % 3 + 1
+        line |= {"strength_third": query % 3 + 1, "kind": kind}
         mine = gain if third is None or line["strength_third"] == third else 0.0
         for method, value in (
             ("wtcs", base),
@@ -50,7 +51,7 @@ def test_the_gates_choose_the_headline():
     shortcut.loc[shortcut["method"] == "control: shuffled genes", "auroc"] += 0.2
     assert "G1" in chosen(shortcut).reason
     assert chosen(queries_of("mechanism", 0.1), oddness=ODD | {"embedding": 0.1}).method == "wtcs"
-    assert "no task" in chosen(queries_of("mechanism", 0.1, n=10)).reason
+    assert "no task" in chosen(queries_of("mechanism", 0.1, n=10), own=queries_of("single_cell", 0.0, n=10)).reason
     uneven = choose_headline(
         queries_of("mechanism", -0.2), ["embedding", "cosine"], oddness={"cosine": 0.8, "embedding": 0.0}
     )
@@ -74,10 +75,15 @@ def test_the_embedding_ranks_only_where_it_was_tried_on_queries_of_the_runs_kind
         return choose_headline(pd.concat([arrays, *own]), methods, oddness=ODD, kinds=kinds)
 
     unknown = chosen(sets, kinds=["single_cells"])
-    assert unknown.method == "wtcs" and "G4" in unknown.reason
-    assert "single_cell: not measured" in unknown.gates.set_index("gate").at["G4", "detail"]
+    assert unknown.method == "wtcs" and unknown.reason.endswith("the embedding was not tried on enough single cells")
+    assert "single_cell by auroc: not measured" in unknown.gates.set_index("gate").at["G4", "detail"]
     assert chosen(cells, kinds=["single_cells"]).method == "embedding"
     assert chosen(sets, kinds=["gene_sets"]).method == "embedding"
     assert chosen(sets, kinds=["gene_sets", "single_cells"]).method == "wtcs"  # of each kind
-    for hurt in (queries_of("single_cell", -0.05), queries_of("single_cell", 0.0, n=19)):
+    later = queries_of("single_cell", 0.0)  # the answer comes later, where average precisions are all but 0
+    later.loc[later["method"] == "embedding", "auroc"] -= 0.05
+    profiles = sets.assign(kind="profiles")
+    assert chosen(profiles, kinds=["gene_sets"]).reason.endswith("was not tried on enough gene sets")
+    assert chosen(queries_of("single_cell", -0.05), kinds=["single_cells"]).reason.endswith("did not pass G4")
+    for hurt in (queries_of("single_cell", -0.05), queries_of("single_cell", 0.0, n=19), later):
         assert chosen(hurt, kinds=["single_cells"]).method == "wtcs"

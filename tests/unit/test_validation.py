@@ -249,6 +249,24 @@ def test_queries_of_single_cells_are_a_task_of_their_own():
     assert alone.at["other_platform", "status"] == "not run" and alone.at["single_cell", "status"] == "run"
 
 
+def test_a_reference_that_is_asked_is_not_learned_from_where_there_are_others():
+    data, seen = reference(40), []
+    first, second = (reference(30, seed=seed) for seed in (3, 4))
+    for one, name in ((first, "first"), (second, "second")):
+        one.uns["assay"], one.obs["reference"] = "single_cell", name
+
+    def learn(target, sources):
+        seen.append({str(one.obs["reference"].iloc[0]) for one in sources})
+        raise InputError(Problem("references", "", "enough seen", ""))
+
+    def asked(others):
+        seen.clear()
+        validate_reference(data, others, ["cosine"], learn, seed=1, device="cpu")
+        return seen[-1]  # of the last task that is run, which is that of single cells
+
+    assert asked([first, second]) == {"second"} and asked([first]) == {"first"}
+
+
 def leaks(table, train, held, split="compound", **more):
     found = inspect_run(table, {split: ((split,), np.array([train]), np.array([held]))}, **more)
     return {(one.check, one.action) for one in found}

@@ -116,8 +116,8 @@ def _fit(scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource]
     lines = labels["cell_line"].to_numpy(str)
     centring = Centring.fit(scores, lines)
     centred, genes = centring.of_perturbations(scores, lines), np.arange(scores.shape[1])
-    white = whitening(centred, shrinkage=SHRINKAGE)
-    theirs = inverse_root(centred.T @ centred / len(centred))
+    white = whitening(centred, shrinkage=SHRINKAGE).astype(np.float32)
+    theirs = inverse_root(centred.T @ centred / len(centred)).astype(np.float32)
     sources = [one for one in sources if len(one.scores)]
     means = [Centring.fit(one.scores, one.labels["cell_line"]) for one in sources]
     common = scipy.linalg.orth(np.vstack([one.common_directions() for one in means]).T).T
@@ -138,8 +138,8 @@ def _fit(scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource]
     blocks = [
         Block("plain", genes, genes),
         Block("whitened", without(centring.common_directions(), white), white),
-        Block("whitened both", without(common, mine), theirs),
-        Block("forward", without(common, forward), white, _WEIGHT),
+        Block("whitened both", without(common, mine).astype(np.float32), theirs),
+        Block("forward", without(common, forward).astype(np.float32), white, _WEIGHT),
     ]
     return balanced(blocks, np.vstack([one.scores for one in sources]), centred)
 

@@ -113,6 +113,9 @@ def learn(
     if target_is_sets:
         warnings.append("The reference is of gene sets: profiles are placed by few genes there.")
     cells = [] if target_is_sets else [one for one in sources if _is_cells(one)]
+    for one in [one for one in cells if one.var_names.isin(genes).sum() < len(genes) / 2]:
+        warnings.append(f"{_name(one)} measures fewer than half of the target's genes, so it was not learned from.")
+        cells = [other for other in cells if other is not one]
     if cells:
         given = [
             CellSource(signed_scores(on_genes(np.asarray(one.X), one.var_names, genes)), _labels(one.obs))

@@ -60,7 +60,7 @@ _OF_FORMAT = {
     "path_down": ("gmt",),
     "level": ("gctx", "gct"),
     "control": ("cells",),
-    "assay": ("gctx", "gct", "gmt", "signatures", "table"),
+    "assay": ("gctx", "gct", "signatures", "table"),
     "siginfo": ("gctx", "gct", "gmt", "signatures", "table"),
     "geneinfo": ("gctx", "gct", "gmt", "signatures", "cells", "table"),
     "compoundinfo": ("gctx", "gct", "gmt", "signatures", "table"),

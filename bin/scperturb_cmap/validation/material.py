@@ -162,17 +162,19 @@ def learner(
 
     def learned(target: ad.AnnData, others: Sequence[ad.AnnData]) -> Checkpoint:
         target = _slim(target)
-        used = [_slim(one) for one in others if one.n_obs and one.obs["reference"].iloc[0] in sources]
+        used = [_slim(one, target.var_names) for one in others if one.n_obs and one.obs["reference"].iloc[0] in sources]
         return learn(target, used, encoder=encoder, search=search, members=members,
             training=TrainingSettings(seed=seed), device=device)[0]  # fmt: skip
 
     return learned
 
 
-def _slim(signatures: ad.AnnData) -> ad.AnnData:
-    """On the genes that are learned from, without layers."""
+def _slim(signatures: ad.AnnData, asked: pd.Index | None = None) -> ad.AnnData:
+    """On the genes that are learned from, without layers; single cells on those that are asked for."""
     effect = str(signatures.uns["effect"])
     genes = signatures.var_names if is_gene_sets(effect) else learned_genes(signatures)
+    if asked is not None and signatures.uns.get("assay") == "single_cell" and not is_gene_sets(effect):
+        genes = signatures.var_names[signatures.var_names.isin(asked)]
     part = signatures[:, genes]
     return ad.AnnData(
         part.X.copy(), part.obs, part.var[[]], uns={"effect": effect, "assay": signatures.uns.get("assay", "bulk")}

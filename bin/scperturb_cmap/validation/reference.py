@@ -8,7 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.embedding.inputs import on_genes
+from scperturb_cmap.embedding.inputs import is_gene_sets, on_genes
 from scperturb_cmap.embedding.pairs import strength
 from scperturb_cmap.validation.evaluate import evaluate_queries
 from scperturb_cmap.validation.leaks import Finding, inspect_run
@@ -118,7 +118,7 @@ def validate_reference(
         scores, why = maker.scores(task, asked)
         half = halves["compound" if task.cluster == "compound_id" else "mechanism"]
         about = asked.labels[["compound_id"]].assign(
-            task=task.name, cluster=asked.labels[task.cluster], strength_third=asked.third,
+            task=task.name, kind=asked.kind, cluster=asked.labels[task.cluster], strength_third=asked.third,
             half=asked.labels[task.cluster].map(half).fillna("test"),
         )  # fmt: skip
         found.append(evaluate_queries(scores, positive, negative, about))
@@ -145,7 +145,7 @@ def _no_queries() -> pd.DataFrame:
 
 
 #: What is known of a query beside its metrics.
-_ABOUT = ("compound_id", "task", "cluster", "strength_third", "half")
+_ABOUT = ("compound_id", "task", "kind", "cluster", "strength_third", "half")
 
 
 def _not_here() -> list[dict]:
@@ -167,15 +167,23 @@ def _other_queries(
         parts = [] if genetic is None else [genetic]
     else:
         mine = [one for one in others if one.uns.get("assay", "bulk") == task.queries]
+        if task.queries == "single_cell":
+            mine = [one for one in mine if not is_gene_sets(str(one.uns["effect"]))]
         parts = [one[one.obs["compound_id"].isin(set(searched.obs["compound_id"]))] for one in mine]
     parts = [one for one in parts if one.n_obs]
     if not parts:
         return None, task.needs
     if task.queries == "single_cell":  # each measures few compounds
-        asked = _together(parts, searched)
-    else:
-        asked = max(parts, key=lambda one: one.obs["compound_id"].nunique())
-    mine = asked[choose_queries(asked.obs["compound_id"].astype(str), n, seed)].copy()
+        compounds = pd.concat([one.obs["compound_id"].astype(str) for one in parts])
+        chosen, starts = np.sort(choose_queries(compounds, n, seed)), np.cumsum([0, *(one.n_obs for one in parts)])
+        rows = [
+            chosen[(chosen >= start) & (chosen < start + one.n_obs)] - start
+            for one, start in zip(parts, starts, strict=False)
+        ]
+        mine = _together([one[some] for one, some in zip(parts, rows, strict=True)], searched)
+    else:  # gene sets first: of profiles of other bulk references nothing is learned
+        asked = max(parts, key=lambda one: (is_gene_sets(str(one.uns["effect"])), one.obs["compound_id"].nunique()))
+        mine = asked[choose_queries(asked.obs["compound_id"].astype(str), n, seed)].copy()
     return Asked(mine, searched, strength(np.asarray(mine.X))), ""
 
 

@@ -59,6 +59,7 @@ def searched_like(searched: ad.AnnData, queries: ad.AnnData) -> ad.AnnData:
 class Asked:
     """Queries of a task: as populations, their labels, the third of strength each is in, their places in the reference.
 
+    ``kind`` is what they are, as the populations of a run are "single_cells" or "gene_sets"; or other "profiles".
     ``searched`` are the searched signatures on the queries' genes. ``hidden`` pairs do not count: a signature itself, and
     whatever is the same measurement (``identical``).
     """
@@ -67,6 +68,8 @@ class Asked:
         self, signatures: ad.AnnData, searched: ad.AnnData, strong: np.ndarray, places: np.ndarray | None = None
     ):
         self.queries, self.labels = as_queries(signatures), labels_of(signatures)
+        single = self.queries.uns["assay"] == "single_cell"
+        self.kind = "gene_sets" if self.queries.uns["effect"] == "set" else "single_cells" if single else "profiles"
         self.third, self.places = _thirds(strong), places
         self.searched = searched_like(searched, self.queries)
         self.identical = same_profiles(self.queries.X, self.searched.X)
@@ -156,9 +159,11 @@ class Maker:
             fold = pd.Series(0, asked.labels.index)
         else:
             fold = fold_of(asked.labels, self._folds, task.holds_out)
+        # a client's cells are of no reference: those that are asked about are not learned from, where there are others
+        of = asked.labels["reference"] if task.queries == "single_cell" else pd.Series("", fold.index)
         spaces, seen_of, held_of = [], [], []
-        for number in sorted(fold.dropna().unique()):
-            rows, held = (fold == number).to_numpy(), np.zeros(len(self._labels), bool)
+        for number, reference in sorted(set(zip(fold[fold.notna()], of[fold.notna()], strict=True))):
+            rows, held = ((fold == number) & (of == reference)).to_numpy(), np.zeros(len(self._labels), bool)
             tested, same = asked.labels[rows], asked.identical[rows].any(axis=0)
             if asked.places is None:
                 held = self._labels["compound_id"].isin(set(tested["compound_id"])).to_numpy()
@@ -166,7 +171,10 @@ class Maker:
                 held[asked.places[rows]] = True
             # the same measurement under another name is not learned from either
             seen = ~(held | same | alike(self._labels, tested, task.holds_out))
-            sources = self._sources(tested, task.holds_out, set(self._labels.loc[same, "compound_id"]))
+            sources = self._sources(
+                tested, task.holds_out, set(self._labels.loc[same, "compound_id"]), asked.queries[rows]
+            )
+            sources = _of_others(sources, reference)
             gc.collect()  # AnnData and its views refer to each other: what the last fold learned from would still be there
             try:
                 spaces.append((rows, self._learn(self._searched[seen].copy(), sources)))
@@ -180,11 +188,22 @@ class Maker:
             )
         return spaces, (np.array(seen_of), np.array(held_of))
 
-    def _sources(self, tested: pd.DataFrame, holds_out: Sequence[str], same: set[str]) -> list[ad.AnnData]:
+    def _sources(
+        self, tested: pd.DataFrame, holds_out: Sequence[str], same: set[str], queries: ad.AnnData
+    ) -> list[ad.AnnData]:
         """What may be seen of other references: nothing of what is held out here, and no other name of it."""
         sources = []
         for one, labels in self._others:
             kept = ~(alike(labels, tested, holds_out) | labels["compound_id"].isin(same).to_numpy())
+            if "single_cell" in (one.uns.get("assay"), queries.uns.get("assay")):
+                values = on_genes(np.asarray(one.X), one.var_names, queries.var_names)
+                kept &= ~same_profiles(np.asarray(queries.X), values).any(axis=0)
             if kept.any():
                 sources.append(one[kept].copy())
         return sources
+
+
+def _of_others(sources: Sequence[ad.AnnData], reference: str) -> list[ad.AnnData]:
+    """Sources but for this reference of single cells, where there are other ones of single cells."""
+    cells = {one.obs["reference"].iloc[0] for one in sources if one.uns.get("assay") == "single_cell"}
+    return [one for one in sources if one.obs["reference"].iloc[0] != reference or cells <= {reference}]
