@@ -122,7 +122,9 @@ def _cells(checkpoint: Checkpoint, table: pd.DataFrame) -> str:
     """How the layer of single cells was made, or what takes its place."""
     tried = table[table["layer"] == "cells"] if "layer" in table else table
     if tried.empty:
-        return "as profiles. They were not trained on: none shares enough compounds and genes with a target of profiles."
+        return (
+            "as profiles. They were not trained on: none shares enough compounds and genes with a target of profiles."
+        )
     places = "; ".join(
         f"{name} {place:.3f}" for name, place in zip(tried["blocks"], tried["mean_percentile"], strict=True)
     )

@@ -1,6 +1,7 @@
 """The learned space: a map of populations and drugs, nearest drugs, and the model card."""
 
 import anndata as ad
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from markdown_it import MarkdownIt
@@ -15,6 +16,9 @@ __all__ = ["map_figure", "model_card", "neighbour_table"]
 _DRAWN = 4000
 
 _DRUG = "#8a97a3"
+
+#: Width and height of a label, as parts of the map.
+_LABEL = np.array([0.2, 0.04])
 
 #: How each kind of point looks: colour, symbol, size.
 _LOOKS = {
@@ -49,6 +53,9 @@ def map_figure(embedded: ad.AnnData, neighbours: pd.DataFrame) -> go.Figure:
     first = neighbours[(neighbours["direction"] == "reverses") & (neighbours["neighbour"] <= 5)]
     near = (points["what"] == "compound") & points["compound_id"].isin(first["compound_id"])
     points["kind"] = points["what"].where(~near, "near")
+    # labels lead to the middle, where there is room
+    points["side"] = np.where(points["x"] > (points["x"].min() + points["x"].max()) / 2, "top left", "top right")
+    extent = points[["x", "y"]].max() - points[["x", "y"]].min()
     figure = go.Figure(layout={"template": THEME, "height": 560, "showlegend": True})
     for kind, (name, colour, symbol, size) in _LOOKS.items():
         mine = points[points["kind"] == kind]
@@ -60,14 +67,34 @@ def map_figure(embedded: ad.AnnData, neighbours: pd.DataFrame) -> go.Figure:
         labelled = kind == "population" and len(mine) <= 15
         figure.add_scatter(
             x=mine["x"], y=mine["y"], mode="markers+text" if labelled else "markers", name=name, hoverinfo="text",
-            hovertext=[prefix + plain(one, 60) for one in names], textposition="top center",
-            text=[plain(one, 24) for one in names] if labelled else None,
+            hovertext=[prefix + plain(one, 60) for one in names], textposition=mine["side"],
+            text=_labels(mine, names, extent) if labelled else None,
             marker={"color": colour, "symbol": symbol, "size": size, "opacity": 0.55 if kind == "compound" else 1},
         )  # fmt: skip
     figure.update_layout(legend=LEGEND)
     figure.update_xaxes(showticklabels=False, zeroline=False)
     figure.update_yaxes(showticklabels=False, zeroline=False)
     return figure
+
+
+def _labels(points: pd.DataFrame, names: pd.Series, extent: pd.Series) -> list[str]:
+    """One label for points whose labels would cover each other: the name of the first, and how many more.
+
+    Examples
+    --------
+    >>> points = pd.DataFrame({"x": [0.0, 0.01, 1.0], "y": [0.0, 0.0, 1.0]})
+    >>> _labels(points, pd.Series(["B cells", "T cells", "NK cells"]), pd.Series({"x": 1.0, "y": 1.0}))
+    ['B cells and 1 more', '', 'NK cells']
+    """
+    places = points[["x", "y"]].to_numpy() / np.maximum(extent.to_numpy(), 1e-9)
+    groups: list[list[int]] = []
+    for at, place in enumerate(places):
+        beside = [one for one in groups if (abs(places[one[0]] - place) < _LABEL).all()]
+        (beside[0] if beside else groups).append(at if beside else [at])
+    out = [""] * len(places)
+    for first, *more in groups:
+        out[first] = plain(names.iloc[first], 24) + (f" and {len(more)} more" if more else "")
+    return out
 
 
 def neighbour_table(neighbours: pd.DataFrame, best: int = 5) -> Html:
