@@ -198,11 +198,13 @@ class Site:
         """A folder of the results cannot be written to."""
         self.mount(self.results / name, "ro")
 
-    def call_twice(self, fault: Fault) -> None:
-        """The run is resumed once more while it still runs."""
+    def call_twice(self, fault: Fault, process: subprocess.Popen) -> None:
+        """The run is resumed once more while it still runs: the first is halted meanwhile, or it might be done before."""
         end = time.monotonic() + 120
         while "process > BUILD_REPORT" not in (self.project / "said.txt").read_text() and time.monotonic() < end:
             time.sleep(0.2)
         command = ["nextflow", "run", ".", "-c", self.config, *OPTIONS, "-resume"]
+        os.killpg(process.pid, signal.SIGSTOP)
         done = subprocess.run(command, cwd=self.project, env=self.environment, capture_output=True, text=True)
+        os.killpg(process.pid, signal.SIGCONT)
         self.saw[fault.name] = done.returncode, done.stdout + done.stderr

@@ -53,7 +53,7 @@ def story(make_project, nextflow):
                 getattr(site, name)(fault, *(rest or outcomes[-1:]))
             process = site.start(*run.options, *(["-resume"] if number else []))
             if twice:
-                site.call_twice(*twice)
+                site.call_twice(*twice, process)
             outcomes.append(site.finish(process, f"{number:02d}"))
             site.unmount()
             print(f"run {number + 1}: status {outcomes[-1].status}, {time.monotonic() - began:.0f} s")

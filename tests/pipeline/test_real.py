@@ -112,9 +112,25 @@ def test_the_report_opens_without_a_network(results, check_report):
     assert check_report(results / "report", of_a_kind=1, widths=(1440,)) == []
 
 
+@pytest.mark.parametrize("method", ["spearman", "embedding"])
+def test_an_inhibitor_of_jak_reverses_interferon(results, method):
+    """Among the first tenth of 1,170 drugs in monocytes, whose signature rests on most genes."""
+    drugs = pd.read_csv(results / "ranking" / "kang2018_ifnb.drugs.tsv", sep="\t")
+    mine = drugs[(drugs["population"] == "CD14+ Monocytes") & (drugs["compound"] == "Ruxolitinib")]
+    print(mine[[f"rank_{method}", f"score_{method}"]])
+    assert mine[f"rank_{method}"].item() <= 117 and mine[f"score_{method}"].item() < 0
+
+
+def test_populations_are_placed_by_the_layer_of_single_cells(results):
+    placed = ad.read_h5ad(results / "embedding" / "run.cells.embedded.h5ad")
+    assert "CD14+ Monocytes" in set(placed.obs["population"])
+    assert "- Single cells: plain, whitened, whitened both, forward" in (results / "embedding" / "run.model_card.md").read_text()
+
+
 def test_methods_are_validated_on_the_reference(results):
     tasks = pd.read_csv(results / "validation" / "run.validation_tasks.tsv", sep="\t").set_index("task")
-    assert (tasks.loc[["mechanism", "mechanism_of_unseen_compound", "other_platform"], "status"] == "run").all()
+    asked = ["mechanism", "mechanism_of_unseen_compound", "other_platform", "single_cell"]
+    assert (tasks.loc[asked, "status"] == "run").all()
     table = pd.read_csv(results / "validation" / "run.validation.tsv", sep="\t", keep_default_na=False)
     mine = table[(table["metric"] == "auroc") & (table["split"] == "all") & (table["compared_with"] == "")]
     area = mine.set_index(["task", "method"])[["value", "low", "high"]].astype(float)
@@ -124,5 +140,8 @@ def test_methods_are_validated_on_the_reference(results):
         area["low"].loc[[("mechanism", "cosine"), ("mechanism", "embedding"), ("other_platform", "spearman")]] > 0.5
     ).all()
     assert abs(area.at[("mechanism", "control: shuffled genes"), "value"] - 0.5) < 0.1
+    gates = pd.read_csv(results / "validation" / "run.validation_gates.tsv", sep="\t").set_index("gate")["detail"]
+    print(gates["G4"])
+    assert "single_cell by auroc" in gates["G4"] and "not measured" not in gates["G4"]
     findings = pd.read_csv(results / "validation" / "run.validation_findings.tsv", sep="\t")
     assert "identical profiles" in set(findings["check"]) and "refused" not in set(findings["action"])
