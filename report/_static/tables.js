@@ -59,7 +59,7 @@ function makeSearchable(table) {
 // A table that its frame cuts off says so: not every browser shows bars to scroll by.
 function tellMore(sheet) {
   const more = [], table = sheet.querySelector("table"), rows = table.querySelectorAll("tbody tr:not(.group)").length;
-  if (!table.caption) return; // a part of the page that is just being taken away
+  if (!table.caption) return; // the page is still being read, and is looked at again when it is whole
   if (sheet.scrollHeight > sheet.clientHeight + 4) more.push(`down for all ${rows} rows`);
   if (sheet.scrollWidth > sheet.clientWidth + 4) more.push("sideways for all columns");
   if (more.length) table.caption.dataset.more = `Scroll ${more.join(" and ")}`;
