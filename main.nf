@@ -45,6 +45,8 @@ workflow {
     methods = possible_methods(params.methods, params.headline, given || searched)
     learns = 'embedding' in methods.tokenize(',') && !given
     validates = can_validate(params.validation, methods)
+    // what the populations are: the gates ask for queries of the same kind
+    kinds = rows.sample.collect { row -> query_kind(row) }.unique().sort().join(' ')
 
     CHECK_INPUTS(
         input,
@@ -120,7 +122,7 @@ workflow {
         drugs,
         indications,
         sensitivity,
-        params.subMap(['headline', 'validation_queries', 'encoder', 'embedding_search', 'members', 'n_genes', 'min_tags', 'feature_space', 'seed', 'device']) + [methods: methods, query_kinds: rows.sample.collect { row -> query_kind(row) }.unique().sort().join(' ')],
+        params.subMap(['headline', 'validation_queries', 'encoder', 'embedding_search', 'members', 'n_genes', 'min_tags', 'feature_space', 'seed', 'device']) + [methods: methods, query_kinds: kinds],
     )
     // what ranks the drugs, and what is told of it: asked for, chosen by the gates, or the default where nothing is validated
     ch_headline = params.headline == 'auto' && validates

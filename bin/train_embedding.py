@@ -72,7 +72,7 @@ def train_embedding(args: Namespace) -> None:
 
     def chosen(name, most=MOST_VALUES, asked=None):
         """Signatures of a reference to learn from; one shard is in memory at a time. Single cells on the genes ``asked``."""
-        assay = libraries[name].get("assay", "bulk")
+        assay = libraries[name]["assay"]
         about = [read_about(path) for path in shards[name]]
         sets, parts, genes = is_gene_sets(about[0][2]), [], None
         # of gene sets every gene tells something, so there are fewer of them
@@ -80,9 +80,7 @@ def train_embedding(args: Namespace) -> None:
         names = choose_signatures([obs for obs, *_ in about], most=most, seed=args.seed)
         for path, mine in zip(shards[name], names, strict=True):
             part = read_rows(path, mine, layers=())
-            if genes is None and assay == "single_cell" and asked is not None:
-                genes = part.var_names[part.var_names.isin(asked)]
-            genes = part.var_names if sets else learned_genes(part) if genes is None else genes
+            genes = learned_genes(part, asked if assay == "single_cell" else None) if genes is None else genes
             parts.append(part[:, genes].copy())
         return joined(parts, identity, assay)
 

@@ -58,12 +58,7 @@ def write_inputs(demo: Path, folder: Path) -> None:
     (folder / "list.rnk").write_text("".join(f"{gene}\t{one:.3f}\n" for gene, one in zip(symbols, z, strict=False)))
     de = pd.DataFrame({"gene": symbols[:80], "cluster": "B", "avg_log2FC": z, "p_val": 0.01, "p_val_adj": 0.02})
     de.to_csv(folder / "de.csv", index=False)
-    labels = {
-        "perturbation": np.repeat(["control", "a"], 20),
-        "cell_line": "A",
-        "batch": "1",
-        "dose_value": "1",
-    }
+    labels = {"perturbation": np.repeat(["control", "a"], 20), "cell_line": "A", "batch": "1", "dose_value": "1"}
     counts = np.random.default_rng(0).poisson(5, (40, 150)).astype(np.float32)
     obs = pd.DataFrame(labels, index=[f"c{n}" for n in range(40)], dtype=object)
     ad.AnnData(counts, obs, pd.DataFrame(index=symbols)).write_h5ad(folder / "atlas.h5ad")

@@ -67,9 +67,7 @@ def test_a_space_that_sees_what_classic_scores_cannot_becomes_the_headline(valid
     assert (splits.loc[splits["split"] == "compound", "half"].value_counts() == 60).all()
     again, unknown = validated("again")
     pd.testing.assert_frame_equal(table, again["validation"])
-    assert (
-        unknown["method"] != "embedding" and "was not tried on enough single cells" in unknown["reason"]
-    )  # never tried on single cells
+    assert unknown["method"] != "embedding" and "was not tried on enough single cells" in unknown["reason"]
 
 
 def test_the_headline_asked_for_overrides_the_gates_and_says_so(validated):

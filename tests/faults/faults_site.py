@@ -205,6 +205,8 @@ class Site:
             time.sleep(0.2)
         command = ["nextflow", "run", ".", "-c", self.config, *OPTIONS, "-resume"]
         os.killpg(process.pid, signal.SIGSTOP)
-        done = subprocess.run(command, cwd=self.project, env=self.environment, capture_output=True, text=True)
-        os.killpg(process.pid, signal.SIGCONT)
+        try:
+            done = subprocess.run(command, cwd=self.project, env=self.environment, capture_output=True, text=True)
+        finally:
+            os.killpg(process.pid, signal.SIGCONT)
         self.saw[fault.name] = done.returncode, done.stdout + done.stderr

@@ -124,8 +124,7 @@ def test_an_inhibitor_of_jak_reverses_interferon(results, method):
 
 def test_methods_are_validated_on_the_reference(results):
     tasks = pd.read_csv(results / "validation" / "run.validation_tasks.tsv", sep="\t").set_index("task")
-    asked = ["mechanism", "mechanism_of_unseen_compound", "other_platform"]
-    assert (tasks.loc[asked, "status"] == "run").all()
+    assert (tasks.loc[["mechanism", "mechanism_of_unseen_compound", "other_platform"], "status"] == "run").all()
     table = pd.read_csv(results / "validation" / "run.validation.tsv", sep="\t", keep_default_na=False)
     mine = table[(table["metric"] == "auroc") & (table["split"] == "all") & (table["compared_with"] == "")]
     area = mine.set_index(["task", "method"])[["value", "low", "high"]].astype(float)

@@ -36,7 +36,7 @@ _HERE: dict = {}
 SHIPPED = {LEARNED: "yes", **dict.fromkeys(CLASSIC, "classic")}
 
 
-def run(_: dict, args) -> None:  # noqa: ANN001
+def run(_: dict, args: Namespace) -> None:
     table = measured(args)
     table["shipped"] = table["method"].map(lambda m: SHIPPED.get(m, "yes" if m.startswith("learned") else "no"))
     groups = table.groupby(["data", "level", "method", "shipped"], sort=False)["percentile"]

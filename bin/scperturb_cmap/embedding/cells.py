@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import scipy.linalg
 
 from scperturb_cmap.embedding.inputs import Centring
-from scperturb_cmap.embedding.linear import Block, LinearEncoder, balanced, ridge, whitening, without
+from scperturb_cmap.embedding.linear import Block, LinearEncoder, balanced, ridge, without
 from scperturb_cmap.embedding.pairs import mine_pairs
 from scperturb_cmap.embedding.profiles import SHRINKAGE, fit_encoders
 from scperturb_cmap.embedding.splits import compound_folds
@@ -24,6 +25,9 @@ FEWEST_SHARED = 20
 
 #: What validation compounds choose from.
 _PROFILES, _OWN = "as profiles", "plain + whitened + whitened both + forward"
+
+#: Blocks of it that are those of profiles.
+_BULK = ("plain", "whitened")
 
 #: Most pairs of a compound, and of a source in a fold, whose places are looked at: against a large reference they take memory.
 _MOST_PAIRS, _MOST_ASKED = 20, 500
@@ -93,8 +97,9 @@ def fit_cells(
         seen = ~np.isin(names, list(unseen))
         known = labels[seen].reset_index(drop=True)
         blocks = tuple(block.name for block in profile.blocks)
-        ((alone, centring),) = fit_encoders(scores[seen], known, sets=False, choices=[blocks])
-        encoders = {_PROFILES: alone, _OWN: _fit(scores[seen], known, [one.less(unseen) for one in sources])}
+        (alone, centring), (bulk, _) = fit_encoders(scores[seen], known, sets=False, choices=[blocks, _BULK])
+        left = [one.less(unseen) for one in sources]
+        encoders = {_PROFILES: alone, _OWN: _fit(scores[seen], known, left, bulk, centring)}
         centred = centring.of_perturbations(scores, labels["cell_line"])
         theirs = {name: one.encode_perturbation(centred) for name, one in encoders.items()}
         for number, (source, mine) in enumerate(zip(sources, pairs, strict=True)):
@@ -108,15 +113,19 @@ def fit_cells(
     means = pd.concat(places).groupby(["source", "compound"]).mean().groupby("source").mean().mean()
     log.info("single cells by a layer of their own %.3f, as profiles %.3f", means[_OWN], means[_PROFILES])
     table = pd.DataFrame({"blocks": means.index, "mean_percentile": means.to_numpy()})
-    return _fit(scores, labels, sources) if means[_OWN] < means[_PROFILES] else None, table
+    if means[_OWN] >= means[_PROFILES]:
+        return None, table
+    ((bulk, centring),) = fit_encoders(scores, labels, sets=False, choices=[_BULK])
+    return _fit(scores, labels, sources, bulk, centring), table
 
 
-def _fit(scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource]) -> LinearEncoder:
-    """The layer, fitted on all of these."""
-    lines = labels["cell_line"].to_numpy(str)
-    centring = Centring.fit(scores, lines)
-    centred, genes = centring.of_perturbations(scores, lines), np.arange(scores.shape[1])
-    white = whitening(centred, shrinkage=SHRINKAGE).astype(np.float32)
+def _fit(
+    scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource], bulk: LinearEncoder, centring: Centring
+) -> LinearEncoder:
+    """The layer, fitted on all of these; ``bulk`` holds the blocks that single cells have no part in."""
+    centred = centring.of_perturbations(scores, labels["cell_line"])
+    plain, whitened = (replace(block, weight=1.0) for block in bulk.blocks)
+    white = whitened.perturbation
     theirs = inverse_root(centred.T @ centred / len(centred)).astype(np.float32)
     sources = [one for one in sources if len(one.scores)]
     means = [Centring.fit(one.scores, one.labels["cell_line"]) for one in sources]
@@ -136,8 +145,8 @@ def _fit(scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource]
     pairs = np.vstack(left), np.vstack(right)
     forward = mine @ ridge(*pairs, np.ones(len(pairs[0])), _PENALTY)
     blocks = [
-        Block("plain", genes, genes),
-        Block("whitened", without(centring.common_directions(), white), white),
+        plain,
+        whitened,
         Block("whitened both", without(common, mine).astype(np.float32), theirs),
         Block("forward", without(common, forward).astype(np.float32), white, _WEIGHT),
     ]

@@ -86,13 +86,15 @@ def choose_signatures(
     ]
 
 
-def learned_genes(part: ad.AnnData) -> np.ndarray:
-    """Which genes of a reference of profiles are learned from: landmarks, or those that vary most.
+def learned_genes(part: ad.AnnData, target: pd.Index | None = None) -> np.ndarray:
+    """Which genes of a reference are learned from: of gene sets all, of profiles landmarks, or those that vary most.
 
     Parameters
     ----------
     part
-        Signatures of its first shard.
+        Signatures of its first shard; ``uns`` holds the effect.
+    target
+        Genes of the target, where the reference is of single cells: these are learned from on the same.
 
     Returns
     -------
@@ -101,9 +103,14 @@ def learned_genes(part: ad.AnnData) -> np.ndarray:
     Examples
     --------
     >>> var = pd.DataFrame({"feature_space": ["landmark", "other"]}, index=["7", "9"])
-    >>> learned_genes(ad.AnnData(np.eye(2, dtype=np.float32), var=var)).tolist()
-    ['7', '9']
+    >>> part = ad.AnnData(np.eye(2, dtype=np.float32), var=var, uns={"effect": "modz"})
+    >>> learned_genes(part).tolist(), learned_genes(part, pd.Index(["8", "9"])).tolist()
+    (['7', '9'], ['9'])
     """
+    if is_gene_sets(str(part.uns["effect"])):
+        return part.var_names.to_numpy()
+    if target is not None:
+        return part.var_names[part.var_names.isin(target)].to_numpy()
     landmark = (part.var["feature_space"] == "landmark").to_numpy()
     if landmark.sum() >= FEWEST_LANDMARKS:
         return part.var_names[landmark].to_numpy()

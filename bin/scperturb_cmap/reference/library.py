@@ -108,7 +108,8 @@ def read_libraries(paths: Sequence[Path], needs: Sequence[str] = ()) -> dict[str
     ]
     if problems:
         raise InputError(problems)
-    return {about["reference"]: about for about in found}
+    # earlier versions did not tell what was measured
+    return {about["reference"]: {"assay": "bulk"} | about for about in found}
 
 
 def read_compounds(paths: Sequence[Path], libraries: Collection[str]) -> dict[str, pd.DataFrame]:

@@ -8,7 +8,6 @@ import anndata as ad
 import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
-from scperturb_cmap.embedding.inputs import is_gene_sets
 from scperturb_cmap.embedding.learn import learn
 from scperturb_cmap.embedding.training import TrainingSettings
 from scperturb_cmap.embedding.training_set import choose_target, learned_genes
@@ -92,7 +91,7 @@ def read_material(
         if not parts:
             return None
         whole = _joined(parts, name, identity, labels, tables[name], lineages)
-        whole.uns["assay"] = about[name].get("assay", "bulk")  # earlier versions did not tell
+        whole.uns["assay"] = about[name]["assay"]
         return whole
 
     also = {one for pair, one in identity.items() if pair[0] != target}
@@ -171,10 +170,8 @@ def learner(
 
 def _slim(signatures: ad.AnnData, asked: pd.Index | None = None) -> ad.AnnData:
     """On the genes that are learned from, without layers; single cells on those that are asked for."""
-    effect = str(signatures.uns["effect"])
-    genes = signatures.var_names if is_gene_sets(effect) else learned_genes(signatures)
-    if asked is not None and signatures.uns.get("assay") == "single_cell" and not is_gene_sets(effect):
-        genes = signatures.var_names[signatures.var_names.isin(asked)]
+    effect, single = str(signatures.uns["effect"]), signatures.uns.get("assay") == "single_cell"
+    genes = learned_genes(signatures, asked if single else None)
     part = signatures[:, genes]
     return ad.AnnData(
         part.X.copy(), part.obs, part.var[[]], uns={"effect": effect, "assay": signatures.uns.get("assay", "bulk")}
