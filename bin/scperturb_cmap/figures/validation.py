@@ -34,7 +34,7 @@ _NUMBERS = (
 #: What each gate asks of the learned score, in the words of the page.
 _GATES = {
     "G0": "turning with the query",
-    "G1": "finding nothing where compounds or genes are exchanged",
+    "G1": "finding nothing where compounds or genes are exchanged, and learning from labels what exchanged ones do not teach",
     "G2": "beating the best classic score",
     "G3": "a gain that is not one of strong signatures or of shared batches",
     "G4": "being no worse with queries of the run's own kind",
