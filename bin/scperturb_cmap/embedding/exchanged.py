@@ -41,7 +41,7 @@ def exchange_compounds(obs: pd.DataFrame, seed: int | Sequence[int]) -> np.ndarr
     --------
     >>> obs = pd.DataFrame({"compound_id": [*"abcdefghij", ""], "cell_line": "A", "batch": ""})
     >>> found = exchange_compounds(obs, seed=0)
-    >>> sorted(found[:10]) == list("abcdefghij"), bool((found[:10] == obs["compound_id"][:10]).all()), found[10]
+    >>> sorted(found[:10]) == list("abcdefghij"), bool((found[:10] == obs["compound_id"][:10]).all()), str(found[10])
     (True, False, '')
     """
     text = obs[["compound_id", "cell_line", "batch"]].astype(str).reset_index(drop=True)
