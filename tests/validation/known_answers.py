@@ -3,6 +3,7 @@ HDAC inhibitors like panobinostat. Classic scores only; nothing is fitted or tun
 """
 
 import re
+import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -102,7 +103,8 @@ def repodb(data: Path, diseases: pd.Index, compound_of: Callable[[str], str]) ->
     here = table[table["disease"].isin(diseases)].drop_duplicates("ind_id").sort_values("disease")
     said = [f"{one.disease} = {one.ind_name} ({one.ind_id})" for one in here.itertuples()]
     n = here["disease"].nunique()
-    print(f"repoDB, {n} of {len(diseases)} diseases have a name of the same words: {'; '.join(said)}")
+    told = f"repoDB, {n} of {len(diseases)} diseases have a name of the same words: {'; '.join(said)}"
+    print(textwrap.fill(told, 180, break_on_hyphens=False))
     table["compound"] = table["drug_id"].map(compound_of)
     table = table.drop_duplicates(["disease", "compound", "status"])
     approved, stopped = table[table["status"] == "Approved"], table[table["status"] != "Approved"]
