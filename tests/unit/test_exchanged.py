@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.unit.test_headline import ODD, queries_of
-from tests.unit.validation_data import reference
+from tests.unit.validation_data import known, reference
 
 from scperturb_cmap import validation
 from scperturb_cmap.embedding.exchanged import exchange_compounds, learned_from_labels
@@ -114,6 +114,28 @@ def test_the_control_learns_from_exchanged_compounds_of_the_training_part_alone(
         assert (true.obs["compound_id"] == mixed.obs["compound_id"]).mean() < 0.1
     # scored once, and the same again for another task with these spaces
     assert maker.scores(TASKS["other_line_same_batch"], asked)[0] is scores and len(given) == 4
+
+
+def test_a_crossing_has_the_control_for_the_queries_it_asks():
+    data, random = reference(90), np.random.default_rng(1)
+    more = data[data.obs["cell_line"] == "A"].copy()  # a third line: two are left to learn from
+    more.obs["cell_line"], more.obs_names = "C", [f"more {name}" for name in more.obs_names]
+    data = ad.concat([data, more], merge="same", uns_merge="first")
+    state = random.normal(size=(90, 5)) @ random.normal(size=(5, 200))
+    rows = data.obs["compound_id"].str[1:].astype(int)
+    data.X = (0.3 * state[rows] + random.normal(size=data.shape) * np.linspace(3, 0.5, 200)).astype(np.float32)
+    data.obs = known(data.obs, [f"m{row // 3}" for row in rows])
+    table = labels_of(data)
+    folds, task = fold_table(table, 3, seed=1), TASKS["mechanism_in_unseen_line"]
+    learner = validation.learner(["r"], encoder="linear", search=False, members=1, seed=1, device="cpu")
+    asked = Asked(data, data, np.ones(data.n_obs), np.arange(data.n_obs))
+    maker = Maker(data, table, [], folds, learner, ["cosine"], np.ones(data.n_obs), 1, {"device": "cpu"})
+    scores, _ = maker.scores(task, asked)
+    asks = fold_of(table, folds, task.holds_out).notna().to_numpy()
+    assert 0.2 < asks.mean() < 0.5
+    for name in (LABELS, EXCHANGED):
+        answered = np.isfinite(scores[name]).all(axis=1)
+        assert answered.any() and not answered[~asks].any()
 
 
 def areas(data, n_folds=2):

@@ -192,7 +192,7 @@ class Maker:
             except InputError as error:
                 log.info("%s, fold %d: %s", task.name, number, error)
                 return [], (np.empty(0), np.empty(0))
-            for name, part in self._by_labels(spaces[-1][1], seen, sources, asked.queries, number).items():
+            for name, part in self._by_labels(spaces[-1][1], seen, sources, asked.queries, int(number)).items():
                 parts[name].append((rows, part))
             seen_of.append(seen)
             held_of.append(held)
