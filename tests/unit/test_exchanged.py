@@ -187,4 +187,9 @@ def test_g1_asks_exchanged_labels_for_chance_or_for_surely_less_than_the_true_on
         made, gate = chosen(**areas_of)
         assert gate["passed"] == ("yes" if passes else "no"), areas_of
         assert (made.method == "embedding") == passes and (passes or "G1" in made.reason)
-    assert "nothing that places" in gate["detail"]
+    assert "of 40 compounds or mechanisms only 0" in gate["detail"]
+    few = [queries_of("mechanism", 0.1), queries_of("single_cell", 0.0)]
+    for name in (LABELS, EXCHANGED):
+        few.append(few[0][(few[0]["method"] == "embedding") & (few[0]["query"] < 19)].assign(method=name))
+    made = choose_headline(pd.concat(few), ["wtcs", "cosine", "embedding"], oddness=ODD)
+    assert made.method == "embedding" and "only 19" in made.gates.set_index("method").at[EXCHANGED, "detail"]
