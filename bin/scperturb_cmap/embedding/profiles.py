@@ -182,10 +182,10 @@ def discriminant(scores: np.ndarray, compounds: np.ndarray, n_components: int, s
     within = apart.T @ apart / max((counts > 1).sum(), 1)
     within[np.diag_indices_from(within)] += shrinkage * np.trace(within) / len(within) + 1e-12
     between = means[counts > 1].T @ means[counts > 1] / max((counts > 1).sum(), 1)
-    values, vectors = scipy.linalg.eigh(between, within)
+    n_genes = len(between)
+    values, vectors = scipy.linalg.eigh(between, within, subset_by_index=[max(n_genes - n_components, 0), n_genes - 1])
     # beyond the differences between compounds any direction would do: none is kept
-    n_components = min(n_components, int((values > 1e-9 * values[-1]).sum()))
-    return vectors[:, ::-1][:, :n_components]
+    return vectors[:, values > 1e-9 * values[-1]][:, ::-1]
 
 
 def to_other_lines(
@@ -236,13 +236,14 @@ def _place_elsewhere(
     found = []
     for line in np.unique(lines[lines != ""]):
         there = np.flatnonzero(lines == line)
-        batch, names = labels["batch"].iloc[there], compounds[there]
-        for row in np.flatnonzero((lines[asked] != line) & np.isin(compounds[asked], names)):
-            mine, near = compounds[asked[row]], scores[row, there]
+        batch, names, elsewhere = labels["batch"].iloc[there], compounds[there], asked[lines[asked] != line]
+        for mine in np.intersect1d(compounds[elsewhere], names):
             right = np.flatnonzero(names == mine)
             others = np.broadcast_to(names != mine, (len(right), len(there)))
             others = others & (beside(batch.iloc[right], batch) | ~known(batch.iloc[right])[:, None])
-            n, own = others.sum(axis=1), near[right, None]
-            before = (others & (near > own)).sum(axis=1) + (others & (near == own)).sum(axis=1) / 2
-            found += [(mine, place) for place in before[n > 0] / n[n > 0]]
+            n = others.sum(axis=1)
+            for near in scores[np.ix_((compounds[asked] == mine) & (lines[asked] != line), there)]:
+                own = near[right, None]
+                before = (others & (near > own)).sum(axis=1) + (others & (near == own)).sum(axis=1) / 2
+                found += [(mine, place) for place in before[n > 0] / n[n > 0]]
     return float(pd.DataFrame(found, columns=["compound", "place"]).groupby("compound")["place"].mean().mean())
