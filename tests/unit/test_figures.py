@@ -197,7 +197,7 @@ def test_few_shared_genes_and_single_signatures_are_told(populations, drugs):
     fine = populations[populations["evidence"] == "replicated"].assign(n_genes_shared=900)
     assert "Every population was ranked" in figures.notices(fine, drugs.assign(fdr=0.05))
     said = Page(figures.notices(fine, drugs.assign(fdr=0.6))).text
-    assert "Every population was ranked" not in said and "no drug has an FDR below 10%" in said
+    assert "Every population was ranked" not in said and "no drug has an FDR below 10 %" in said
 
 
 def test_few_changed_genes_are_told(run, populations, drugs):
