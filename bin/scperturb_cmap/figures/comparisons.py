@@ -132,12 +132,12 @@ def _row_height(populations: list[str], wide: int, tight: int) -> int:
 
 
 def average_figure(drugs: pd.DataFrame, best: int = 5) -> go.Figure | None:
-    """Where the average over all cells ranks the best drugs of each population; None without such an average."""
+    """Where the average over all cells ranks the best drugs of each population; None without such an average or drug."""
     average = ranked(drugs, AVERAGE).set_index("compound_id")
-    if average.empty:
+    populations = [name for name in ranked_populations(drugs) if name != AVERAGE]
+    if average.empty or reversing(drugs[drugs["population"].isin(populations)]).empty:
         return None
     last = average["rank"].max()
-    populations = [name for name in ranked_populations(drugs) if name != AVERAGE]
     figure = go.Figure(layout={"template": THEME, "height": 130 + _row_height(populations, 34, 26) * len(populations)})
     figure.add_vrect(x0=0.8, x1=10, fillcolor=REVERSAL, opacity=0.07, line_width=0)
     for row, population in enumerate(populations):

@@ -181,8 +181,9 @@ def _top_row(row: dict, scored: pd.DataFrame, best: int, page: str) -> Html:
     head = Html('<th scope="row"><a class="clamp" title="{0}" href="{1}">{0}</a> {2}</th>').format(
         row["population"], page, badges(row) if len(mine) else badge("", row["reason"])
     )
-    if mine.empty:
-        reason = row["reason"] or "; ".join(scored.loc[scored["population"] == row["population"], "reason"].head(1))
+    if not (mine["score"] < 0).any():
+        none = "No drug reverses this signature." if len(mine) else row["reason"]
+        reason = none or "; ".join(scored.loc[scored["population"] == row["population"], "reason"].head(1))
         return Html('<tr class="{} muted">{}<td colspan="{}">{}</td></tr>').format(
             style, head, best, reason or "Not ranked."
         )
