@@ -84,5 +84,12 @@ def test_what_the_batch_explains_stands_side_by_side(tmp_path):
     assert learned < said.index("0.810") < said.index("0.660") < said.index("−0.150")
     assert said.index("gain of embedding over WTCS") < said.index("0.220") < said.index("0.070")
     assert "control" not in said
+    own = table[(table["method"] == "embedding") & (table["task"].isin(["other_line", "other_line_same_batch"]))]
+    more = [
+        own.assign(method=f"control: {name}") for name in ("labels alone", "learned from permuted labels", "random")
+    ]
+    said = re.sub(r"<[^>]*>", " ", figures.batch_table(pd.concat([table, *more]), tasks))
+    assert learned < said.index("embedding, learned from permuted labels") < said.index("gain of embedding")
+    assert said.count("permuted labels") == 1 and "random" not in said
     tasks.loc[tasks["task"] == "other_line_same_batch", ["status", "reason"]] = "not run", "needs a batch"
     assert "needs a batch" in figures.batch_table(table[table["task"] != "other_line_same_batch"], tasks)

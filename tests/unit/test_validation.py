@@ -72,6 +72,9 @@ def test_nothing_held_out_is_trained_on():
             seen = ~alike(table, table[table[column] == name], (split,))
             assert seen.any() and name not in set(table.loc[seen, column])
     halves = folds[folds["split"] == "compound"]["half"].value_counts()
+    assert sorted(halves) == [4, 6]  # five families of two compounds each
+    alone = fold_table(table.assign(mechanism="", families="", family=""), 5, seed=3)
+    halves = alone[alone["split"] == "compound"]["half"].value_counts()
     assert halves["validation"] == halves["test"] == 5
     odd = table.assign(compound_id=[f"c{n}|s" for n in range(20)], cell_line="T|CD4", lineage="T|CD4")
     names = fold_table(odd, 5, seed=3).groupby("split")["name"].agg(set)
@@ -158,6 +161,17 @@ def test_halves_of_a_mechanism_task_do_not_share_mechanisms():
     found = validate_reference(data, [], ["cosine"], None, seed=1, device="cpu").queries
     mine = found[found["task"] == "mechanism"]
     assert mine["cluster"].nunique() == 15 and (mine.groupby("cluster")["half"].nunique() == 1).all()
+
+
+def test_a_compound_is_in_one_half_in_all_tasks():
+    """Else a score chosen by a compound's mechanism would be reported by the same signature in another cell line."""
+    data = reference(60)
+    data.obs = known(data.obs, [f"m{int(c[1:]) // 3}" * (int(c[1:]) < 45) for c in data.obs["compound_id"]])
+    found = validate_reference(data, [], ["cosine"], None, seed=1, device="cpu").queries
+    assert {"mechanism", "other_line"} <= set(found["task"])
+    assert (found.groupby("compound_id")["half"].nunique() == 1).all()
+    sizes = found[found["task"] == "other_line"].groupby("half")["compound_id"].nunique()
+    assert sizes.min() > 20  # families, and compounds of none, in either
 
 
 def test_without_a_task_that_can_be_run_there_is_a_headline_and_an_empty_table():

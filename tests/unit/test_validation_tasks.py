@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import across_lines
 import as_run
+import known_answers
 import numpy as np
+import pandas as pd
 import same_mechanism
 from fold import unit
 from metrics import average_precision, interval, interval_of_mean, percentiles
@@ -126,3 +128,21 @@ def test_interval_of_a_mean_over_data_sets_is_as_wide_as_that_of_one_where_they_
     one = interval(difference, compounds)
     both = interval_of_mean([(difference, compounds), (difference, compounds)])
     assert np.allclose(one, both)
+
+
+def test_approved_and_stopped_drugs_of_repodb_are_apart_and_diseases_are_matched_by_their_words(tmp_path):
+    rows = [
+        ("d1", "Asthma", "C1", "Approved"), ("d1", "Asthma", "C1", "Terminated"), ("d2", "Asthma", "C1", "Withdrawn"),
+        ("d2", "Asthma attack", "C2", "Approved"), ("d1", "Asthma attack", "C2", "Approved"),
+        ("d3", "Arthritis, Psoriatic", "C3", "Approved"), ("d1", "Psoriatic arthritis (disorder)", "C4", "Approved"),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["drug_id", "ind_name", "ind_id", "status"])
+    (tmp_path / "goldstandard").mkdir()
+    table.to_csv(tmp_path / "goldstandard/repodb.dev.tsv.gz", sep="\t", index=False)
+    signatures = pd.Index(["asthma", "psoriatic arthritis", "obesity"])
+    approved, stopped = known_answers.repodb(tmp_path, signatures, str.upper).values()
+    assert approved.of == {"asthma": {"D1"}, "psoriatic arthritis": {"D1", "D3"}}
+    assert stopped.of == {"asthma": {"D2"}}  # approved counts where a drug is both
+    assert approved.neither["asthma"] == {"D2"} and stopped.neither["asthma"] == {"D1"}
+    # other indications, matched or not: an attack is no asthma
+    assert approved.others["asthma"].to_dict() == {"D1": 2, "D2": 1, "D3": 1}

@@ -2,7 +2,11 @@
 HDAC inhibitors like panobinostat. Classic scores only; nothing is fitted or tuned.
 """
 
+import re
+import textwrap
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -15,7 +19,7 @@ from scperturb_cmap.io.gene_tables import read_gene_table
 from scperturb_cmap.io.tables import read_text_table
 from scperturb_cmap.signatures import derive, samples
 from scperturb_cmap.utils.names import compound_key
-from scperturb_cmap.validation import indication_recovery
+from scperturb_cmap.validation import Recovery, indication_recovery
 from scperturb_cmap.validation.uncertainty import cluster_interval
 
 METHODS = ["spearman", "wtcs", "cosine"]
@@ -57,6 +61,61 @@ def chance_of(place: np.ndarray, chosen: np.ndarray, n: int = 10_000) -> float:
     return float((1 + (draws <= reached + 1e-12).sum()) / (1 + n))
 
 
+def words_of(disease: str) -> frozenset[str]:
+    """The words of a disease's name, without case, order, possessives, plurals and what stands in brackets.
+
+    >>> sorted(words_of("Allergic rhinitis (disorder)")), words_of("Uterine Fibroids") == words_of("uterine fibroid")
+    (['allergic', 'rhinitis'], True)
+    >>> words_of("Lupus Erythematosus, Systemic") == words_of("systemic lupus erythematosus")
+    True
+    """
+    words = re.findall(r"\w+", re.sub(r"\(.*?\)|'s\b", " ", disease.casefold()))
+    return frozenset(re.sub(r"(?<![isu])s$", "", word) for word in words)
+
+
+class Gold(NamedTuple):
+    """Disease -> drugs to be found, drugs that do not count, and how many other diseases every drug is known for."""
+
+    of: dict[str, set[str]]
+    neither: dict[str, set[str]]
+    others: dict[str, pd.Series]
+
+
+def gold_of(pairs: pd.DataFrame, diseases: Iterable[str], neither: pd.DataFrame) -> Gold:
+    """From pairs of a disease and a compound; of a drug with both labels only the first counts."""
+    of, left = ({d: set(part["compound"]) for d, part in one.groupby("disease")} for one in (pairs, neither))
+    diseases = [d for d in diseases if d in of]
+    others = {d: pairs.loc[pairs["disease"] != d, "compound"].value_counts() for d in diseases}
+    return Gold({d: of[d] for d in diseases}, {d: left.get(d, set()) - of[d] for d in diseases}, others)
+
+
+def repodb(data: Path, diseases: pd.Index, compound_of: Callable[[str], str]) -> dict[str, Gold]:
+    """repoDB's pairs: approved drugs, and apart from these drugs whose trials were stopped, which need not lack an effect.
+
+    A disease is that of the signature where both names have the same words; nothing else is looked at, for the table has UMLS
+    ids and the signatures have those of the Disease Ontology.
+    """
+    table = read_text_table(data / "goldstandard/repodb.dev.tsv.gz")
+    signature = {words_of(d): d for d in diseases}
+    table["disease"] = [
+        signature.get(words_of(name), f"{cui} {name}") for name, cui in table[["ind_name", "ind_id"]].values
+    ]
+    here = table[table["disease"].isin(diseases)].drop_duplicates("ind_id").sort_values("disease")
+    said = [f"{one.disease} = {one.ind_name} ({one.ind_id})" for one in here.itertuples()]
+    n = here["disease"].nunique()
+    told = f"repoDB, {n} of {len(diseases)} diseases have a name of the same words: {'; '.join(said)}"
+    print(textwrap.fill(told, 180, break_on_hyphens=False))
+    table["compound"] = table["drug_id"].map(compound_of)
+    table = table.drop_duplicates(["disease", "compound", "status"])
+    approved, stopped = table[table["status"] == "Approved"], table[table["status"] != "Approved"]
+    both = stopped.merge(approved[["disease", "compound"]], how="left", indicator=True)["_merge"].to_numpy() == "both"
+    stopped = stopped[~both].drop_duplicates(["disease", "compound"])
+    return {
+        "repoDB, approved": gold_of(approved, diseases, stopped),
+        "repoDB, trial stopped": gold_of(stopped, diseases, approved),
+    }
+
+
 def diseases(data: Path, l1000: Signatures) -> None:
     """Bulk disease signatures against drugs that modify the disease."""
     bulk = pd.read_parquet(data / "goldstandard/stargeo_disease_signatures.dev.parquet")
@@ -67,29 +126,47 @@ def diseases(data: Path, l1000: Signatures) -> None:
     scores = by_drug(queries, l1000, l1000.compound, METHODS)
     bank = read_text_table(data / "goldstandard/drugbank_compound_map.tsv").set_index("drugbank_id")["pert_iname"]
     here = dict(zip(l1000.obs["pert_id"], l1000.compound, strict=True))
+
+    def compound_of(drug: str) -> str:
+        return here.get(drug) or compound_key(bank.get(drug, "") or drug)
+
     known = read_text_table(data / "goldstandard/pharmacotherapydb_indications.dev.tsv")
-    known = known[known["category"] == "DM"]
-    known["compound"] = [here.get(drug) or compound_key(bank.get(drug, "") or drug) for drug in known["drugbank_id"]]
+    known = known[known["category"] == "DM"].assign(compound=lambda table: table["drugbank_id"].map(compound_of))
     known = known.drop_duplicates(["disease", "compound"])
     # The same for every disease: what a ranking reaches that does not look at the disease.
     drugs = scores["spearman"].columns
     strength = pd.Series(np.abs(np.clip(l1000.values, -10, 10)).mean(axis=1)).groupby(l1000.compound).mean()[drugs]
     scores["control: strength only"] = pd.DataFrame([-strength.astype(float)] * len(wide), wide.index, drugs)
-    of = {d: set(part["compound"]) for d, part in known.groupby("disease") if d in wide.index}
-    others = {d: known.loc[known["disease"] != d, "compound"].value_counts() for d in of}
-    random = np.random.default_rng(0)
+    golds = {"PharmacotherapyDB": gold_of(known, wide.index, known[:0])} | repodb(data, wide.index, compound_of)
+    print(f"{len(wide)} diseases with a signature, {len(drugs)} drugs")
+    rows, lines = [], []
+    for name, gold in golds.items():
+        more, best = recovered(scores, gold)
+        rows += [{"known": name} | row for row in more]
+        lines += [f"{name}, {line}" for line in best]
+    print(pd.DataFrame(rows).round(3).to_string(index=False))
+    print("\n".join(lines))
+
+
+def recovered(scores: dict[str, pd.DataFrame], gold: Gold) -> tuple[list[dict], list[str]]:
+    """Of every score the macro mean over diseases beside its null; and which diseases are found."""
+    drugs, random = scores["spearman"].columns, np.random.default_rng(0)
     orders = [random.permutation(len(drugs)) for _ in range(N_ORDERS)]
+
+    def area(row: pd.Series, d: str, n_null: int) -> Recovery:
+        return indication_recovery(
+            row.drop(gold.neither[d], errors="ignore"), gold.of[d], gold.others[d], n_null=n_null
+        )
+
     rows, lines = [], []
     for method, table in scores.items():
-        found = {d: indication_recovery(table.loc[d], of[d], others[d], n_null=N_NULL) for d in of}
+        found = {d: area(table.loc[d], d, N_NULL) for d in gold.of}
         found = {d: one for d, one in found.items() if not one.reason}
         aurocs = np.array([one.auroc for one in found.values()])
         low, high = cluster_interval(aurocs, list(found))[:, 0]
         # Diseases share drugs and resemble one another, so a drug's scores stay together when names are drawn anew.
         null = np.array([
-            np.mean([
-                indication_recovery(table.loc[d].iloc[order].set_axis(drugs), of[d], others[d], n_null=1).auroc for d in found
-            ])
+            np.mean([area(table.loc[d].iloc[order].set_axis(drugs), d, 1).auroc for d in found])
             for order in (orders if method in METHODS else [])
         ])  # fmt: skip
         bounds = np.quantile(null, [0.025, 0.975]) if len(null) else (np.nan, np.nan)
@@ -102,9 +179,7 @@ def diseases(data: Path, l1000: Signatures) -> None:
         if method in METHODS:
             best = [f"{d} {one.auroc:.2f} (p {one.p:.3f})" for d, one in found.items() if one.p < 0.05]
             lines.append(f"p < 0.05 by {method}: {', '.join(best) or 'none'}")
-    print(f"{len(wide)} diseases with a signature, {len(drugs)} drugs")
-    print(pd.DataFrame(rows).round(3).to_string(index=False))
-    print("\n".join(lines))
+    return rows, lines
 
 
 def cells(data: Path, file: str, case: str, control: str, donors: bool = True) -> ad.AnnData:

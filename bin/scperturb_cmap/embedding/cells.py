@@ -57,8 +57,9 @@ class CellSource(NamedTuple):
 
 
 def fit_cells(
-    scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource], profile: LinearEncoder, *, seed: int = 0
-) -> tuple[LinearEncoder | None, pd.DataFrame]:
+    scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource], profile: LinearEncoder, *, seed: int = 0,
+    surely: bool = False,
+) -> tuple[LinearEncoder | None, pd.DataFrame]:  # fmt: skip
     """Fit a layer for single-cell queries, if compounds that nothing has seen are better placed by it than by that of profiles.
 
     Blocks: the genes as they are; the reference's whitening; *whitened both*, in which either side is multiplied by the inverse
@@ -77,6 +78,8 @@ def fit_cells(
         Layer of profiles, whose blocks the other choice has.
     seed
         Of the folds.
+    surely
+        Fit the layer without asking whether it is better.
 
     Returns
     -------
@@ -90,6 +93,8 @@ def fit_cells(
     if len(shared) < FEWEST_SHARED:
         return None, pd.DataFrame()
     sources = [one for one in sources if one.labels["compound_id"].isin(shared).any()]
+    if surely:
+        return _fit_on_all(scores, labels, sources), pd.DataFrame()
     pairs = [mine_pairs(one.labels, labels, most_per_compound=_MOST_PAIRS, seed=seed) for one in sources]
     folds, places = compound_folds(shared, 5, seed), []
     for fold in range(5):
@@ -115,8 +120,12 @@ def fit_cells(
     table = pd.DataFrame({"blocks": means.index, "mean_percentile": means.to_numpy()})
     if means[_OWN] >= means[_PROFILES]:
         return None, table
+    return _fit_on_all(scores, labels, sources), table
+
+
+def _fit_on_all(scores: np.ndarray, labels: pd.DataFrame, sources: Sequence[CellSource]) -> LinearEncoder:
     ((bulk, centring),) = fit_encoders(scores, labels, sets=False, choices=[_BULK])
-    return _fit(scores, labels, sources, bulk, centring), table
+    return _fit(scores, labels, sources, bulk, centring)
 
 
 def _fit(

@@ -54,7 +54,7 @@ _TRAINING = TrainingSettings()
 def learn(
     target: ad.AnnData, sources: Sequence[ad.AnnData], *, encoder: str = "linear", search: bool = False, members: int = 1,
     training: TrainingSettings = _TRAINING, device: str = "cpu", state: Callable[[int], TrainingState | None] = lambda _: None,
-    after_epoch: Callable[[int, TrainingState], None] = lambda _, __: None,
+    after_epoch: Callable[[int, TrainingState], None] = lambda _, __: None, like: Checkpoint | None = None,
 ) -> tuple[Checkpoint, pd.DataFrame]:  # fmt: skip
     """Fit the input layers of a space.
 
@@ -81,6 +81,8 @@ def learn(
     state, after_epoch
         By the number of a network: the state of its training that was cut off, and what takes the state after every epoch.
         With ``search`` only the chosen settings are kept so.
+    like
+        A space whose layers, blocks and settings are taken without a choice: what else differs is due to the data alone.
 
     Returns
     -------
@@ -101,7 +103,8 @@ def learn(
     genes, target_is_sets = target.var_names.astype(str).tolist(), is_gene_sets(str(target.uns["effect"]))
     reference = signed_scores(np.asarray(target.X), SHAPES["sets" if target_is_sets else "profile"])
     labels = _labels(target.obs)
-    profile, centring, tried = fit_profiles(reference, labels, sets=target_is_sets, seed=training.seed)
+    blocks = [block.name for block in like.encoders["profile"].blocks] if like else ()
+    profile, centring, tried = fit_profiles(reference, labels, sets=target_is_sets, seed=training.seed, names=blocks)
     encoders, query_genes = {"profile": profile}, {"profile": genes}
     tables, warnings = [tried.assign(layer="profile")], []
     about = {"seed": training.seed, "encoder": encoder, "n_signatures_learned_from": target.n_obs, "warnings": warnings}
@@ -112,21 +115,21 @@ def learn(
         about["profile_validation_mean_percentile"] = float(tried["mean_percentile"].min())
     if target_is_sets:
         warnings.append("The reference is of gene sets: profiles are placed by few genes there.")
-    cells = [] if target_is_sets else [one for one in sources if _is_cells(one)]
+    no_cells = target_is_sets or (like and "cells" not in like.encoders)
+    cells = [one for one in sources if _is_cells(one) and not no_cells]
     for one in [one for one in cells if one.var_names.isin(genes).sum() < len(genes) / 2]:
         warnings.append(f"{_name(one)} measures fewer than half of the target's genes, so it was not learned from.")
         cells = [other for other in cells if other is not one]
     if cells:
-        given = [
-            CellSource(signed_scores(on_genes(np.asarray(one.X), one.var_names, genes)), _labels(one.obs))
-            for one in cells
-        ]
-        layer, tried = fit_cells(reference, labels, given, profile, seed=training.seed)
+        scores = [signed_scores(on_genes(np.asarray(one.X), one.var_names, genes)) for one in cells]
+        given = [CellSource(one, _labels(of.obs)) for one, of in zip(scores, cells, strict=True)]
+        layer, tried = fit_cells(reference, labels, given, profile, seed=training.seed, surely=bool(like))
         tables.append(tried.assign(layer="cells"))
         if layer:
             encoders["cells"], query_genes["cells"] = layer, genes
             about["learned_from"] += [_name(one) for one in cells]
-            about["cells_validation_mean_percentile"] = float(tried["mean_percentile"].min())
+            if not tried.empty:
+                about["cells_validation_mean_percentile"] = float(tried["mean_percentile"].min())
         elif tried.empty:
             few = f"Single cells and target share fewer than {FEWEST_SHARED} compounds"
             warnings.append(f"{few}: populations are placed as the reference's own profiles.")
@@ -150,14 +153,16 @@ def learn(
             held = (pairs["compound_id"].map(folds) == 0).to_numpy()
             about["validation_compounds"] = sorted(pairs.loc[held, "compound_id"].unique())
             if encoder == "linear":
-                choices = WIDE_SEARCH if search else SEARCH
+                choices = [LinearSettings(**like.about["settings"])] if like else WIDE_SEARCH if search else SEARCH
                 encoders["sets"], table, value, settings = _linear(sides, pairs, held, (names, genes), choices)
             else:
                 # in use the mean of all references is taken off, of which the validation compounds are a small part
                 _, theirs = sides.less_means(about["validation_compounds"])
                 fold = sides.query, theirs, *_parts(pairs, held)
                 settings, table = replace(training, loss=encoder), pd.DataFrame()
-                if search:
+                if like:
+                    settings = TrainingSettings(**{k: v for k, v in like.about["settings"].items() if k != "members"})
+                elif search:
                     settings, table = _search_networks(fold, settings, device)
                 encoders["sets"], last = _networks(fold, settings, members, device, state, after_epoch)
                 table = pd.concat([table, last])
@@ -279,6 +284,12 @@ def _linear(
         given = tuple(rows[column].to_numpy() for column in ("query", "reference", "weight"))
         return lambda settings: fit_dual(query, reference, given, settings, shared, basis)
 
+    def on_all(settings: LinearSettings) -> LinearEncoder:
+        common, reference = sides.less_means()
+        return fitter(sides.query, reference, common, pairs, [settings])(settings)
+
+    if len(choices) == 1:
+        return on_all(choices[0]), pd.DataFrame(), float("nan"), choices[0]
     learned, tested = _parts(pairs, held)
     unseen = set(tested["compound_id"])
     (common, reference), (mine, theirs) = sides.less_means(unseen), sides.rows(unseen)
@@ -295,5 +306,4 @@ def _linear(
     table = pd.DataFrame(tried)
     best, value = choices[int(table["mean_percentile"].argmin())], float(table["mean_percentile"].min())
     log.info("validation compounds chose %s: %.3f", best, value)
-    common, reference = sides.less_means()
-    return fitter(sides.query, reference, common, pairs, [best])(best), table, value, best
+    return on_all(best), table, value, best

@@ -50,8 +50,8 @@ _MOST_ASKED = 500
 
 
 def fit_profiles(
-    scores: np.ndarray, labels: pd.DataFrame, *, sets: bool = False, seed: int = 0
-) -> tuple[LinearEncoder, Centring, pd.DataFrame]:
+    scores: np.ndarray, labels: pd.DataFrame, *, sets: bool = False, seed: int = 0, names: Sequence[str] = ()
+) -> tuple[LinearEncoder, Centring, pd.DataFrame]:  # fmt: skip
     """Fit the layer of profiles on a reference alone.
 
     Queries have no cell line, so nothing is taken off them; what the signatures of a line have in common is projected out of
@@ -72,6 +72,8 @@ def fit_profiles(
         Whether the signatures are gene sets.
     seed
         Of the choice of validation compounds.
+    names
+        Blocks that are taken without a choice.
 
     Returns
     -------
@@ -82,8 +84,8 @@ def fit_profiles(
     table
         Blocks tried and the mean percentile of validation compounds by each (0 best, 0.5 chance); empty without a choice.
     """
-    table = _compare_blocks(scores, labels, sets, seed)
-    names = BLOCKS[sets][0 if table.empty else int(table["mean_percentile"].argmin())]
+    table = pd.DataFrame() if names else _compare_blocks(scores, labels, sets, seed)
+    names = tuple(names) or BLOCKS[sets][0 if table.empty else int(table["mean_percentile"].argmin())]
     log.info("profiles are placed by %s", " + ".join(names))
     return *fit_encoders(scores, labels, sets=sets, choices=[names])[0], table
 

@@ -5,7 +5,10 @@ from collections.abc import Callable
 import anndata as ad
 import numpy as np
 
-__all__ = ["CONTROLS", "control_scores", "shuffled_genes"]
+__all__ = ["CONTROLS", "EXCHANGED", "LABELS", "control_scores", "shuffled_genes"]
+
+#: What of the learned space needs labels, and the same from labels that are exchanged.
+LABELS, EXCHANGED = "control: labels alone", "control: learned from permuted labels"
 
 #: Control -> what it is.
 CONTROLS = {
@@ -14,6 +17,8 @@ CONTROLS = {
     "control: drug prior": "the signatures that queries of other compounds find on average, whatever the query",
     "control: untrained": "cosine in a random space of 100 dimensions, which nearly keeps the angles within one platform",
     "control: permuted labels": "the headline's scores with compounds exchanged at random",
+    LABELS: "the part of the embedding that is learned from compounds, without the genes and components that need none",
+    EXCHANGED: "the same part, learned anew after compounds were exchanged within every cell line and batch",
     "control: shuffled genes": "the headline's scores of queries whose genes are exchanged at random",
 }
 
@@ -38,7 +43,7 @@ def control_scores(
     queries: ad.AnnData, searched: ad.AnnData, headline: np.ndarray, score_headline: Callable[[ad.AnnData], np.ndarray],
     strength: np.ndarray, *, seed: int,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Scores of every control.
+    """Scores of every control but those that are learned anew (:data:`LABELS`, :data:`EXCHANGED`).
 
     Parameters
     ----------

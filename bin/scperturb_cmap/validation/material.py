@@ -159,11 +159,11 @@ def learner(
         As there.
     """
 
-    def learned(target: ad.AnnData, others: Sequence[ad.AnnData]) -> Checkpoint:
+    def learned(target: ad.AnnData, others: Sequence[ad.AnnData], like: Checkpoint | None = None) -> Checkpoint:
         target = _slim(target)
         used = [_slim(one, target.var_names) for one in others if one.n_obs and one.obs["reference"].iloc[0] in sources]
         return learn(target, used, encoder=encoder, search=search, members=members,
-            training=TrainingSettings(seed=seed), device=device)[0]  # fmt: skip
+            training=TrainingSettings(seed=seed), device=device, like=like)[0]  # fmt: skip
 
     return learned
 

@@ -88,13 +88,13 @@ def learned_in_folds(
     -------
     Function of queries (as many, in this order) -> shape (n_queries, n_signatures).
     """
-    spaces = [(rows, EmbeddingScore(checkpoint)) for rows, checkpoint in folds]
+    spaces = list(folds)
 
     def scores(queries: ad.AnnData) -> np.ndarray:
         out = np.full((queries.n_obs, searched.n_obs), np.nan)
-        for rows, space in spaces:
-            if rows.any():
-                out[rows] = space.scores([queries[rows].copy()], searched)[0]
+        for rows, checkpoint in spaces:
+            if rows.any():  # made anew each time, for it keeps the searched signatures as its space sees them
+                out[rows] = EmbeddingScore(checkpoint).scores([queries[rows].copy()], searched)[0]
         return out
 
     return scores

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
+from scperturb_cmap.embedding.exchanged import exchange_compounds, learned_from_labels
 from scperturb_cmap.embedding.inputs import on_genes
 from scperturb_cmap.embedding.pairs import strength
+from scperturb_cmap.embedding.retrieval import query_kinds
 from scperturb_cmap.utils.errors import InputError
-from scperturb_cmap.validation.controls import control_scores
+from scperturb_cmap.validation.controls import EXCHANGED, LABELS, control_scores
 from scperturb_cmap.validation.headline import base_score
 from scperturb_cmap.validation.leaks import same_profiles
 from scperturb_cmap.validation.matrices import as_queries, learned_in_folds, score_matrices
@@ -26,8 +28,9 @@ log = logging.getLogger(__name__)
 #: Name of the learned score.
 LEARNED = "embedding"
 
-#: Learns a space from a target and sources; a target that is too small raises an InputError.
-Learn = Callable[[ad.AnnData, Sequence[ad.AnnData]], Checkpoint]
+#: Learns a space from a target and sources, as another one (``like``) where that is given; a target that is too small raises an
+#: InputError.
+Learn = Callable[..., Checkpoint]
 
 
 def labels_of(signatures: ad.AnnData) -> pd.DataFrame:
@@ -95,7 +98,8 @@ class Maker:
         self._classic: dict[int, dict[str, np.ndarray]] = {}
         self._learned: dict[str, Callable | None] = {}
         self._scores: dict[tuple[int, str], tuple[dict[str, np.ndarray], str]] = {}
-        self._asked: dict[str, tuple[Callable, ad.AnnData]] = {}  # spaces and the queries they are for
+        self._first: tuple[Callable, ad.AnnData] | None = None  # spaces and the queries they are for
+        self._labels_part: dict[str, dict[str, list]] = {}  # of each, what is learned from labels, true and exchanged
         self.trained_on: dict[str, tuple] = {}
 
     def scores(self, task: Task, asked: Asked) -> tuple[dict[str, np.ndarray], str]:
@@ -123,6 +127,12 @@ class Maker:
             asked.queries, asked.searched, scores[by], lambda other: self.one(by, other, task, asked)[0],
             self._strong, seed=self._seed,
         )  # fmt: skip
+        if LEARNED in scores:
+            parts = self._labels_part.pop(_held_out(task))
+            controls |= {
+                name: learned_in_folds(some, self._searched)(asked.queries) for name, some in parts.items() if some
+            }
+            del self._learned[_held_out(task)]  # nothing else asks these spaces, which are large
         return scores | controls, why
 
     def one(self, method: str, queries: ad.AnnData, task: Task, asked: Asked) -> tuple[np.ndarray | None, str]:
@@ -133,8 +143,8 @@ class Maker:
         if key not in self._learned:
             spaces, sides = self._spaces(task, asked)
             self._learned[key] = learned_in_folds(spaces, self._searched) if spaces else None
-            if spaces:
-                self._asked[key] = (self._learned[key], asked.queries)
+            if spaces and not self._first:
+                self._first = (self._learned[key], asked.queries)
             if spaces and task.queries != "genetic":
                 self.trained_on[key] = (task.holds_out, *sides)
         made = self._learned[key]
@@ -143,9 +153,9 @@ class Maker:
 
     def oddness(self) -> dict[str, float]:
         """How far the learned score of a turned query is from the turned score; nothing without a space."""
-        if not self._asked:
+        if not self._first:
             return {}
-        made, queries = next(iter(self._asked.values()))
+        made, queries = self._first
         turned = queries.copy()
         turned.X = -turned.X
         one, other = made(queries), made(turned)
@@ -162,6 +172,7 @@ class Maker:
         # a client's cells are of no reference: those that are asked about are not learned from, where there are others
         of = asked.labels["reference"] if task.queries == "single_cell" else pd.Series("", fold.index)
         spaces, seen_of, held_of = [], [], []
+        parts = self._labels_part[_held_out(task)] = {LABELS: [], EXCHANGED: []}
         for number, reference in sorted(set(zip(fold[fold.notna()], of[fold.notna()], strict=True))):
             rows, held = ((fold == number) & (of == reference)).to_numpy(), np.zeros(len(self._labels), bool)
             tested, same = asked.labels[rows], asked.identical[rows].any(axis=0)
@@ -181,12 +192,33 @@ class Maker:
             except InputError as error:
                 log.info("%s, fold %d: %s", task.name, number, error)
                 return [], (np.empty(0), np.empty(0))
+            for name, part in self._by_labels(spaces[-1][1], seen, sources, asked.queries, number).items():
+                parts[name].append((rows, part))
             seen_of.append(seen)
             held_of.append(held)
             log.info(
                 "%s held out, fold %d: learned from %d signatures", " and ".join(task.holds_out), number, seen.sum()
             )
         return spaces, (np.array(seen_of), np.array(held_of))
+
+    def _by_labels(
+        self, space: Checkpoint, seen: np.ndarray, sources: Sequence[ad.AnnData], queries: ad.AnnData, number: int
+    ) -> dict[str, Checkpoint]:
+        """What of a space is learned from labels, and the same learned with compounds exchanged; nothing where no layer is."""
+        true = learned_from_labels(space)
+        (layer,) = set(query_kinds(queries, space.encoders))
+        if layer not in true.encoders:
+            return {}
+        # the layer of profiles is learned from the reference alone
+        given = [self._searched[seen], *(sources if layer != "profile" else ())]
+        mixed = [one.copy() for one in given]
+        for place, one in enumerate(mixed):
+            one.obs["compound_id"] = exchange_compounds(one.obs, [self._seed, number, place])
+        try:
+            return {LABELS: true, EXCHANGED: learned_from_labels(self._learn(mixed[0], mixed[1:], like=space))}
+        except InputError as error:  # a training diverged
+            log.info("with exchanged compounds, fold %d: %s", number, error)
+            return {LABELS: true}
 
     def _sources(
         self, tested: pd.DataFrame, holds_out: Sequence[str], same: set[str], queries: ad.AnnData

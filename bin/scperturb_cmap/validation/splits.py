@@ -37,8 +37,9 @@ def fold_table(labels: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
     -------
     Columns split, name, group, fold, half. ``group`` is what goes together: the family of a mechanism, the lineage of a cell
     line, else the name itself. Half is "validation" or "test" for compounds and mechanisms, else "": what is chosen by the
-    first is reported on the second. Of :data:`CROSSED` only the diagonal is there: pairs of a family ("name") and a lineage
-    ("group") whose folds have the same number, so that it needs no more spaces than one split.
+    first is reported on the second, so a compound is in the half of its family. Of :data:`CROSSED` only the diagonal is there:
+    pairs of a family ("name") and a lineage ("group") whose folds have the same number, so that it needs no more spaces than
+    one split.
 
     Examples
     --------
@@ -57,7 +58,9 @@ def fold_table(labels: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
         pairs = _names(labels, split)
         pairs = pairs[pairs["group"].isin(groups)]
         where = pairs["group"].map(place).to_numpy(int)
-        half = np.where(where // n_folds % 2 == 0, "validation", "test") if split in ("compound", "mechanism") else ""
+        # both halves in every fold, where there are enough
+        turn = where // n_folds if len(groups) >= 2 * n_folds else where
+        half = np.where(turn % 2 == 0, "validation", "test") if split in ("compound", "mechanism") else ""
         parts.append(pairs.assign(split=split, fold=where % n_folds, half=half))
         folds[split] = place % n_folds
     mechanism, line = (folds[split] for split in CROSSED)
@@ -66,6 +69,9 @@ def fold_table(labels: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
     met = (fold % max(line.nunique(), 1) == pairs["group"].map(line)) & (line.nunique() > 1)
     crossed = pairs.assign(split=_title(CROSSED), fold=fold)[met].sort_values(["name", "group"])
     halves = parts[1].drop_duplicates("group").set_index("group")["half"]
+    # else what one task chose by would be reported by another
+    family = dict(zip(labels["compound_id"].astype(str), labels["family"].astype(str), strict=True))
+    parts[0]["half"] = parts[0]["group"].map(family).map(halves).fillna(parts[0]["half"])
     parts.append(crossed.assign(half=crossed["name"].map(halves)))
     return pd.concat(parts, ignore_index=True).astype({"fold": int})[["split", "name", "group", "fold", "half"]]
 
