@@ -57,6 +57,8 @@ bench: setup ## speed and memory beside the peers; writes docs/benchmarks.md (AR
 	tools/bench_env.sh
 	.venv/bench/bin/python tests/benchmarks/run_all.py $(ARGS)
 
+validate-real: export OPENBLAS_NUM_THREADS = 1
+validate-real: export OMP_WAIT_POLICY = PASSIVE
 validate-real: setup ## the learned embedding on unseen compounds of the real data, beside ../shared/data (ARGS='--seeds 1')
 	nice python tests/validation/validate_real.py $(if $(REAL_DATA),--data $(REAL_DATA)) $(ARGS)
 

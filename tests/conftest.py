@@ -6,6 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+# before numpy is there; as in nextflow.config
+os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
 import numpy as np
 import pandas as pd
 import pytest

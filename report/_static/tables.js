@@ -56,7 +56,7 @@ function makeSearchable(table) {
   table.parentElement.before(filter);
 }
 
-// A table that its frame cuts off says so: not every browser shows bars to scroll by.
+// A table or a figure that its frame cuts off says so: not every browser shows bars to scroll by.
 function tellMore(sheet) {
   const more = [], table = sheet.querySelector("table"), rows = table.querySelectorAll("tbody tr:not(.group)").length;
   if (!table.caption) return; // the page is still being read, and is looked at again when it is whole
@@ -66,8 +66,16 @@ function tellMore(sheet) {
   else delete table.caption.dataset.more;
 }
 
+function tellWide(figure) {
+  const canvas = figure.querySelector(".canvas"), caption = figure.querySelector("figcaption");
+  if (!caption) return;
+  if (canvas.scrollWidth > canvas.clientWidth + 4) caption.dataset.more = "Scroll sideways for the whole figure";
+  else delete caption.dataset.more;
+}
+
 function tellAll(place) {
   place.querySelectorAll(".sheet").forEach(tellMore);
+  place.querySelectorAll("figure.plot.wide").forEach(tellWide);
 }
 
 // The theme's buttons that unfold the pages under a page show an arrow only: screen readers need words.

@@ -100,6 +100,28 @@ def test_tables_fit_a_telephone_and_say_what_is_cut_off(open_page):
     page.wait_for_function("caption => !(caption.dataset.more || '').includes('sideways')", arg=cut.element_handle())
 
 
+def test_a_figure_that_is_cut_off_says_so(open_page):
+    page = open_page("dataset.demo.html")
+    caption = page.locator("figure.plot.wide figcaption").first
+    for width, cut in ((320, True), (1400, False)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(
+            "([caption, cut]) => (caption.dataset.more || '').includes('sideways') === cut",
+            arg=[caption.element_handle(), cut],
+        )
+
+
+def test_the_drug_stays_in_sight_while_its_table_is_moved_sideways(open_page):
+    page = open_page("population.demo.001.html")
+    page.set_viewport_size({"width": 320, "height": 900})
+    sheet = page.locator(".sheet:has(table[data-search])").first
+    sheet.evaluate("sheet => { sheet.scrollLeft = 300; sheet.scrollTop = 40; }")
+    left = sheet.bounding_box()["x"]
+    for cell in ("thead th.name", "tbody tr:nth-child(3) td.name"):
+        assert abs(sheet.locator(cell).first.bounding_box()["x"] - left) < 3, cell
+    page.set_viewport_size({"width": 1400, "height": 900})
+
+
 def test_the_search_of_the_book_works_from_disk(open_page):
     page = open_page("search.html", "?q=tofacitinib")
     # Results are listed one after the other: wait for the one that is asked for.

@@ -143,5 +143,8 @@ def test_vehicles_and_most_signatures_of_a_compound_are_not_learned_from():
     obs.index = [f"s{n}" for n in range(len(obs))]
     one, two = choose_signatures([obs[:40], obs[40:]], per_compound=20, seed=3)
     assert len([n for n in one if int(n[1:]) < 30]) == 20 and not {f"s{n}" for n in range(30, 35)} & set(one)
-    assert len(one) + len(two) == 50 and (one, two) == tuple(choose_signatures([obs[:40], obs[40:]], seed=3))
+    assert len(one) + len(two) == 50 and (one, two) == tuple(
+        choose_signatures([obs[:40], obs[40:]], per_compound=20, seed=3)
+    )
+    assert sum(map(len, choose_signatures([obs[:40], obs[40:]]))) == 60  # of a compound of 30 signatures all
     assert sum(map(len, choose_signatures([obs], most=7))) == 7

@@ -197,7 +197,7 @@ def test_few_shared_genes_and_single_signatures_are_told(populations, drugs):
     fine = populations[populations["evidence"] == "replicated"].assign(n_genes_shared=900)
     assert "Every population was ranked" in figures.notices(fine, drugs.assign(fdr=0.05))
     said = Page(figures.notices(fine, drugs.assign(fdr=0.6))).text
-    assert "Every population was ranked" not in said and "no drug has an FDR below 10%" in said
+    assert "Every population was ranked" not in said and "no drug has an FDR below 10 %" in said
 
 
 def test_few_changed_genes_are_told(run, populations, drugs):
@@ -218,7 +218,11 @@ def test_a_score_of_zero_is_no_candidate(populations, drugs):
 def test_only_reversal_counts_as_a_candidate(populations, drugs, signatures):
     mimics = drugs.assign(score=drugs["score"].abs())
     table = figures.top_drugs(populations, mimics)
-    assert 'class="chip"' not in table and "no further drug reverses this signature" in table
+    assert 'class="chip"' not in table and "No drug reverses this signature." in Page(table).text
+    assert figures.average_figure(mimics) is None
+    best = figures.ranked(drugs, "B cells")["compound_id"].iloc[0]
+    one = mimics.assign(score=mimics["score"].where(mimics["compound_id"] != best, -mimics["score"]))
+    assert "no further drug reverses this signature" in figures.top_drugs(populations, one)
     section = figures.population_summary("B cells", populations, mimics, signatures)
     assert "None of them reverses the signature." in section
 

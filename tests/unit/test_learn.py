@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from scperturb_cmap.embedding import learn as module
+from scperturb_cmap.embedding.inputs import Centring
 from scperturb_cmap.embedding.learn import WIDE_SEARCH_OF_NETWORKS, learn
 from scperturb_cmap.embedding.model_card import model_card
+from scperturb_cmap.embedding.retrieval import centred_scores, query_scores
 from scperturb_cmap.embedding.training import LOSSES, TrainingSettings
 
 N = 60
@@ -126,6 +128,10 @@ def test_a_target_of_gene_sets_places_sets_as_profiles(target_and_source):
     assert set(table["layer"]) == {"profile"} and len(checkpoint.about["profile_blocks"]) > 0
     checkpoint.about.update(target="s", references={"s": {}})
     assert "as profiles, for the reference is of gene sets" in model_card(checkpoint, table)
+    # both sides are spread alike: less no mean, a set as a drug's signature is what it is as a query
+    nothing = Centring({"": np.zeros(source.n_vars, np.float32)}, checkpoint.centring.set_size)
+    drugs, _ = centred_scores(source, replace(checkpoint, centring=nothing))
+    assert (drugs == query_scores(source, checkpoint, "sets")[0]).all() and abs(drugs).max() < 1
 
 
 @pytest.mark.parametrize("kind", ["trt_xpr", "ctl_untrt", "trt_cp"])

@@ -24,7 +24,7 @@ __all__ = ["Checkpoint", "read_checkpoint", "sign_test", "write_checkpoint"]
 
 Encoder = LinearEncoder | DualEncoder | Ensemble
 
-_KIND = "scPerturb-CMap embedding 2"
+_KIND = "scPerturb-CMap embedding 3"
 _REMEDY = "Give the <name>.embedding.json that TRAIN_EMBEDDING wrote, with the .safetensors beside it."
 
 

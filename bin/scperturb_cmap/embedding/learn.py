@@ -100,8 +100,8 @@ def learn(
         wrong = f"{target.n_obs} signatures of {_name(target)} are too few to learn a space from; {FEWEST_PAIRED} are needed."
         remedy = "Give it the role search, or leave embedding out of --methods."
         raise InputError(Problem("references", "role both", wrong, remedy))
-    reference = signed_scores(np.asarray(target.X))
     genes, target_is_sets = target.var_names.astype(str).tolist(), is_gene_sets(str(target.uns["effect"]))
+    reference = signed_scores(np.asarray(target.X), SHAPES["sets" if target_is_sets else "profile"])
     labels = _labels(target.obs)
     blocks = [block.name for block in like.encoders["profile"].blocks] if like else ()
     profile, centring, tried = fit_profiles(reference, labels, sets=target_is_sets, seed=training.seed, names=blocks)

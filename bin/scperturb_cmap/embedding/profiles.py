@@ -29,8 +29,15 @@ log = logging.getLogger(__name__)
 #: With fewer compounds in two cell lines only the whitening is fitted, which needs no compounds.
 FEWEST_IN_SEVERAL_LINES = 50
 
-#: Blocks of the space, of which validation compounds choose.
-BLOCKS = (("whitened",), ("plain", "whitened", "discriminant", "other lines"))
+#: Blocks of the space, of which validation compounds choose: of profiles, and (True) of gene sets, where whitening finds nothing.
+BLOCKS = {
+    False: (("whitened",), ("plain", "whitened", "discriminant", "other lines")),
+    True: (("whitened",), ("plain", "discriminant", "other lines")),
+}
+
+#: Weights of the blocks of gene sets that are not 1; directions of the discriminant.
+_WEIGHTS_OF_SETS = {"plain": 0.5, "other lines": 2.0}
+_N_DISCRIMINANT = {True: 200, False: 60}
 
 #: Added to the variances before whitening, in units of the mean variance of the first 50 components (docs/methods.md).
 SHRINKAGE = 1.0
@@ -78,13 +85,13 @@ def fit_profiles(
         Blocks tried and the mean percentile of validation compounds by each (0 best, 0.5 chance); empty without a choice.
     """
     table = pd.DataFrame() if names else _compare_blocks(scores, labels, sets, seed)
-    names = tuple(names) or (BLOCKS[0] if table.empty else BLOCKS[int(table["mean_percentile"].argmin())])
+    names = tuple(names) or BLOCKS[sets][0 if table.empty else int(table["mean_percentile"].argmin())]
     log.info("profiles are placed by %s", " + ".join(names))
     return *fit_encoders(scores, labels, sets=sets, choices=[names])[0], table
 
 
 def _compare_blocks(scores: np.ndarray, labels: pd.DataFrame, sets: bool, seed: int) -> pd.DataFrame:
-    """How well each of :data:`BLOCKS` places compounds that nothing has seen; empty where none can be compared."""
+    """How well each choice of blocks places compounds that nothing has seen; empty where none can be compared."""
     lines, compounds = (labels[name].to_numpy(str) for name in ("cell_line", "compound_id"))
     several = _in_several_lines(lines, compounds)
     if len(several) < FEWEST_IN_SEVERAL_LINES:
@@ -96,11 +103,11 @@ def _compare_blocks(scores: np.ndarray, labels: pd.DataFrame, sets: bool, seed: 
         return pd.DataFrame()
     asked = np.flatnonzero(held & (lines != ""))
     asked = np.sort(np.random.default_rng(seed).permutation(asked)[:_MOST_ASKED])
-    tried = fit_encoders(scores[~held], labels[~held], sets=sets, choices=BLOCKS)
+    tried = fit_encoders(scores[~held], labels[~held], sets=sets, choices=BLOCKS[sets])
     places = [_place_elsewhere(encoder, scores[asked], centred, asked, labels) for encoder, _ in tried]
     if np.isnan(places[0]):  # nowhere is there anybody to be compared with
         return pd.DataFrame()
-    return pd.DataFrame({"blocks": [" + ".join(names) for names in BLOCKS], "mean_percentile": places})
+    return pd.DataFrame({"blocks": [" + ".join(names) for names in BLOCKS[sets]], "mean_percentile": places})
 
 
 def _in_several_lines(lines: np.ndarray, compounds: np.ndarray) -> list[str]:
@@ -130,14 +137,15 @@ def fit_encoders(
     maps = {"whitened": whitening(inside, shrinkage=SHRINKAGE)}
     if any("other lines" in names for names in choices):
         named = compounds != ""
-        maps["discriminant"] = discriminant(inside[named], compounds[named], 60, 0.5)
+        maps["discriminant"] = discriminant(inside[named], compounds[named], _N_DISCRIMINANT[sets], 0.5)
         usable = named & (lines != "")
         maps["other lines"] = to_other_lines(inside[usable], compounds[usable], lines[usable])
     genes = np.arange(scores.shape[1])
-    blocks = {"plain": Block("plain", genes, genes)}
+    weights = _WEIGHTS_OF_SETS if sets else {}
+    blocks = {"plain": Block("plain", genes, genes, weights.get("plain", 1.0))}
     for name, matrix in maps.items():
         onto = (matrix if axes is None else axes @ matrix).astype(np.float32)
-        blocks[name] = Block(name, without(common, onto), onto)
+        blocks[name] = Block(name, without(common, onto), onto, weights.get(name, 1.0))
     return [(balanced([blocks[name] for name in names], scores, centred), centring) for names in choices]
 
 
@@ -176,10 +184,10 @@ def discriminant(scores: np.ndarray, compounds: np.ndarray, n_components: int, s
     within = apart.T @ apart / max((counts > 1).sum(), 1)
     within[np.diag_indices_from(within)] += shrinkage * np.trace(within) / len(within) + 1e-12
     between = means[counts > 1].T @ means[counts > 1] / max((counts > 1).sum(), 1)
-    values, vectors = scipy.linalg.eigh(between, within)
+    n_genes = len(between)
+    values, vectors = scipy.linalg.eigh(between, within, subset_by_index=[max(n_genes - n_components, 0), n_genes - 1])
     # beyond the differences between compounds any direction would do: none is kept
-    n_components = min(n_components, int((values > 1e-9 * values[-1]).sum()))
-    return vectors[:, ::-1][:, :n_components]
+    return vectors[:, values > 1e-9 * values[-1]][:, ::-1]
 
 
 def to_other_lines(
@@ -230,13 +238,14 @@ def _place_elsewhere(
     found = []
     for line in np.unique(lines[lines != ""]):
         there = np.flatnonzero(lines == line)
-        batch, names = labels["batch"].iloc[there], compounds[there]
-        for row in np.flatnonzero((lines[asked] != line) & np.isin(compounds[asked], names)):
-            mine, near = compounds[asked[row]], scores[row, there]
+        batch, names, elsewhere = labels["batch"].iloc[there], compounds[there], asked[lines[asked] != line]
+        for mine in np.intersect1d(compounds[elsewhere], names):
             right = np.flatnonzero(names == mine)
             others = np.broadcast_to(names != mine, (len(right), len(there)))
             others = others & (beside(batch.iloc[right], batch) | ~known(batch.iloc[right])[:, None])
-            n, own = others.sum(axis=1), near[right, None]
-            before = (others & (near > own)).sum(axis=1) + (others & (near == own)).sum(axis=1) / 2
-            found += [(mine, place) for place in before[n > 0] / n[n > 0]]
+            n = others.sum(axis=1)
+            for near in scores[np.ix_((compounds[asked] == mine) & (lines[asked] != line), there)]:
+                own = near[right, None]
+                before = (others & (near > own)).sum(axis=1) + (others & (near == own)).sum(axis=1) / 2
+                found += [(mine, place) for place in before[n > 0] / n[n > 0]]
     return float(pd.DataFrame(found, columns=["compound", "place"]).groupby("compound")["place"].mean().mean())

@@ -39,8 +39,8 @@ def centred_scores(reference: ad.AnnData, checkpoint: Checkpoint) -> tuple[np.nd
         Shapes (n_signatures, n_genes of the space) and (n_signatures,).
     """
     values = on_genes(np.asarray(reference.X), reference.var_names, checkpoint.perturbation_genes)
-    scores, lines = signed_scores(values), reference.obs["cell_line"]
-    scores = checkpoint.centring.of_perturbations(scores, lines)
+    shape = SHAPES["sets" if checkpoint.centring.set_size else "profile"]
+    scores = checkpoint.centring.of_perturbations(signed_scores(values, shape), reference.obs["cell_line"])
     return scores, (np.nan_to_num(values) != 0).sum(axis=1)
 
 

@@ -23,8 +23,8 @@ MOST_VALUES = 100_000_000
 #: Genes of a reference of profiles that are learned from where no landmarks are known: those that vary most.
 MOST_GENES = 2000
 
-#: Of one compound; a much-used control would decide otherwise.
-MOST_PER_COMPOUND = 20
+#: Of one compound, or much-used controls would be most of what is drawn. (Maps weigh compounds, not signatures.)
+MOST_PER_COMPOUND = 200
 
 #: With so many landmark genes a reference is learned from on these alone: they are measured, the others follow from them.
 FEWEST_LANDMARKS = 500

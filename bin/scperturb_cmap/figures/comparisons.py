@@ -20,8 +20,11 @@ FEW_DRUGS = 20
 #: From more populations than this, the rows of a figure stand closer.
 _MANY = 15
 
+#: More labels than this under a figure stand upright, or they would cover each other.
+_SLANTED = 25
 
-def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figure:
+
+def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 50) -> go.Figure:
     """Heat map of scores: every ranked population against the drugs that are among the first of any.
 
     Parameters
@@ -93,14 +96,16 @@ def score_matrix(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> go.Figur
             "template": THEME,
             "height": 170 + _row_height(populations, 30, 20) * len(populations),
             "plot_bgcolor": MISSING,
+            "meta": {"least_width": 250 + (13 if len(chosen) > _SLANTED else 20) * len(chosen)},
         },
     )
-    figure.update_xaxes(tickangle=-45, showgrid=False, **_ticks([names[drug] for drug in chosen], 18))
+    slant = {"tickangle": -90, "tickfont": {"size": 11}} if len(chosen) > _SLANTED else {"tickangle": -45}
+    figure.update_xaxes(showgrid=False, **slant, **_ticks([names[drug] for drug in chosen], 18))
     figure.update_yaxes(autorange="reversed", showgrid=False, **_ticks(populations, 28))
     return figure
 
 
-def matrix_caption(drugs: pd.DataFrame, best: int = 5, most: int = 60) -> str:
+def matrix_caption(drugs: pd.DataFrame, best: int = 5, most: int = 50) -> str:
     """What :func:`score_matrix` shows, which depends on how many populations there are.
 
     Examples
@@ -127,12 +132,12 @@ def _row_height(populations: list[str], wide: int, tight: int) -> int:
 
 
 def average_figure(drugs: pd.DataFrame, best: int = 5) -> go.Figure | None:
-    """Where the average over all cells ranks the best drugs of each population; None without such an average."""
+    """Where the average over all cells ranks the best drugs of each population; None without such an average or drug."""
     average = ranked(drugs, AVERAGE).set_index("compound_id")
-    if average.empty:
+    populations = [name for name in ranked_populations(drugs) if name != AVERAGE]
+    if average.empty or reversing(drugs[drugs["population"].isin(populations)]).empty:
         return None
     last = average["rank"].max()
-    populations = [name for name in ranked_populations(drugs) if name != AVERAGE]
     figure = go.Figure(layout={"template": THEME, "height": 130 + _row_height(populations, 34, 26) * len(populations)})
     figure.add_vrect(x0=0.8, x1=10, fillcolor=REVERSAL, opacity=0.07, line_width=0)
     for row, population in enumerate(populations):
@@ -202,10 +207,10 @@ def average_table(drugs: pd.DataFrame) -> Html:
             }
         )
     columns = [
-        text("population", "Population"),
-        text("best", "Its best drug"),
+        text("population", "Population", style="name"),
+        text("best", "Its best drug", style="name"),
         number("rank_there", "Rank in the average"),
-        text("bulk", "Best drug of the average"),
+        text("bulk", "Best drug of the average", style="name"),
         number("rank_here", "Its rank here"),
         number("score_here", "Its score here", 2),
     ]
@@ -243,7 +248,7 @@ def agreement_table(drugs: pd.DataFrame, best: int = 50) -> Html:
         return Html('<p class="empty">{}</p>').format("Only one score was computed, so there is nothing to compare.")
     if not rows:
         return Html('<p class="empty">{}</p>').format(f"Fewer than {FEW_DRUGS} drugs were compared: too few to tell.")
-    columns = [text("population", "Population")]
+    columns = [text("population", "Population", style="name")]
     columns += [_shaded(f"{a}/{b}", f"{method_title(a)} and {method_title(b)}") for a, b in combinations(methods, 2)]
     columns += [
         Column(

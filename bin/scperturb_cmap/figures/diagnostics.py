@@ -98,7 +98,7 @@ def components_figure(design: pd.DataFrame) -> go.Figure | None:
                 **place,
             )
         shares = mine.iloc[0]
-        figure.update_xaxes(title_text=f"PC1, {shares['pc1_share']:.0%}", title_font={"size": 12}, **place)
-        figure.update_yaxes(title_text=f"PC2, {shares['pc2_share']:.0%}", title_font={"size": 12}, **place)
+        figure.update_xaxes(title_text=f"PC1, {100 * shares['pc1_share']:.0f} %", title_font={"size": 12}, **place)
+        figure.update_yaxes(title_text=f"PC2, {100 * shares['pc2_share']:.0f} %", title_font={"size": 12}, **place)
     figure.update_layout(template=THEME, height=100 + 260 * n_rows, margin={"t": 50}, showlegend=False)
     return figure

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.figures.style import Html, dash, rate
+from scperturb_cmap.figures.style import Html, dash, rate, short
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
 __all__ = ["elsewhere", "line_table", "signature_table"]
@@ -37,7 +37,7 @@ def line_table(signatures: pd.DataFrame, compound: str) -> Html:
         Column("Hours", lambda row: clip(row["time_h"], 6) or dash("not given")),
     ]
     table = table.reset_index().sort_values("median", kind="stable")
-    return html_table(table, columns, f"{compound} by cell line", sort=False)
+    return html_table(table, columns, f"{short(compound)} by cell line", sort=False)
 
 
 def signature_table(signatures: pd.DataFrame, compound: str, most: int = 6) -> Html:
@@ -57,7 +57,11 @@ def signature_table(signatures: pd.DataFrame, compound: str, most: int = 6) -> H
                lambda row: row["fdr"], style="num", help="Of this signature's score, against random queries"),
     ]  # fmt: skip
     return html_table(
-        table, columns, f"Signatures that support {compound} most{shown}", sort=False, empty="No signature has a score."
+        table,
+        columns,
+        f"Signatures that support {short(compound)} most{shown}",
+        sort=False,
+        empty="No signature has a score.",
     )
 
 
@@ -73,4 +77,4 @@ def elsewhere(others: pd.DataFrame, compound: str, most: int = 12) -> Html:
     ]
     shown = f", {most} of {len(others)}" if len(others) > most else ""
     table = others.sort_values("score", kind="stable").head(most)
-    return html_table(table, columns, f"{compound} in every population{shown}", sort=False)
+    return html_table(table, columns, f"{short(compound)} in every population{shown}", sort=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.figures.results import method_names, ranked, reversing
-from scperturb_cmap.figures.style import Html, dash, decimal, rate
+from scperturb_cmap.figures.style import Html, dash, decimal, rate, short
 from scperturb_cmap.figures.tables import Column, clip, html_table, number
 
 __all__ = ["drug_table", "method_title", "mimic_table", "score_bar", "score_scale"]
@@ -33,9 +33,9 @@ def drug_table(drugs: pd.DataFrame, population: str, best: int = 50) -> Html:
         How many drugs, from rank 1 down.
     """
     mine, found = ranked(drugs, population), reversing(drugs, population)
-    shown = f"all {len(found)}" if len(found) <= best else f"the first {best} of {len(found)}"
-    caption = f"Drugs that reverse {population}: {shown} (of {len(mine)} compared)"
-    empty = f"None of the {len(mine)} drugs reverses this signature." if len(mine) else _no_ranking(drugs, population)
+    shown = f"all {len(found):,}" if len(found) <= best else f"the first {best} of {len(found):,}"
+    caption = f"Drugs that reverse {short(population)}: {shown} (of {len(mine):,} compared)"
+    empty = f"None of the {len(mine):,} drugs reverses this signature." if len(mine) else _no_ranking(drugs, population)
     return html_table(found.head(best), _columns(drugs, mine), caption, search=True, empty=empty)
 
 
@@ -45,7 +45,7 @@ def mimic_table(drugs: pd.DataFrame, population: str, last: int = 10) -> Html:
     mimics = mine[mine["score"] > 0].tail(last).iloc[::-1]
     if mimics.empty:
         return Html("")
-    table = html_table(mimics, _columns(drugs, mine), f"Strongest mimics of {population}")
+    table = html_table(mimics, _columns(drugs, mine), f"Strongest mimics of {short(population)}")
     return Html("<details><summary>Strongest mimics: drugs that act as the disease does</summary>{}</details>").format(
         table
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.figures.results import Results, ranked
-from scperturb_cmap.figures.style import Html, dash, decimal
+from scperturb_cmap.figures.style import Html, dash, decimal, file_name
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
 __all__ = ["condition_table", "coverage_notice", "line_coverage", "mechanism_coverage", "reference_table"]
@@ -28,7 +28,7 @@ def reference_table(run: Results) -> Html:
         text("effect", "Values", help="What a signature holds for each gene: modz, zscore, log_fc, rank, set ..."),
         Column("Filter", lambda row: row["filter"] or dash("none was asked for")),
         Column("Licence", lambda row: row["licence"] or dash("not given in the references sheet (column licence)")),
-        Column("Files", lambda row: clip("|".join(one["file"] for one in row["sources"]), 2), style="prose"),
+        Column("Files", lambda row: clip("|".join(file_name(one["file"]) for one in row["sources"]), 2), style="file"),
     ]
     return html_table(pd.DataFrame(rows), columns, "References", sort=False)
 
@@ -63,7 +63,8 @@ def coverage_notice(signatures: pd.DataFrame) -> Html:
         shown = ", ".join(f"{name} {100 * share:.0f} %" for name, share in named.head(5).items())
         more = f", and {len(named) - 5} more" if len(named) > 5 else ""
         one = "cell line" if len(named) == 1 else "cell lines"
-        what = f"The drugs' effects were measured in {len(named)} {one} ({shown}{more})."
+        lost = f"; for {100 * shares.get('', 0):.0f} % of the signatures it is not given" if "" in shares else ""
+        what = f"The drugs' effects were measured in {len(named)} {one} ({shown}{more}{lost})."
     warning = (
         "Whether any of them stands for the cells of a population is not known to this pipeline: a drug whose target the "
         "cell line lacks, or that acts through other cells, is missed or misjudged."
@@ -121,8 +122,8 @@ def mechanism_coverage(drugs: pd.DataFrame, most: int = 30) -> Html:
     rows = pd.DataFrame({"mechanism": counts.index, "n": counts.to_numpy()}).head(most)
     columns = [text("mechanism", "Mechanism", style="name"), number("n", "Drugs")]
     caption = (
-        f"Mechanisms: {len(known):,} of {len(table):,} drugs have one, {len(counts):,} in all"
-        f"{f', the {most} commonest' if len(counts) > most else ''}"
+        f"Mechanisms: known for {len(known):,} of {len(table):,} drugs; {len(counts):,} different ones"
+        f"{f', the {most} commonest are shown' if len(counts) > most else ''}"
     )
     return html_table(rows, columns, caption, search=True)
 

@@ -7,7 +7,7 @@ import pandas as pd
 from scperturb_cmap.figures.drugs import method_title
 from scperturb_cmap.figures.populations import badge, badges, population_page
 from scperturb_cmap.figures.results import AVERAGE, method_names, ranked
-from scperturb_cmap.figures.style import Html, dash, decimal, tint
+from scperturb_cmap.figures.style import Html, dash, decimal, short, tint
 
 __all__ = ["key_numbers", "notices", "question", "remark_list", "top_drugs"]
 
@@ -122,9 +122,9 @@ def _beyond_chance(scored: pd.DataFrame) -> Iterator[Html]:
         return
     n = scored.groupby("population")["compound_id"].nunique().min()
     sentence = (
-        f"no drug has an FDR below {_SURE:.0%}. That is usual with a few hundred or thousand drugs that have one or a few "
-        f"signatures each: a drug is compared with the others, so among {n:,} its p-value is hardly below 1 in {n:,}, times "
-        "as many tests. The order is the best guess for what to test first; no single drug is proven by it."
+        f"no drug has an FDR below {100 * _SURE:.0f} %. That is usual with a few hundred or thousand drugs that have one or "
+        f"a few signatures each: a drug is compared with the others, so among {n:,} its p-value is hardly below 1 in {n:,}, "
+        "times as many tests. The order is the best guess for what to test first; no single drug is proven by it."
     )
     badge_ = Html('<span class="badge limited">none sure</span>')
     yield Html("{} <b>{}</b>: {}").format(badge_, _names(few.to_series()), sentence)
@@ -181,8 +181,9 @@ def _top_row(row: dict, scored: pd.DataFrame, best: int, page: str) -> Html:
     head = Html('<th scope="row"><a class="clamp" title="{0}" href="{1}">{0}</a> {2}</th>').format(
         row["population"], page, badges(row) if len(mine) else badge("", row["reason"])
     )
-    if mine.empty:
-        reason = row["reason"] or "; ".join(scored.loc[scored["population"] == row["population"], "reason"].head(1))
+    if not (mine["score"] < 0).any():
+        none = "No drug reverses this signature." if len(mine) else row["reason"]
+        reason = none or "; ".join(scored.loc[scored["population"] == row["population"], "reason"].head(1))
         return Html('<tr class="{} muted">{}<td colspan="{}">{}</td></tr>').format(
             style, head, best, reason or "Not ranked."
         )
@@ -211,5 +212,5 @@ def _chip(drug: dict, methods: list[str]) -> Html:
 
 
 def _names(populations: pd.Series, most: int = 8) -> str:
-    names = [name if len(name) <= 60 else name[:59] + "…" for name in populations]
+    names = [short(name) for name in populations]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,11 +1,9 @@
 """How the run was done: references and their funnel, versions, parameters, checksums."""
 
-from pathlib import PurePath
-
 import pandas as pd
 import plotly.graph_objects as go
 
-from scperturb_cmap.figures.style import NEUTRAL, REVERSAL, THEME, Html, plain
+from scperturb_cmap.figures.style import NEUTRAL, REVERSAL, THEME, Html, file_name, plain
 from scperturb_cmap.figures.tables import Column, html_table, number, text
 
 __all__ = [
@@ -31,7 +29,8 @@ def funnel_figure(funnel: pd.DataFrame) -> go.Figure:
     (10,)
     """
     steps = funnel.reset_index(drop=True)
-    labels = [f"{plain(row.reference, 24)}: {plain(row.step, 40)}" for row in steps.itertuples()]
+    # in two lines, or on a telephone there would be labels alone
+    labels = [f"{plain(row.reference, 24)}:<br>{plain(row.step, 30)}" for row in steps.itertuples()]
     first = ~steps.duplicated("reference")
     bars = go.Bar(
         x=tuple(steps["n_signatures"].tolist()),
@@ -46,7 +45,7 @@ def funnel_figure(funnel: pd.DataFrame) -> go.Figure:
         text=[f"{n:,.0f}" for n in steps["n_signatures"]],
         textposition="auto",
     )
-    figure = go.Figure(bars, layout={"template": THEME, "height": 70 + 34 * len(steps), "bargap": 0.35})
+    figure = go.Figure(bars, layout={"template": THEME, "height": 70 + 38 * len(steps), "bargap": 0.35})
     figure.update_yaxes(
         autorange="reversed", showgrid=False, tickmode="array", tickvals=list(range(len(steps))), ticktext=labels
     )
@@ -121,7 +120,7 @@ def image_table(facts: dict) -> Html:
     """
     images = pd.DataFrame(facts.get("images", []), columns=["image", "digest", "reason", "processes"])
     images["processes"] = [", ".join(names) for names in images["processes"]]
-    images["image"] = [_file_name(name) for name in images["image"]]
+    images["image"] = [file_name(name) for name in images["image"]]
     columns = [
         text("image", "Image"),
         Column(
@@ -145,7 +144,7 @@ def parameter_table(parameters: dict) -> Html:
     True
     """
     rows = [
-        {"name": name, "value": "" if value is None else _file_name(str(value)), "reason": "not set"}
+        {"name": name, "value": "" if value is None else file_name(str(value)), "reason": "not set"}
         for name, value in sorted(parameters.items())
     ]
     return html_table(
@@ -156,7 +155,7 @@ def parameter_table(parameters: dict) -> Html:
 def input_table(inputs: list[dict]) -> Html:
     """Table of input files and their checksums; files are named without their folders."""
     table = pd.DataFrame(inputs, columns=["role", "file", "sha256", "bytes"])
-    table["file"] = [_file_name(str(name)) for name in table["file"]]
+    table["file"] = [file_name(str(name)) for name in table["file"]]
     columns = [
         text("role", "Role"),
         text("file", "File"),
@@ -170,10 +169,5 @@ def record_table(records: list[dict], caption: str) -> Html:
     """Table of the rows of a sheet; empty columns are left out, files named without their folders."""
     table = pd.DataFrame(records).fillna("").astype(str)
     names = sorted(table.columns[(table != "").any()], key=lambda name: name not in ("dataset", "reference"))
-    table = table[names].map(_file_name)
+    table = table[names].map(file_name)
     return html_table(table, [text(name, name) for name in table], caption, empty="The manifest names none.")
-
-
-def _file_name(value: str) -> str:
-    """Name of a file without its folders; anything but an absolute path or address stays as it is."""
-    return PurePath(value).name if value.startswith("/") or "://" in value else value

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from scperturb_cmap.figures.style import Html, dash, decimal, rate
+from scperturb_cmap.figures.style import Html, dash, decimal, rate, short
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
 __all__ = ["enrichment_table", "partner_table", "reasons"]
@@ -52,7 +52,10 @@ def partner_table(population: str, pairs: pd.DataFrame, edges: pd.DataFrame, bes
              "nothing here knows whether the two are tolerated together"),
         Column("Both cover", lambda row: _percent(row["covered_by_both"]), lambda row: row["covered_by_both"], style="num"),
     ]  # fmt: skip
-    caption = f"Genes by which the first drugs reverse {population}, strongest disease genes first, and drugs that complete them"
+    name = short(population)
+    caption = (
+        f"Genes by which the first drugs reverse {name}, strongest disease genes first, and drugs that complete them"
+    )
     return html_table(mine, columns, caption, empty="No drug reverses this signature.")
 
 
@@ -92,7 +95,7 @@ def enrichment_table(population: str, enrichment: pd.DataFrame, best: int = 6) -
         untested = ["No mechanism or target is enriched among the drugs that reverse."]
     against = _AGAINST.get(next(iter(mine.loc[mine["status"] == "ok", "null"]), ""), "")
     table = html_table(
-        found, columns, f"Mechanisms and targets whose drugs reverse {population}", empty=" ".join(untested)
+        found, columns, f"Mechanisms and targets whose drugs reverse {short(population)}", empty=" ".join(untested)
     )
     return table + Html('<p class="below">FDR: {}.</p>').format(against) if against and len(found) else table
 

@@ -1,5 +1,7 @@
 """The learned space: a map of populations and drugs, nearest drugs, and the model card."""
 
+from html import escape
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -7,7 +9,7 @@ import plotly.graph_objects as go
 from markdown_it import MarkdownIt
 
 from scperturb_cmap.figures.results import AVERAGE
-from scperturb_cmap.figures.style import LEGEND, MIMIC, REVERSAL, THEME, Html, plain
+from scperturb_cmap.figures.style import LEGEND, MIMIC, REVERSAL, THEME, Html, plain, short
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
 __all__ = ["map_figure", "model_card", "neighbour_table"]
@@ -17,8 +19,12 @@ _DRAWN = 4000
 
 _DRUG = "#8a97a3"
 
-#: Width and height of a label, as parts of the map.
-_LABEL = np.array([0.2, 0.04])
+#: Populations nearer to each other than this, in parts of the map, have one label together.
+_BESIDE = np.array([0.1, 0.04])
+
+#: Size of a letter, as parts of a map of 40rem, the narrowest there is, and where a label may stand beside its point.
+_LETTER, _LINE = 0.0115, 0.05
+_SIDES = {"top right": (0, 0), "bottom right": (0, -1), "top left": (-1, 0), "bottom left": (-1, -1)}
 
 #: How each kind of point looks: colour, symbol, size.
 _LOOKS = {
@@ -53,9 +59,7 @@ def map_figure(embedded: ad.AnnData, neighbours: pd.DataFrame) -> go.Figure:
     first = neighbours[(neighbours["direction"] == "reverses") & (neighbours["neighbour"] <= 5)]
     near = (points["what"] == "compound") & points["compound_id"].isin(first["compound_id"])
     points["kind"] = points["what"].where(~near, "near")
-    # labels lead to the middle, where there is room
-    points["side"] = np.where(points["x"] > (points["x"].min() + points["x"].max()) / 2, "top left", "top right")
-    extent = points[["x", "y"]].max() - points[["x", "y"]].min()
+    low, high = (getattr(points[["x", "y"]].to_numpy(), end)(axis=0) for end in ("min", "max"))
     figure = go.Figure(layout={"template": THEME, "height": 560, "showlegend": True})
     for kind, (name, colour, symbol, size) in _LOOKS.items():
         mine = points[points["kind"] == kind]
@@ -65,10 +69,11 @@ def map_figure(embedded: ad.AnnData, neighbours: pd.DataFrame) -> go.Figure:
         names = mine["population"].where(mine["what"] != "compound", mine["compound"])
         prefix = "opposite of " if kind == "opposite" else ""
         labelled = kind == "population" and len(mine) <= 15
+        places = (mine[["x", "y"]].to_numpy() - low) / np.maximum(high - low, 1e-9)
+        labels, sides = _labels(places, names.tolist()) if labelled else (None, None)
         figure.add_scatter(
             x=mine["x"], y=mine["y"], mode="markers+text" if labelled else "markers", name=name, hoverinfo="text",
-            hovertext=[prefix + plain(one, 60) for one in names], textposition=mine["side"],
-            text=_labels(mine, names, extent) if labelled else None,
+            hovertext=[prefix + plain(one, 60) for one in names], text=labels, textposition=sides,
             marker={"color": colour, "symbol": symbol, "size": size, "opacity": 0.55 if kind == "compound" else 1},
         )  # fmt: skip
     figure.update_layout(legend=LEGEND)
@@ -77,24 +82,45 @@ def map_figure(embedded: ad.AnnData, neighbours: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def _labels(points: pd.DataFrame, names: pd.Series, extent: pd.Series) -> list[str]:
-    """One label for points whose labels would cover each other: the name of the first, and how many more.
+def _labels(places: np.ndarray, names: list[str]) -> tuple[list[str], list[str]]:
+    """Labels that do not cover each other, and the sides of the points where they stand.
+
+    Points that lie together share one: the name of the first, and how many more. Where no side of a point has room there is
+    none: the name shows when the pointer rests on the point.
+
+    Parameters
+    ----------
+    places
+        Points (n, 2) in parts of the map, 0 to 1.
+    names
+        Of the points.
 
     Examples
     --------
-    >>> points = pd.DataFrame({"x": [0.0, 0.01, 1.0], "y": [0.0, 0.0, 1.0]})
-    >>> _labels(points, pd.Series(["B cells", "T cells", "NK cells"]), pd.Series({"x": 1.0, "y": 1.0}))
-    ['B cells and 1 more', '', 'NK cells']
+    >>> _labels(np.array([[0, 0], [0.01, 0], [1, 1]]), ["B cells", "T cells", "NK cells"])
+    (['B cells and 1 more', '', 'NK cells'], ['top right', 'top right', 'bottom left'])
     """
-    places = points[["x", "y"]].to_numpy() / np.maximum(extent.to_numpy(), 1e-9)
     groups: list[list[int]] = []
     for at, place in enumerate(places):
-        beside = [one for one in groups if (abs(places[one[0]] - place) < _LABEL).all()]
+        beside = [one for one in groups if (abs(places[one[0]] - place) < _BESIDE).all()]
         (beside[0] if beside else groups).append(at if beside else [at])
-    out = [""] * len(places)
+    labels, sides, taken = [""] * len(places), ["top right"] * len(places), []
     for first, *more in groups:
-        out[first] = plain(names.iloc[first], 24) + (f" and {len(more)} more" if more else "")
-    return out
+        label = short(names[first], 24) + (f" and {len(more)} more" if more else "")
+        width = _LETTER * len(label)
+        for side, (left, below) in _SIDES.items():
+            box = np.array([*(places[first] + (left * width, below * _LINE)), width, _LINE])
+            inside = box[0] >= 0 and box[0] + width <= 1 and box[1] >= -_LINE and box[1] + _LINE <= 1 + _LINE / 2
+            if inside and not any(_overlap(box, other) for other in taken):
+                labels[first], sides[first] = escape(label, quote=False), side
+                taken.append(box)
+                break
+    return labels, sides
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two boxes (left, bottom, width, height) cover each other."""
+    return bool((one[:2] < other[:2] + other[2:]).all() and (other[:2] < one[:2] + one[2:]).all())
 
 
 def neighbour_table(neighbours: pd.DataFrame, best: int = 5) -> Html:

@@ -2,6 +2,7 @@
 
 from html import escape
 from math import isfinite
+from pathlib import PurePath
 
 import plotly.graph_objects as go
 from markupsafe import Markup
@@ -20,9 +21,11 @@ __all__ = [
     "dash",
     "decimal",
     "embed",
+    "file_name",
     "fold",
     "plain",
     "rate",
+    "short",
     "standalone",
     "tint",
 ]
@@ -105,8 +108,30 @@ def plain(text: object, width: int = 36) -> str:
     >>> plain("a very long name", width=7)
     'a very…'
     """
+    return escape(short(text, width), quote=False)
+
+
+def short(text: object, width: int = 60) -> str:
+    """Text for a caption or a sentence: a name that is longer than this is cut; not escaped.
+
+    Examples
+    --------
+    >>> short("a very long name", width=7)
+    'a very…'
+    """
     text = " ".join(str(text).split())
-    return escape(text if len(text) <= width else text[: width - 1].rstrip() + "…", quote=False)
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def file_name(value: str) -> str:
+    """Name of a file without its folders; anything but an absolute path or address stays as it is.
+
+    Examples
+    --------
+    >>> file_name("/data/genes.tsv"), file_name("genes/all")
+    ('genes.tsv', 'genes/all')
+    """
+    return PurePath(value).name if value.startswith("/") or "://" in value else value
 
 
 def decimal(value: float, digits: int = 2) -> str:
@@ -168,7 +193,8 @@ def embed(figure: go.Figure, caption: str, wide: bool = False) -> Html:
     Parameters
     ----------
     figure
-        Any plotly figure; names in it went through :func:`plain`.
+        Any plotly figure; names in it went through :func:`plain`. ``meta["least_width"]`` in its layout: pixels that a wide one
+        has at least, 660 by default.
     caption
         What it shows and how to read it.
     wide
@@ -186,8 +212,10 @@ def embed(figure: go.Figure, caption: str, wide: bool = False) -> Html:
         "toImageButtonOptions": {"format": "svg"},
     }
     drawing = figure.to_html(full_html=False, include_plotlyjs=False, config=config)
+    least = (figure.layout.meta or {}).get("least_width", 660)
+    kind = Html(' wide" style="--least: {}px').format(least) if wide else ""
     return Html('<figure class="plot{}"><div class="canvas">{}</div><figcaption>{}</figcaption></figure>').format(
-        " wide" if wide else "", Html(drawing), caption
+        kind, Html(drawing), caption
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from scperturb_cmap.figures.style import Html, dash, decimal
 
-__all__ = ["Column", "clip", "html_table", "number", "text"]
+__all__ = ["Column", "clamped", "clip", "html_table", "number", "text"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,23 @@ def text(name: str, title: str, **options: str) -> Column:
     >>> text("compound", "Drug").cell({"compound": "aspirin"})
     'aspirin'
     """
-    return Column(title, lambda row: str(row.get(name) or "") or dash(row.get("reason", "")), **options)
+    whole = clamped if options.get("style") == "name" else str
+
+    def cell(row: dict) -> str:
+        return whole(str(row[name])) if row.get(name) else dash(row.get("reason", ""))
+
+    return Column(title, cell, **options)
+
+
+def clamped(name: str, most: int = 60) -> Html | str:
+    """A name that would fill many lines of its cell shows the first three; the whole when the pointer rests on it.
+
+    Examples
+    --------
+    >>> clamped("B cells"), clamped("B cells", most=5)
+    ('B cells', Html('<span class="clamp" title="B cells">B cells</span>'))
+    """
+    return name if len(name) <= most else Html('<span class="clamp" title="{0}">{0}</span>').format(name)
 
 
 def number(name: str, title: str, digits: int = 0, **options: str) -> Column:

@@ -73,26 +73,30 @@ def headline_note(run: Results) -> Html:
         return Html('<p class="note">The methods were not validated in this run (--validation).</p>')
     about = run.document(run.find("*.headline.json")[0].name)
     method, reason = str(about["method"]), str(about["reason"])
-    reason = f"the score {method_title(method)}{reason[len(method) :]}" if reason.startswith(method) else reason
+    _, verb, why = reason.partition(" ranks the drugs")
+    lead = f"The score {method_title(method)}{verb}" if verb else "Which score ranks the drugs: "
     tasks = (
         run.tables("validation_tasks")
         if run.find("*.validation_tasks.tsv")
         else pd.DataFrame({"task": [], "title": []})
     )
-    said = re.sub(r"\bG[0-4]\b", lambda gate: f"gate {gate[0]} ({_GATES[gate[0]]})", _titled(reason, tasks))
-    return Html('<p class="note"><b>Which score ranks the drugs:</b> {}.</p>').format(said)
+    said = _titled(why if verb else reason, tasks)
+    said = re.sub(r"\bG[0-4]\b", lambda gate: f"gate {gate[0]} ({_GATES[gate[0]]})", said)
+    return Html('<p class="note"><b>{}</b>{}.</p>').format(lead, said)
 
 
 def _titled(sentence: str, tasks: pd.DataFrame) -> str:
-    """A sentence with the titles of tasks in place of their names.
+    """A sentence for readers: titles in place of the names of tasks, scores and metrics, minus signs for hyphens.
 
     Examples
     --------
-    >>> _titled("best on other_line", pd.DataFrame({"task": ["other", "other_line"], "title": ["x", "same compound"]}))
-    'best on "same compound"'
+    >>> tasks = pd.DataFrame({"task": ["other", "other_line"], "title": ["x", "same compound"]})
+    >>> _titled("-0.1 against spearman on other_line by auroc", tasks)
+    '−0.1 against Spearman on "same compound" by area under the ROC curve'
     """
-    titles = dict(zip(tasks["task"], tasks["title"], strict=True))
-    return re.sub(r"\w+", lambda word: f'"{titles[word[0]]}"' if word[0] in titles else word[0], sentence)
+    titles = {task: f'"{title}"' for task, title in zip(tasks["task"], tasks["title"], strict=True)} | _METRICS
+    sentence = re.sub(r"\w+", lambda word: titles.get(word[0], method_title(word[0])), sentence)
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", sentence)
 
 
 def validation_figure(table: pd.DataFrame, tasks: pd.DataFrame, metric: str = "auroc") -> go.Figure:
@@ -115,18 +119,18 @@ def validation_figure(table: pd.DataFrame, tasks: pd.DataFrame, metric: str = "a
             x=0, xref="paper", y=row, text=f"<b>{plain(titles.get(task, task), 90)}</b>", showarrow=False, xanchor="left",
             yanchor="middle",
         )  # fmt: skip
-        for one in part.itertuples():
+        part = part.assign(control=part["method"].str.startswith("control"))
+        for one in part.sort_values("control", kind="stable").itertuples():
             row += 1
-            control = one.method.startswith("control")
-            colour = NEUTRAL if control else MIMIC if one.method == "embedding" else REVERSAL
+            colour = NEUTRAL if one.control else MIMIC if one.method == "embedding" else REVERSAL
             label = plain(method_title(one.method), 40)
-            ticks[row] = label
+            ticks[row] = label.removeprefix("control: ")  # their points are open: labels must leave a telephone room
             interval = f"[{decimal(one.low, 3)}, {decimal(one.high, 3)}]"
             said = f"{label}: {decimal(one.value, 3)} {interval}, chance {decimal(one.chance, 3)}"
             said += f"<br>{int(one.n)} compounds or mechanisms"
             figure.add_scatter(
                 x=(one.value,), y=(row,), mode="markers", hoverinfo="text", hovertext=said,
-                marker={"color": colour, "size": 9, "symbol": "circle-open" if control else "circle"},
+                marker={"color": colour, "size": 9, "symbol": "circle-open" if one.control else "circle"},
                 error_x={"type": "data", "symmetric": False, "array": [one.high - one.value], "arrayminus": [one.value - one.low],
                          "color": colour, "thickness": 1.5, "width": 3},
             )  # fmt: skip
@@ -250,7 +254,7 @@ def task_table(tasks: pd.DataFrame) -> Html:
         text("title", "Task"),
         text("status", "Status"),
         _number("n_queries", "Queries", 0),
-        text("reason", "Reason"),
+        text("reason", "Reason", style="prose"),
     ]
     return html_table(_read(tasks), columns, "Tasks of the validation", sort=False)
 
@@ -264,8 +268,8 @@ def gate_table(gates: pd.DataFrame, tasks: pd.DataFrame) -> Html:
 
 def finding_table(findings: pd.DataFrame) -> Html:
     """Leaks that were looked for and found."""
-    columns = [text("check", "Check"), text("where", "Where"), text("detail", "What was found"), _number("n", "n", 0),
-        text("action", "What was done")]  # fmt: skip
+    columns = [text("check", "Check"), text("where", "Where"), text("detail", "What was found", style="prose"),
+        _number("n", "n", 0), text("action", "What was done")]  # fmt: skip
     return html_table(
         _read(findings), columns, "Findings of the leak guard", sort=False, empty="None of the known leaks was found."
     )
@@ -277,9 +281,9 @@ def indication_table(recovered: pd.DataFrame) -> Html:
     null = Column(
         "By chance (95 %)", lambda row: f"{decimal(row['null_low'], 2)} to {decimal(row['null_high'], 2)}", style="num"
     )
-    columns = [text("dataset", "Data set"), text("population", "Population"), _METHOD]
+    columns = [text("dataset", "Data set"), text("population", "Population", style="name"), _METHOD]
     columns += [_interval("Area under the curve [95 %]"), null, _number("p", "p")]
-    columns += [_number("n_drugs", "Known drugs", 0), text("reason", "Remark")]
+    columns += [_number("n_drugs", "Known drugs", 0), text("reason", "Remark", style="prose")]
     return html_table(table, columns, "Known indications", empty="No indications were given (--indications).")
 
 
@@ -289,6 +293,11 @@ def efficacy_table(run: Results) -> Html:
     if not run.find("*.efficacy.tsv"):
         return Html('<p class="empty">{}</p>').format(empty)
     table = _read(run.tables("efficacy")).rename(columns={"spearman": "value"})
-    columns = [text("dataset", "Data set"), text("population", "Population"), _METHOD, _interval("Spearman [95 %]")]
-    columns += [_number("p", "p"), _number("n_drugs", "Drugs measured", 0), text("reason", "Remark")]
+    columns = [
+        text("dataset", "Data set"),
+        text("population", "Population", style="name"),
+        _METHOD,
+        _interval("Spearman [95 %]"),
+    ]
+    columns += [_number("p", "p"), _number("n_drugs", "Drugs measured", 0), text("reason", "Remark", style="prose")]
     return html_table(table, columns, "Drug sensitivity", sort=False, empty=empty)

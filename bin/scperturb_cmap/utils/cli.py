@@ -187,14 +187,17 @@ def check_methods(methods: Sequence[str], known: Sequence[str]) -> None:
 
 
 def limit_threads(threads: int) -> None:
-    """Let torch, numba and the libraries behind numpy take no more threads than a task was given."""
+    """Let torch and numba take as many threads as a task was given, and the linear algebra behind numpy one.
+
+    Its matrices are small here, and threads of OpenBLAS that wait for each other take the cores of other tasks.
+    """
     import numba
     import torch
     from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(threads)
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    threadpool_limits(threads)
+    threadpool_limits({"openmp": threads, "blas": 1})
 
 
 def _no_room(number: int, name: str) -> str:

@@ -124,7 +124,7 @@ def choose_headline(
     """
     mine = found[(found["half"] == "validation") & ~found["method"].str.startswith("control")]
     controls = found[(found["half"] == "validation") & found["method"].str.startswith("control")]
-    gates = [("G0", name, _word(value), f"largest deviation {value:.1e}") for name, value in oddness.items()]
+    gates = [("G0", name, _word(value), f"largest deviation {value:.1g}") for name, value in oddness.items()]
     odd = {name for name, value in oddness.items() if value <= _ROUNDING}
     task = next(
         (name for name in _DECIDE if mine.loc[mine["task"] == name, "cluster"].nunique() >= FEWEST_CLUSTERS), ""

@@ -206,11 +206,11 @@ class Maker:
     ) -> dict[str, Checkpoint]:
         """What of a space is learned from labels, and the same learned with compounds exchanged; nothing where no layer is."""
         true = learned_from_labels(space)
-        (layer,) = set(query_kinds(queries, space.encoders))
-        if layer not in true.encoders:
+        layers = set(query_kinds(queries, space.encoders))
+        if not layers <= set(true.encoders):
             return {}
         # the layer of profiles is learned from the reference alone
-        given = [self._searched[seen], *(sources if layer != "profile" else ())]
+        given = [self._searched[seen], *(sources if layers != {"profile"} else ())]
         mixed = [one.copy() for one in given]
         for place, one in enumerate(mixed):
             one.obs["compound_id"] = exchange_compounds(one.obs, [self._seed, number, place])
