@@ -200,16 +200,16 @@ workflow {
         .map { meta, ranking, connections, pairs, tables, signatures -> tuple(meta, ranking + pairs + tables + [connections, signatures]) }
     ch_all = ch_datasets.map { _meta, files -> files }.flatten()
     // what ranks the drugs, with the titles of the tasks that it was chosen by
-    ch_headline = VALIDATE_METHODS.out.headline.mix(VALIDATE_METHODS.out.tables.flatten().filter { file -> file.name.endsWith('.validation_tasks.tsv') })
+    ch_why = VALIDATE_METHODS.out.headline.mix(VALIDATE_METHODS.out.tables.flatten().filter { file -> file.name.endsWith('.validation_tasks.tsv') })
     // each emission is [[id: '02_dataset.kang', dataset: 'kang'], 02_dataset.ipynb, [files]]
-    ch_pages = page('01_overview', ch_all.mix(ch_funnels, ch_metrics, ch_run, ch_headline))
+    ch_pages = page('01_overview', ch_all.mix(ch_funnels, ch_metrics, ch_run, ch_why))
         .mix(
             page_of_each('02_dataset', ch_datasets),
             page_of_each('03_population', ch_datasets),
             page('04_library', ch_all.mix(ch_funnels, ch_run, BUILD_REFERENCE.out.library.map { _meta, library -> library })),
             page('05_embedding', EMBED_SIGNATURES.out.neighbours.mix(EMBED_SIGNATURES.out.embedded, TRAIN_EMBEDDING.out.tables).flatten()),
             page('06_validation', VALIDATE_METHODS.out.tables.flatten().mix(VALIDATE_METHODS.out.headline)),
-            page('07_methods', ch_run.mix(ch_headline)),
+            page('07_methods', ch_run.mix(ch_why)),
             page('08_provenance', ch_run.mix(ch_facts)),
         )
     RUN_NOTEBOOK(ch_pages)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from tests.unit.validation_data import known, labels, reference
 
 from scperturb_cmap import validation
@@ -172,6 +173,24 @@ def test_a_compound_is_in_one_half_in_all_tasks():
     assert (found.groupby("compound_id")["half"].nunique() == 1).all()
     sizes = found[found["task"] == "other_line"].groupby("half")["compound_id"].nunique()
     assert sizes.min() > 20  # families, and compounds of none, in either
+
+
+@pytest.mark.parametrize(
+    ("sizes", "without"), [([100], 0), ([80, 20], 0), ([95, 5], 20), ([30, 30, 5, 5, 5], 40), ([3] * 30, 10)]
+)
+def test_neither_half_is_left_with_nearly_nothing(sizes, without):
+    family = np.repeat([f"m{n}" for n in range(len(sizes))] + [""], [*sizes, without])
+    labels = pd.DataFrame({"compound_id": [f"c{n}" for n in range(len(family))], "mechanism": family, "batch": ""})
+    labels = labels.assign(families=family, family=family, cell_line="A", lineage="A")
+    found = fold_table(labels, 5, seed=1)
+    halves = found[found["split"] == "compound"].set_index("name")["half"]
+    assert halves.value_counts(normalize=True).reindex(["validation", "test"]).min() >= 0.2
+    each = (
+        labels.assign(half=labels["compound_id"].map(halves)).query("family != ''").groupby("family")["half"].nunique()
+    )
+    assert (each == 1).all() or max(sizes) > 0.8 * len(family)  # families whole, unless one is nearly everything
+    if max(sizes) <= 30:
+        assert abs((halves == "test").mean() - 0.5) < 0.05
 
 
 def test_without_a_task_that_can_be_run_there_is_a_headline_and_an_empty_table():

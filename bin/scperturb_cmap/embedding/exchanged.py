@@ -8,23 +8,24 @@ import pandas as pd
 
 from scperturb_cmap.embedding.checkpoint import Checkpoint
 from scperturb_cmap.embedding.linear import LinearEncoder
-from scperturb_cmap.utils.batches import stretches
+from scperturb_cmap.utils.batches import is_scan
 
 __all__ = ["exchange_compounds", "learned_from_labels"]
 
 #: Blocks of linear layers that no compound has a part in: they are the same whatever the labels.
 _WITHOUT_LABELS = frozenset({"plain", "whitened", "whitened both"})
 
-#: Among fewer compounds too many would keep, or meet again, their own label.
-_FEWEST = 10
+#: Signatures of a stretch of a scan, and compounds of a batch that are exchanged among themselves: of three, one keeps its own
+#: label on average, which asks more of the true labels, where a wider exchange would take the batch away and ask less.
+_STRETCH, _FEWEST = 10, 3
 
 
 def exchange_compounds(obs: pd.DataFrame, seed: int | Sequence[int]) -> np.ndarray:
     """Compounds of a reference exchanged at random among signatures of one cell line and batch.
 
-    What a batch has in common stays together so: a space that learns it from these labels shows how far batches alone go. A
-    batch with fewer than 10 compounds is exchanged with others of its line, a line with fewer with other lines. Every line
-    keeps its labels, so that there is as much to learn from as before.
+    What a batch has in common stays together so: a space that learns it from these labels shows how far batches alone go. Of a
+    scan that is ten signatures or more that follow each other. A batch with fewer than three compounds is exchanged with others
+    of its line, a line with fewer with other lines.
 
     Parameters
     ----------
@@ -45,12 +46,12 @@ def exchange_compounds(obs: pd.DataFrame, seed: int | Sequence[int]) -> np.ndarr
     (True, False, '')
     """
     text = obs[["compound_id", "cell_line", "batch"]].astype(str).reset_index(drop=True)
-    text["batch"] = stretches(text["batch"])
-    out, left, random = (
-        text["compound_id"].to_numpy(object),
-        text[text["compound_id"] != ""],
-        np.random.default_rng(seed),
-    )
+    out, random = text["compound_id"].to_numpy(object), np.random.default_rng(seed)
+    left = text[text["compound_id"] != ""]
+    if is_scan(left["batch"]):
+        lines = pd.to_numeric(left["batch"]).groupby(left["cell_line"])
+        place, n = lines.rank(method="first") - 1, lines.transform("size")
+        left = left.assign(batch=(place * (n // _STRETCH).clip(lower=1) // n).astype(str))
     for level in (["cell_line", "batch"], ["cell_line"], []):
         keys = pd.Series("", left.index)
         for column in level:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 #: With fewer compounds in two cell lines only the whitening is fitted, which needs no compounds.
 FEWEST_IN_SEVERAL_LINES = 50
 
-#: Blocks of the space, of which validation compounds choose: of profiles, and (True) of gene sets, where whitening finds nothing.
+#: Blocks of the space, of which validation compounds choose: of profiles, and (True) of gene sets.
 BLOCKS = {
     False: (("whitened",), ("plain", "whitened", "discriminant", "other lines")),
     True: (("whitened",), ("plain", "discriminant", "other lines")),

@@ -243,7 +243,7 @@ TABLES = {
         "The gates that the headline was chosen by.", schemas.GATES,
         {
             "gate, method": "which gate, for which method",
-            "passed, detail": "`yes`, `no` or `not decided`; the figures behind it",
+            "passed, detail": "`yes`, `no`, `not decided` or `not asked`; the figures behind it",
         },
     ),
     "validation_findings": Table(
@@ -287,7 +287,7 @@ def markdown(kind: str) -> str:
     | column | what it is |
     |---|---|
     | `gate`, `method` | which gate, for which method |
-    | `passed`, `detail` | `yes`, `no` or `not decided`; the figures behind it |
+    | `passed`, `detail` | `yes`, `no`, `not decided` or `not asked`; the figures behind it |
     """
     rows = [
         (", ".join(f"`{name}`" for name in together.split(", ")), meaning.replace("|", "\\|"))

@@ -170,7 +170,8 @@ SPLITS = pa.DataFrameSchema({
 
 #: validation/<name>.validation_gates.tsv
 GATES = pa.DataFrameSchema(
-    {"gate": _TEXT, "method": _TEXT, "passed": _is("yes", "no", "not decided"), "detail": _TEXT}, strict=True
+    {"gate": _TEXT, "method": _TEXT, "passed": _is("yes", "no", "not decided", "not asked"), "detail": _TEXT},
+    strict=True,
 )
 
 #: validation/<name>.validation_findings.tsv

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-__all__ = ["beside", "known", "stretches"]
+__all__ = ["beside", "is_scan", "known"]
 
 #: Share of different numbers from which they follow a scan, and how far apart two of one batch are then.
 _SCAN, _NEAR = 0.9, 10
@@ -33,31 +33,23 @@ def beside(mine: pd.Series, theirs: pd.Series) -> np.ndarray:
     >>> beside(pd.Series(["4", ""]), pd.Series(["4", "5", "4", "5"])).tolist()
     [[True, False, True, False], [False, False, False, False]]
     """
-    there, place = known(theirs), pd.to_numeric(theirs, errors="coerce").to_numpy(float)
-    if _is_scan(theirs, there, place):
+    there = known(theirs)
+    if is_scan(theirs):
+        place = pd.to_numeric(theirs, errors="coerce").to_numpy(float)
         near = np.abs(pd.to_numeric(mine, errors="coerce").to_numpy(float)[:, None] - place[None]) <= _NEAR
     else:
         near = mine.to_numpy()[:, None] == theirs.to_numpy()[None]
     return near & known(mine)[:, None] & there[None]
 
 
-def _is_scan(column: pd.Series, there: np.ndarray, place: np.ndarray) -> bool:
-    """Whether known batches are numbers that hardly ever repeat."""
-    numbers = there.any() and np.isfinite(place[there]).all()
-    return bool(numbers and column[there].nunique() > _SCAN * there.sum())
-
-
-def stretches(batches: pd.Series) -> pd.Series:
-    """Batches as groups that do not overlap: of a scan, stretches as long as what :func:`beside` counts as one batch.
+def is_scan(batches: pd.Series) -> bool:
+    """Whether known batches are numbers that hardly ever repeat, and so follow a scan.
 
     Examples
     --------
-    >>> stretches(pd.Series(["4", "", "20", "21"])).tolist(), stretches(pd.Series(["4", "4", "b"])).tolist()
-    (['0', '', '0', '1'], ['4', '4', 'b'])
+    >>> is_scan(pd.Series(["4", "", "20", "21"])), is_scan(pd.Series(["4", "4", "b"]))
+    (True, False)
     """
     there, place = known(batches), pd.to_numeric(batches, errors="coerce").to_numpy(float)
-    if not _is_scan(batches, there, place):
-        return batches.where(there, "").astype(str)
-    out = pd.Series("", batches.index)
-    out[there] = (place[there] // (2 * _NEAR + 1)).astype(int).astype(str)
-    return out
+    numbers = there.any() and np.isfinite(place[there]).all()
+    return bool(numbers and batches[there].nunique() > _SCAN * there.sum())

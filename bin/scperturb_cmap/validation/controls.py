@@ -18,7 +18,7 @@ CONTROLS = {
     "control: untrained": "cosine in a random space of 100 dimensions, which nearly keeps the angles within one platform",
     "control: permuted labels": "the headline's scores with compounds exchanged at random",
     LABELS: "the part of the embedding that is learned from compounds, without the genes and components that need none",
-    EXCHANGED: "the same part, learned anew after compounds were exchanged within every cell line and batch",
+    EXCHANGED: "the same part, learned anew after compounds were exchanged within cell lines and batches",
     "control: shuffled genes": "the headline's scores of queries whose genes are exchanged at random",
 }
 

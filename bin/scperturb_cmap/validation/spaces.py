@@ -191,6 +191,7 @@ class Maker:
                 spaces.append((rows, self._learn(self._searched[seen].copy(), sources)))
             except InputError as error:
                 log.info("%s, fold %d: %s", task.name, number, error)
+                del self._labels_part[_held_out(task)]
                 return [], (np.empty(0), np.empty(0))
             for name, part in self._by_labels(spaces[-1][1], seen, sources, asked.queries, int(number)).items():
                 parts[name].append((rows, part))

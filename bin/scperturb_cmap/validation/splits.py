@@ -16,6 +16,9 @@ SPLITS = {"compound": "compound_id", "mechanism": "family", "cell_line": "lineag
 #: Split -> columns in which nobody seen may have a tested one's value.
 _WHOLE = {"compound": ("compound_id",), "mechanism": ("compound_id",), "cell_line": ("cell_line", "lineage")}
 
+#: Share of the compounds that either half has at least.
+_LEAST = 0.2
+
 #: Two splits at once: no family and no lineage of a query is seen.
 CROSSED = ("mechanism", "cell_line")
 
@@ -58,22 +61,44 @@ def fold_table(labels: pd.DataFrame, n_folds: int, seed: int) -> pd.DataFrame:
         pairs = _names(labels, split)
         pairs = pairs[pairs["group"].isin(groups)]
         where = pairs["group"].map(place).to_numpy(int)
-        # both halves in every fold, where there are enough
-        turn = where // n_folds if len(groups) >= 2 * n_folds else where
-        half = np.where(turn % 2 == 0, "validation", "test") if split in ("compound", "mechanism") else ""
-        parts.append(pairs.assign(split=split, fold=where % n_folds, half=half))
+        parts.append(pairs.assign(split=split, fold=where % n_folds))
         folds[split] = place % n_folds
     mechanism, line = (folds[split] for split in CROSSED)
     pairs = labels[["family", "lineage"]].astype(str).drop_duplicates().set_axis(["name", "group"], axis=1)
     fold = pairs["name"].map(mechanism)
     met = (fold % max(line.nunique(), 1) == pairs["group"].map(line)) & (line.nunique() > 1)
     crossed = pairs.assign(split=_title(CROSSED), fold=fold)[met].sort_values(["name", "group"])
-    halves = parts[1].drop_duplicates("group").set_index("group")["half"]
-    # else what one task chose by would be reported by another
-    family = dict(zip(labels["compound_id"].astype(str), labels["family"].astype(str), strict=True))
-    parts[0]["half"] = parts[0]["group"].map(family).map(halves).fillna(parts[0]["half"])
-    parts.append(crossed.assign(half=crossed["name"].map(halves)))
+    compounds, families = _halves(labels, seed)
+    for part, halves in zip(parts, (compounds, families, {}, {}), strict=True):
+        part["half"] = part["group"].map(halves).fillna("")
+    parts.append(crossed.assign(half=crossed["name"].map(families)))
     return pd.concat(parts, ignore_index=True).astype({"fold": int})[["split", "name", "group", "fold", "half"]]
+
+
+def _halves(labels: pd.DataFrame, seed: int) -> tuple[dict[str, str], dict[str, str]]:
+    """Half of every compound and of every family: else what one task chose by would be reported by another.
+
+    Families stay whole, the largest first, each in the half with fewer compounds; then compounds without one. Where a family
+    is so large that this leaves a half next to nothing, compounds are halved without it.
+    """
+    random = np.random.default_rng([seed, len(SPLITS)])
+    pairs = labels[["compound_id", "family"]].astype(str).drop_duplicates().query("compound_id != ''")
+    pairs = pairs.sort_values(["compound_id", "family"]).sample(frac=1, random_state=random)
+    sizes = (
+        pairs.loc[pairs["family"] != "", "family"].value_counts(sort=False).sort_values(ascending=False, kind="stable")
+    )
+    counts, families = dict.fromkeys(("validation", "test"), 0), {}
+    for family, size in sizes.items():
+        families[family] = min(counts, key=counts.get)
+        counts[families[family]] += size
+    compounds = dict(zip(pairs["compound_id"], pairs["family"].map(families), strict=True))
+    without = [name for name, half in compounds.items() if not isinstance(half, str)]
+    if min(counts.values()) + len(without) < _LEAST * len(compounds):
+        compounds, without, counts = {}, list(compounds), dict.fromkeys(counts, 0)
+    for name in without:
+        compounds[name] = min(counts, key=counts.get)
+        counts[compounds[name]] += 1
+    return compounds, families
 
 
 def _names(labels: pd.DataFrame, split: str) -> pd.DataFrame:
