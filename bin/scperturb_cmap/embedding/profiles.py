@@ -29,15 +29,12 @@ log = logging.getLogger(__name__)
 #: With fewer compounds in two cell lines only the whitening is fitted, which needs no compounds.
 FEWEST_IN_SEVERAL_LINES = 50
 
-#: Blocks of the space, of which validation compounds choose: of profiles, and (True) of gene sets.
+#: Blocks of the space, of which validation compounds choose: of profiles, and (True) of gene sets, where
+#: whitening finds no more than the genes as they are.
 BLOCKS = {
     False: (("whitened",), ("plain", "whitened", "discriminant", "other lines")),
     True: (("whitened",), ("plain", "discriminant", "other lines")),
 }
-
-#: Weights of the blocks of gene sets that are not 1; directions of the discriminant.
-_WEIGHTS_OF_SETS = {"plain": 0.5, "other lines": 2.0}
-_N_DISCRIMINANT = {True: 200, False: 60}
 
 #: Added to the variances before whitening, in units of the mean variance of the first 50 components (docs/methods.md).
 SHRINKAGE = 1.0
@@ -137,15 +134,14 @@ def fit_encoders(
     maps = {"whitened": whitening(inside, shrinkage=SHRINKAGE)}
     if any("other lines" in names for names in choices):
         named = compounds != ""
-        maps["discriminant"] = discriminant(inside[named], compounds[named], _N_DISCRIMINANT[sets], 0.5)
+        maps["discriminant"] = discriminant(inside[named], compounds[named], 60, 0.5)
         usable = named & (lines != "")
         maps["other lines"] = to_other_lines(inside[usable], compounds[usable], lines[usable])
     genes = np.arange(scores.shape[1])
-    weights = _WEIGHTS_OF_SETS if sets else {}
-    blocks = {"plain": Block("plain", genes, genes, weights.get("plain", 1.0))}
+    blocks = {"plain": Block("plain", genes, genes)}
     for name, matrix in maps.items():
         onto = (matrix if axes is None else axes @ matrix).astype(np.float32)
-        blocks[name] = Block(name, without(common, onto), onto, weights.get(name, 1.0))
+        blocks[name] = Block(name, without(common, onto), onto)
     return [(balanced([blocks[name] for name in names], scores, centred), centring) for names in choices]
 
 
