@@ -1,10 +1,11 @@
-"""Workbooks, the key to the tables, logos, contacts, and the bundle for analysts."""
+"""Workbooks, the key to the tables, logos, contacts, the bundle for analysts, and the rules of the notebooks."""
 
 import json
 import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -14,6 +15,7 @@ from scperturb_cmap.io import meanings, schemas
 from scperturb_cmap.report import branding, bundle, downloads, workbook
 from scperturb_cmap.utils.errors import InputError
 
+ROOT = Path(__file__).parents[2]
 NAMES = [
     "=1+1",
     "+1",
@@ -235,3 +237,15 @@ def test_the_bundle_is_full_at_its_limit(tmp_path):
         path.write_bytes(b"0" * 4_000_000)
     kept, left_out = bundle.choose_files(files)
     assert [path.name for path in kept] == ["0.h5ad", "1.h5ad"] and len(left_out) == 2
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_keep_their_rules(path):
+    notebook = json.loads(path.read_text())
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(notebook["cells"]) <= 15
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
+    assert sum("parameters" in cell["metadata"].get("tags", []) for cell in code) == 1
+    first = notebook["cells"][0]
+    assert first["cell_type"] == "markdown" and first["source"][0].startswith("# ") and len(first["source"]) > 2
+    assert {"page", "order"} <= set(notebook["metadata"]["report"])
