@@ -53,12 +53,10 @@ def exchange_compounds(obs: pd.DataFrame, seed: int | Sequence[int]) -> np.ndarr
         place, n = lines.rank(method="first") - 1, lines.transform("size")
         left = left.assign(batch=(place * (n // _STRETCH).clip(lower=1) // n).astype(str))
     for level in (["cell_line", "batch"], ["cell_line"], []):
-        keys = pd.Series("", left.index)
-        for column in level:
-            keys = keys + "\t" + left[column]
-        enough = left["compound_id"].groupby(keys).transform("nunique") >= (_FEWEST if level else 0)
-        for _, rows in keys[enough].groupby(keys[enough]):
-            out[rows.index] = out[random.permutation(rows.index)]
+        group = left.groupby(level).ngroup() if level else pd.Series(0, left.index)
+        enough = left["compound_id"].groupby(group).transform("nunique") >= (_FEWEST if level else 0)
+        for at in left.index[enough].groupby(group[enough]).values():
+            out[at] = out[random.permutation(at)]
         left = left[~enough]
     return out.astype(str)
 

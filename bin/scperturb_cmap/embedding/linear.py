@@ -140,9 +140,8 @@ def whitening(scores: np.ndarray, n_components: int | None = None, shrinkage: fl
     [1.0, 1.0]
     """
     scores = np.asarray(scores, np.float64)
-    if (
-        len(scores) > scores.shape[1]
-    ):  # ten times as fast as the decomposition of the scores, and as exact as is needed here
+    if len(scores) > scores.shape[1]:
+        # ten times as fast as the decomposition of the scores, and as exact as is needed here
         squares, axes = scipy.linalg.eigh(scores.T @ scores)
         squares, axes = squares[::-1], axes[:, ::-1].T
     else:

@@ -234,13 +234,15 @@ def _place_elsewhere(
     found = []
     for line in np.unique(lines[lines != ""]):
         there = np.flatnonzero(lines == line)
-        batch, names, elsewhere = labels["batch"].iloc[there], compounds[there], asked[lines[asked] != line]
-        for mine in np.intersect1d(compounds[elsewhere], names):
+        batch, names = labels["batch"].iloc[there], compounds[there]
+        rows = np.flatnonzero(lines[asked] != line)
+        who = compounds[asked[rows]]
+        for mine in np.intersect1d(who, names):
             right = np.flatnonzero(names == mine)
             others = np.broadcast_to(names != mine, (len(right), len(there)))
             others = others & (beside(batch.iloc[right], batch) | ~known(batch.iloc[right])[:, None])
             n = others.sum(axis=1)
-            for near in scores[np.ix_((compounds[asked] == mine) & (lines[asked] != line), there)]:
+            for near in scores[np.ix_(rows[who == mine], there)]:
                 own = near[right, None]
                 before = (others & (near > own)).sum(axis=1) + (others & (near == own)).sum(axis=1) / 2
                 found += [(mine, place) for place in before[n > 0] / n[n > 0]]

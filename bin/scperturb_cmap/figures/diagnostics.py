@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from scperturb_cmap.figures.results import AVERAGE
-from scperturb_cmap.figures.style import MIMIC, REVERSAL, THEME, plain
+from scperturb_cmap.figures.style import MIMIC, REVERSAL, THEME, percent, plain
 from scperturb_cmap.utils.names import FDR
 
 __all__ = ["components_figure", "ma_plot"]
@@ -98,7 +98,7 @@ def components_figure(design: pd.DataFrame) -> go.Figure | None:
                 **place,
             )
         shares = mine.iloc[0]
-        figure.update_xaxes(title_text=f"PC1, {100 * shares['pc1_share']:.0f} %", title_font={"size": 12}, **place)
-        figure.update_yaxes(title_text=f"PC2, {100 * shares['pc2_share']:.0f} %", title_font={"size": 12}, **place)
+        figure.update_xaxes(title_text=f"PC1, {percent(shares['pc1_share'])}", title_font={"size": 12}, **place)
+        figure.update_yaxes(title_text=f"PC2, {percent(shares['pc2_share'])}", title_font={"size": 12}, **place)
     figure.update_layout(template=THEME, height=100 + 260 * n_rows, margin={"t": 50}, showlegend=False)
     return figure

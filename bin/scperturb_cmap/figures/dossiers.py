@@ -18,6 +18,7 @@ from scperturb_cmap.figures.style import (
     Html,
     decimal,
     embed,
+    percent,
     plain,
     rate,
 )
@@ -108,11 +109,10 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
         yield "Selectivity", _lacking("no other population of the data set has this drug")
     pair = pairs[pairs["first_id"] == row["compound_id"]]
     if len(pair) and pair["status"].iloc[0] == "ok":
-        both = 100 * pair["covered_by_both"].iloc[0]
-        one = 100 * pair["covered_by_first"].iloc[0]
+        both, one = (percent(pair[column].iloc[0]) for column in ("covered_by_both", "covered_by_first"))
         yield (
             "Best partner",
-            f"{pair['second'].iloc[0]}: together they reverse {both:.0f} % of the signature, this drug alone {one:.0f} %",
+            f"{pair['second'].iloc[0]}: together they reverse {both} of the signature, this drug alone {one}",
         )
     else:
         yield "Best partner", _lacking(next(iter(pair["reason"]), "no partner was sought"))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.figures.results import Results, ranked
-from scperturb_cmap.figures.style import Html, dash, decimal, file_name
+from scperturb_cmap.figures.style import Html, dash, decimal, file_name, percent
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
 __all__ = ["condition_table", "coverage_notice", "line_coverage", "mechanism_coverage", "reference_table"]
@@ -60,10 +60,10 @@ def coverage_notice(signatures: pd.DataFrame) -> Html:
     if named.empty:
         what = "The references do not tell in which cells a drug was tried, so its signature may be an average over several."
     else:
-        shown = ", ".join(f"{name} {100 * share:.0f} %" for name, share in named.head(5).items())
+        shown = ", ".join(f"{name} {percent(share)}" for name, share in named.head(5).items())
         more = f", and {len(named) - 5} more" if len(named) > 5 else ""
         one = "cell line" if len(named) == 1 else "cell lines"
-        lost = f"; for {100 * shares.get('', 0):.0f} % of the signatures it is not given" if "" in shares else ""
+        lost = f"; for {percent(shares.get('', 0))} of the signatures it is not given" if "" in shares else ""
         what = f"The drugs' effects were measured in {len(named)} {one} ({shown}{more}{lost})."
     warning = (
         "Whether any of them stands for the cells of a population is not known to this pipeline: a drug whose target the "

@@ -7,7 +7,7 @@ import pandas as pd
 from scperturb_cmap.figures.drugs import method_title
 from scperturb_cmap.figures.populations import badge, badges, population_page
 from scperturb_cmap.figures.results import AVERAGE, method_names, ranked
-from scperturb_cmap.figures.style import Html, dash, decimal, short, tint
+from scperturb_cmap.figures.style import Html, dash, decimal, percent, short, tint
 
 __all__ = ["key_numbers", "notices", "question", "remark_list", "top_drugs"]
 
@@ -122,7 +122,7 @@ def _beyond_chance(scored: pd.DataFrame) -> Iterator[Html]:
         return
     n = scored.groupby("population")["compound_id"].nunique().min()
     sentence = (
-        f"no drug has an FDR below {100 * _SURE:.0f} %. That is usual with a few hundred or thousand drugs that have one or "
+        f"no drug has an FDR below {percent(_SURE)}. That is usual with a few hundred or thousand drugs that have one or "
         f"a few signatures each: a drug is compared with the others, so among {n:,} its p-value is hardly below 1 in {n:,}, "
         "times as many tests. The order is the best guess for what to test first; no single drug is proven by it."
     )

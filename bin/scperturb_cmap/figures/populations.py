@@ -7,7 +7,7 @@ import pandas as pd
 from scperturb_cmap.figures.diagnostics import ma_plot
 from scperturb_cmap.figures.genes import gene_table, signature_genes, volcano
 from scperturb_cmap.figures.results import AVERAGE, ranked, reversing
-from scperturb_cmap.figures.style import Html, dash, decimal, embed
+from scperturb_cmap.figures.style import Html, dash, decimal, embed, percent
 from scperturb_cmap.figures.tables import Column, clamped, html_table, number, text
 from scperturb_cmap.utils.names import FDR
 
@@ -188,7 +188,7 @@ def _gene_parts(row: pd.Series, genes: pd.DataFrame) -> list[Html]:
         )
         return [Html('<div class="pair">{}{}</div>').format(embed(ma_plot(genes), caption), gene_table(genes))]
     caption = (
-        f"Each point is a gene: right = higher in cases, top = surer. Coloured: changed (FDR below {100 * FDR:.0f} %); "
+        f"Each point is a gene: right = higher in cases, top = surer. Coloured: changed (FDR below {percent(FDR)}); "
         "of the unchanged genes (grey) an even selection is drawn."
     )
     parts = [Html('<div class="pair">{}{}</div>').format(embed(volcano(genes), caption), gene_table(genes))]
@@ -215,7 +215,7 @@ def _summary(row: pd.Series, genes: pd.DataFrame, mine: pd.DataFrame) -> str:
     )
     sentences = [
         "A signature that was made elsewhere." if row["evidence"] == "given" else f"{donors}, {n_cells}.",
-        f"{len(changed):,} of {len(genes):,} genes change (FDR below {100 * FDR:.0f} %): "
+        f"{len(changed):,} of {len(genes):,} genes change (FDR below {percent(FDR)}): "
         f"{(changed['z'] > 0).sum():,} up and {(changed['z'] < 0).sum():,} down in cases."
         if genes["fdr"].notna().any()
         else f"{len(genes):,} genes are in the signature, without p-values.",

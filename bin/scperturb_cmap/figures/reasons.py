@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from scperturb_cmap.figures.style import Html, dash, decimal, rate, short
+from scperturb_cmap.figures.style import Html, dash, percent, rate, short
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
 __all__ = ["enrichment_table", "partner_table", "reasons"]
@@ -46,11 +46,11 @@ def partner_table(population: str, pairs: pd.DataFrame, edges: pd.DataFrame, bes
         text("first", "Drug", style="name"),
         Column("Lowers (up in cases)", lambda row: clip(row["up"], 5) or dash(none), style="prose"),
         Column("Raises (down in cases)", lambda row: clip(row["down"], 5) or dash(none), style="prose"),
-        Column("Covers", lambda row: _percent(row["covered_by_first"]), lambda row: row["covered_by_first"],
+        Column("Covers", lambda row: percent(row["covered_by_first"]), lambda row: row["covered_by_first"],
                "Share of the weight of the signature's up and down genes that the drug reverses", "num"),
         text("second", "Best partner", style="name", help="The drug that reverses most of what this one leaves, on paper: "
              "nothing here knows whether the two are tolerated together"),
-        Column("Both cover", lambda row: _percent(row["covered_by_both"]), lambda row: row["covered_by_both"], style="num"),
+        Column("Both cover", lambda row: percent(row["covered_by_both"]), lambda row: row["covered_by_both"], style="num"),
     ]  # fmt: skip
     name = short(population)
     caption = (
@@ -98,7 +98,3 @@ def enrichment_table(population: str, enrichment: pd.DataFrame, best: int = 6) -
         found, columns, f"Mechanisms and targets whose drugs reverse {short(population)}", empty=" ".join(untested)
     )
     return table + Html('<p class="below">FDR: {}.</p>').format(against) if against and len(found) else table
-
-
-def _percent(share: float) -> str:
-    return f"{decimal(100 * share, 0)} %"

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from markdown_it import MarkdownIt
 
 from scperturb_cmap.figures.results import AVERAGE
-from scperturb_cmap.figures.style import LEGEND, MIMIC, REVERSAL, THEME, Html, plain, short
+from scperturb_cmap.figures.style import LEGEND, MIMIC, REVERSAL, THEME, Html, percent, plain, short
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
 __all__ = ["map_figure", "model_card", "neighbour_table"]
@@ -137,7 +137,7 @@ def neighbour_table(neighbours: pd.DataFrame, best: int = 5) -> Html:
         number("n_signatures", "Signatures"),
         Column("Genes that carry the match", lambda row: clip(row["genes"], 6), style="prose",
                help="+ up in disease, - down; the strongest first"),
-        Column("Their share", lambda row: f"{100 * row['share']:.0f} %", lambda row: row["share"], style="num"),
+        Column("Their share", lambda row: percent(row["share"]), lambda row: row["share"], style="num"),
     ]  # fmt: skip
     return html_table(
         mine, columns, f"The {best} drugs nearest to the opposite of each population", search=True,

@@ -23,6 +23,7 @@ __all__ = [
     "embed",
     "file_name",
     "fold",
+    "percent",
     "plain",
     "rate",
     "short",
@@ -146,6 +147,17 @@ def decimal(value: float, digits: int = 2) -> str:
         return ""
     text = f"{value:,.{digits}f}"
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """Write a part of 1 in whole percent.
+
+    Examples
+    --------
+    >>> percent(0.123), percent(1)
+    ('12 %', '100 %')
+    """
+    return f"{decimal(100 * share, 0)} %"
 
 
 def dash(reason: str = "") -> Html:

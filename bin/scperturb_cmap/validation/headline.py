@@ -211,14 +211,18 @@ def _finds_nothing(controls: pd.DataFrame, task: str, seed: int, gates: list) ->
     passed = True
     for name in ("control: permuted labels", "control: shuffled genes"):
         part = controls[(controls["task"] == task) & (controls["method"] == name)]
-        low = high = np.nan
-        if len(part):
-            low, high = cluster_interval(part["auroc"].to_numpy(), part["cluster"], seed=seed)[:, 0]
-        passed &= bool(low <= 0.5)
-        gates.append(
-            ("G1", name, "yes" if low <= 0.5 else "no", f"area under the curve [{low:.3f}, {high:.3f}], chance 0.5")
-        )
+        at_chance, said = _area(part, seed)
+        passed &= at_chance
+        gates.append(("G1", name, "yes" if at_chance else "no", said))
     return passed
+
+
+def _area(part: pd.DataFrame, seed: int) -> tuple[bool, str]:
+    """Whether the interval of the area under the curve reaches down to 0.5, and its ends; not where nothing was asked."""
+    low = high = np.nan
+    if len(part):
+        low, high = cluster_interval(part["auroc"].to_numpy(), part["cluster"], seed=seed)[:, 0]
+    return bool(low <= 0.5), f"area under the curve [{low:.3f}, {high:.3f}], chance 0.5"
 
 
 def _labels_tell(controls: pd.DataFrame, tasks: Iterable[str], seed: int, gates: list) -> bool:
@@ -230,17 +234,13 @@ def _labels_tell(controls: pd.DataFrame, tasks: Iterable[str], seed: int, gates:
     said, answers = [], []
     for task in tasks:
         part = controls[controls["task"] == task]
-        mixed = part[part["method"] == EXCHANGED]
         n = part.loc[part["method"] == LABELS, "cluster"].nunique()
         if n < FEWEST_CLUSTERS:  # labels had hardly a part in the space
             said.append(f"{task}: {n} compounds or mechanisms are placed by anything that is learned from labels")
             continue
-        low = high = np.nan
-        if len(mixed):
-            low, high = cluster_interval(mixed["auroc"].to_numpy(), mixed["cluster"], seed=seed)[:, 0]
+        at_chance, area = _area(part[part["method"] == EXCHANGED], seed)
         more = _difference(part, task, LABELS, EXCHANGED, seed, metric="auroc")
-        answers.append(bool(low <= 0.5 or more.low > 0))
-        area = f"area under the curve [{low:.3f}, {high:.3f}], chance 0.5"
+        answers.append(bool(at_chance or more.low > 0))
         said.append(f"{task}: {area}; from the true labels {more} more")
     passed = all(answers)
     gates.append(("G1", EXCHANGED, ("yes" if passed else "no") if answers else "not asked", "; ".join(said)))

@@ -96,10 +96,11 @@ class Maker:
         self._learn, self._methods, self._options = learn, methods, options
         self._strong, self._seed = strong, seed
         self._classic: dict[int, dict[str, np.ndarray]] = {}
-        self._learned: dict[str, Callable | None] = {}
+        self._learned: dict[
+            str, tuple[Callable | None, dict[str, list]]
+        ] = {}  # spaces, what of them is learned from labels
         self._scores: dict[tuple[int, str], tuple[dict[str, np.ndarray], str]] = {}
         self._first: tuple[Callable, ad.AnnData] | None = None  # spaces and the queries they are for
-        self._labels_part: dict[str, dict[str, list]] = {}  # of each, what is learned from labels, true and exchanged
         self.trained_on: dict[str, tuple] = {}
 
     def scores(self, task: Task, asked: Asked) -> tuple[dict[str, np.ndarray], str]:
@@ -128,11 +129,10 @@ class Maker:
             self._strong, seed=self._seed,
         )  # fmt: skip
         if LEARNED in scores:
-            parts = self._labels_part.pop(_held_out(task))
+            _, parts = self._learned.pop(_held_out(task))  # nothing else asks these spaces, which are large
             controls |= {
                 name: learned_in_folds(some, self._searched)(asked.queries) for name, some in parts.items() if some
             }
-            del self._learned[_held_out(task)]  # nothing else asks these spaces, which are large
         return scores | controls, why
 
     def one(self, method: str, queries: ad.AnnData, task: Task, asked: Asked) -> tuple[np.ndarray | None, str]:
@@ -141,13 +141,13 @@ class Maker:
             return score_matrices(queries, self._searched, [method], **self._options)[method], ""
         key = _held_out(task)
         if key not in self._learned:
-            spaces, sides = self._spaces(task, asked)
-            self._learned[key] = learned_in_folds(spaces, self._searched) if spaces else None
+            spaces, parts, sides = self._spaces(task, asked)
+            self._learned[key] = learned_in_folds(spaces, self._searched) if spaces else None, parts
             if spaces and not self._first:
-                self._first = (self._learned[key], asked.queries)
+                self._first = (self._learned[key][0], asked.queries)
             if spaces and task.queries != "genetic":
                 self.trained_on[key] = (task.holds_out, *sides)
-        made = self._learned[key]
+        made, _ = self._learned[key]
         why = "" if made else "the learned score is not among them: the training part of a fold is too small"
         return (made(queries) if made else None), why
 
@@ -162,8 +162,8 @@ class Maker:
         largest = np.nanmax(np.abs(one), initial=0.0)
         return {LEARNED: float(np.nanmax(np.abs(one + other)) / largest)} if largest else {}
 
-    def _spaces(self, task: Task, asked: Asked) -> tuple[list, tuple[np.ndarray, np.ndarray]]:
-        """A space for every fold of the queries, learned from what may be seen; what was seen and what was tested."""
+    def _spaces(self, task: Task, asked: Asked) -> tuple[list, dict[str, list], tuple[np.ndarray, np.ndarray]]:
+        """A space for every fold of the queries, learned from what may be seen; what labels taught; what was seen and tested."""
         # genes are no compounds, so nothing is held out of the space that places genetic perturbations
         if task.queries == "genetic":
             fold = pd.Series(0, asked.labels.index)
@@ -172,7 +172,7 @@ class Maker:
         # a client's cells are of no reference: those that are asked about are not learned from, where there are others
         of = asked.labels["reference"] if task.queries == "single_cell" else pd.Series("", fold.index)
         spaces, seen_of, held_of = [], [], []
-        parts = self._labels_part[_held_out(task)] = {LABELS: [], EXCHANGED: []}
+        parts: dict[str, list] = {LABELS: [], EXCHANGED: []}
         for number, reference in sorted(set(zip(fold[fold.notna()], of[fold.notna()], strict=True))):
             rows, held = ((fold == number) & (of == reference)).to_numpy(), np.zeros(len(self._labels), bool)
             tested, same = asked.labels[rows], asked.identical[rows].any(axis=0)
@@ -191,8 +191,7 @@ class Maker:
                 spaces.append((rows, self._learn(self._searched[seen].copy(), sources)))
             except InputError as error:
                 log.info("%s, fold %d: %s", task.name, number, error)
-                del self._labels_part[_held_out(task)]
-                return [], (np.empty(0), np.empty(0))
+                return [], {}, (np.empty(0), np.empty(0))
             for name, part in self._by_labels(spaces[-1][1], seen, sources, asked.queries, int(number)).items():
                 parts[name].append((rows, part))
             seen_of.append(seen)
@@ -200,7 +199,7 @@ class Maker:
             log.info(
                 "%s held out, fold %d: learned from %d signatures", " and ".join(task.holds_out), number, seen.sum()
             )
-        return spaces, (np.array(seen_of), np.array(held_of))
+        return spaces, parts, (np.array(seen_of), np.array(held_of))
 
     def _by_labels(
         self, space: Checkpoint, seen: np.ndarray, sources: Sequence[ad.AnnData], queries: ad.AnnData, number: int
