@@ -1,8 +1,9 @@
 """The faults, in the order of the pipeline, and the runs in which they happen: each run resumes the one before.
 
 A fault that a retry mends lets its run go on; one that ends its run is mended by the next. So a run holds one fault at most that
-ends it, after any number of others. To add a fault of another kind (of the container engine, say): a record here, what it does
-in strike.py (inside a task) or in faults_site.py (between runs), and `options` of its run where it needs a profile.
+ends it, after any number of others; beside a launcher that dies no other process has a fault, for that might not be noted yet.
+To add a fault of another kind (of the container engine, say): a record here, what it does in strike.py (inside a task) or in
+faults_site.py (between runs), and `options` of its run where it needs a profile.
 """
 
 from dataclasses import dataclass, field
@@ -110,10 +111,10 @@ RUNS = (
     )),
     Run((
         killed("DERIVE_SIGNATURES", "SIGKILL", 137, after=2),
-        launcher("DERIVE_SIGNATURES", "SIGKILL", tasks=True, after=3),
         killed("BUILD_REFERENCE", "SIGKILL", 137, to="task", half="*.h5ad.partial"),
-    ), status=137),
-    Run((full_disk("BUILD_REFERENCE", "700k", NO_SPACE.format(r"\S+\.h5ad")),)),
+        full_disk("BUILD_REFERENCE", "700k", NO_SPACE.format(r"\S+\.h5ad")),
+    )),
+    Run((launcher("BUILD_REFERENCE", "SIGKILL", tasks=True, half="*.h5ad.partial"),), status=137),
     Run((
         killed("TRAIN_EMBEDDING", "SIGSEGV", 139, after=3),
         launcher("TRAIN_EMBEDDING", "SIGTERM", tasks=False, after=3),
