@@ -93,6 +93,11 @@ workflow {
         .filter { meta, _shards -> meta.role != 'train' }
         .transpose()
         .map { _meta, shard -> tuple([id: shard.baseName], shard) }
+    // one emission, [l1000.compounds.tsv]: what is one compound, over all that is searched
+    ch_compounds = BUILD_REFERENCE.out.tables
+        .filter { meta, _tables -> meta.role != 'train' }
+        .flatMap { _meta, tables -> tables.findAll { file -> file.name.endsWith('.compounds.tsv') } }
+        .toSortedList { file -> file.name }
     // one emission, [demo.signatures.h5ad, kang.signatures.h5ad]: each shard is read once for all data sets
     ch_signatures = DERIVE_SIGNATURES.out.signatures.map { _meta, signatures -> signatures }.toSortedList { file -> file.name }
 
@@ -148,6 +153,7 @@ workflow {
         SCORE_CONNECTIVITY.out.scores.toSortedList { file -> file.name },
         SCORE_CONNECTIVITY.out.reference_queries.toSortedList { file -> file.name },
         SCORE_CONNECTIVITY.out.resamples.toSortedList { file -> file.name },
+        ch_compounds,
         drugs,
         ch_headline.map { headline -> params.subMap(['aggregation', 'seed']) + [methods: methods, headline: headline] },
     )

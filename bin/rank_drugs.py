@@ -18,6 +18,9 @@ def build_parser():
     parser.add_argument(
         "--resamples", type=Path, nargs="*", default=[], help="scores of resampled donors, all shards (parquet)"
     )
+    parser.add_argument(
+        "--compounds", type=Path, nargs="*", default=[], help="<reference>.compounds.tsv of the references"
+    )
     parser.add_argument("--drugs", type=Path, help="drug annotation")
     parser.add_argument("--methods", default="cosine,spearman,wtcs", help="connectivity scores, separated by commas")
     parser.add_argument("--headline", default="spearman", help="the score that decides the rank")
@@ -38,6 +41,8 @@ def rank_drugs(args: Namespace) -> None:
     from scperturb_cmap.io.signature_set import read_signature_set
     from scperturb_cmap.io.tables import read_text_table
     from scperturb_cmap.io.wide_scores import WideScores
+    from scperturb_cmap.reference import read_compounds
+    from scperturb_cmap.reference.identity import names_of_compounds, unify_compounds, unite_compounds
     from scperturb_cmap.utils.provenance import write_json
 
     def wide_scores(paths):
@@ -48,11 +53,20 @@ def rank_drugs(args: Namespace) -> None:
     signatures = read_signature_set(args.signatures, "populations")
     populations = signatures.obs.reset_index(drop=True)
     dataset = populations["dataset"].iloc[0]
-    annotation = ranking.harmonise_annotation(read_text_table(args.drugs), args.drugs.name) if args.drugs else None
+    tables = read_compounds(args.compounds, [])
+    identity = unify_compounds(tables)
+    names = names_of_compounds(tables, identity)
+    annotation = (
+        ranking.harmonise_annotation(read_text_table(args.drugs), args.drugs.name, names) if args.drugs else None
+    )
+
+    def scores_of(population):
+        table = schemas.read_scores(args.scores, dataset, population, [*methods, "p_value"])
+        return unite_compounds(table, identity)
+
     with schemas.connections_writer(args.out / f"{dataset}.connections.parquet") as write:
         ranked = ranking.rank_drugs(
-            lambda population: schemas.read_scores(args.scores, dataset, population, [*methods, "p_value"]),
-            populations, methods, args.headline,
+            scores_of, populations, methods, args.headline,
             aggregation=args.aggregation, reference_queries=wide_scores(args.reference_queries),
             resamples=wide_scores(args.resamples), write_connections=write,
         )  # fmt: skip

@@ -99,6 +99,8 @@ def validate_run(args: Namespace) -> None:
     from scperturb_cmap.io import schemas
     from scperturb_cmap.io.signature_set import read_signature_set
     from scperturb_cmap.io.tables import read_text_table
+    from scperturb_cmap.reference import read_compounds
+    from scperturb_cmap.reference.identity import names_of_compounds, unify_compounds
     from scperturb_cmap.scoring import SCORES
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import write_json
@@ -114,11 +116,13 @@ def validate_run(args: Namespace) -> None:
     if not args.searched:
         raise InputError(Problem("--searched", "", "It names no reference.", "Name those whose drugs are ranked."))
     drugs = read_text_table(args.drugs) if args.drugs else None
-    annotated = None if drugs is None else ranking.annotated_compounds(drugs, args.drugs.name)
-    annotation = None if drugs is None else ranking.harmonise_annotation(drugs, args.drugs.name)
+    tables = read_compounds(args.compounds, [])
+    names = names_of_compounds(tables, unify_compounds(tables))
+    annotated = None if drugs is None else ranking.annotated_compounds(drugs, args.drugs.name, names)
+    annotation = None if drugs is None else ranking.harmonise_annotation(drugs, args.drugs.name, names)
     known = {"indication": (args.indications, ranking.indicated_compounds),
         "efficacy": (args.sensitivity, ranking.measured_compounds)}  # fmt: skip
-    given = {task: read(read_text_table(path), path.name) for task, (path, read) in known.items() if path}
+    given = {task: read(read_text_table(path), path.name, names) for task, (path, read) in known.items() if path}
     material = validation.read_material(
         args.shards, args.libraries, args.compounds, args.searched, annotation=annotation, seed=args.seed,
         wanted={one for table in given.values() for one in table["compound_id"]}, reference_queries=args.reference_queries,

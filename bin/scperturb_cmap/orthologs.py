@@ -50,7 +50,8 @@ def harmonise_orthologs(table: pd.DataFrame, human: GeneTable, name: str) -> dic
     --------
     >>> genes = GeneTable.from_tables([pd.DataFrame({"entrez_id": ["929", "3627", "4282"], "ensembl_id": "", "synonyms": "",
     ...     "symbol": ["CD14", "CXCL10", "MIF"], "feature_space": "other"})])
-    >>> pairs = pd.DataFrame({"gene": ["Cd14", "Cxcl10", "Cxcl10b", "Mif"], "human_gene": ["CD14", "CXCL10", "CXCL10", "MIF"]})
+    >>> pairs = pd.DataFrame({"gene": ["Cd14", "Cxcl10", "Cxcl10b", "Mif"],
+    ...     "human_gene": ["CD14", "CXCL10", "CXCL10", "MIF"]})
     >>> harmonise_orthologs(pairs, genes, "mouse.tsv")
     {'Cd14': '929', 'Mif': '4282'}
     """
@@ -69,16 +70,19 @@ def harmonise_orthologs(table: pd.DataFrame, human: GeneTable, name: str) -> dic
         )
     if _TYPE in table:
         table = table[table[_TYPE] == _ONE_TO_ONE]
-    key = pd.Series("", index=table.index)
+    key, written = pd.Series("", index=table.index), pd.Series("", index=table.index)
     for column in theirs:
         found = human.map(table[column])["gene_key"].set_axis(table.index)
         key = key.where(key != "", found)
+        written = written.where(written != "", table[column].str.strip())
+    # A partner that the gene table does not know is one all the same.
+    partner = key.where(key != "", written)
     pairs: dict[str, str] = {}
     for column in others:
-        mine = pd.DataFrame({"gene": table[column].str.strip(), "key": key})
-        mine = mine[(mine["gene"] != "") & (mine["key"] != "")].drop_duplicates()
-        one = ~(mine["gene"].duplicated(keep=False) | mine["key"].duplicated(keep=False))
-        for gene, found in mine[one].itertuples(index=False):
+        mine = pd.DataFrame({"gene": table[column].str.strip(), "partner": partner, "key": key})
+        mine = mine[(mine["gene"] != "") & (mine["partner"] != "")].drop_duplicates()
+        one = ~(mine["gene"].duplicated(keep=False) | mine["partner"].duplicated(keep=False))
+        for gene, found in mine.loc[one & (mine["key"] != ""), ["gene", "key"]].itertuples(index=False):
             # The same text may be an id in one column and a symbol in another.
             pairs[gene] = found if pairs.get(gene, found) == found else ""
     pairs = {gene: found for gene, found in pairs.items() if found}

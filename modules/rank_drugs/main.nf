@@ -9,6 +9,7 @@ process RANK_DRUGS {
     path scores
     path reference_queries
     path resamples
+    path compounds, stageAs: 'compounds/*'
     path drugs, stageAs: 'drugs/*'
     val opts
 
@@ -23,7 +24,7 @@ process RANK_DRUGS {
 
     script:
     """
-    rank_drugs.py --signatures ${signatures} --scores ${scores} --reference-queries ${reference_queries} --resamples ${resamples} ${drugs ? "--drugs ${drugs}" : ''} \\
+    rank_drugs.py --signatures ${signatures} --scores ${scores} --reference-queries ${reference_queries} --resamples ${resamples} --compounds ${compounds} ${drugs ? "--drugs ${drugs}" : ''} \\
         --methods ${opts.methods} --headline ${opts.headline} --aggregation ${opts.aggregation} --seed ${opts.seed} ${task.ext.args ?: ''}
     """
 

@@ -37,6 +37,26 @@ def test_sets_without_an_order_have_no_ordered_scores():
     assert (table["status"] == "incomplete").all() and table["reason"].str.contains("rro: .*without an order").all()
 
 
+@pytest.mark.parametrize("method", SCORES)
+def test_no_score_depends_on_the_order_of_genes_in_a_file(method):
+    """Of gene sets nearly all genes are equal: a score that is made of their places is missing, and says so."""
+    rng = np.random.default_rng(2)
+    z, x = np.zeros((4, 600)), rng.standard_normal((1, 600)) * 2
+    for row in z:
+        row[rng.choice(600, 20, replace=False)] = np.linspace(-1, 1, 21)[np.r_[:10, 11:21]]
+    z[3] = rng.standard_normal(600)
+    mixed = rng.permutation(600)
+    (drugs, ill), (others, same) = make_sets(z, x), make_sets(z[:, mixed], x[:, mixed])
+    one, other = (next(score_signatures(a, b, [method], device="cpu")) for a, b in ((ill, drugs), (same, others)))
+    if SCORES[method].places:
+        assert one[method].isna().tolist() == [True, True, True, False]
+        assert one["reason"].str.contains(f"{method}: the drug's signature has no order").tolist() == [True] * 3 + [
+            False
+        ]
+        one, other = one.iloc[3:], other.iloc[3:]
+    assert one[method].to_numpy() == pytest.approx(other[method].to_numpy(), abs=1e-6)
+
+
 def test_feature_space_takes_the_other_genes_away():
     rng = np.random.default_rng(1)
     drugs, ill = make_sets(rng.standard_normal((4, 90)), rng.standard_normal((2, 90)))

@@ -77,6 +77,18 @@ def test_batches_cancel_only_against_their_own_controls(tmp_path, atlas):
     assert np.nanstd(matched) < 0.35 < 0.7 < np.std(pooled)
 
 
+@pytest.mark.parametrize("libraries", [(1e6, 1e6), (1e5, 1e6), (3e4, 3e6)])
+def test_single_counts_of_a_small_library_are_not_the_largest_changes(libraries):
+    """Two libraries of the same rates: what differs is chance."""
+    rng = np.random.default_rng(0)
+    rates = rng.lognormal(sigma=1.8, size=8000)
+    counts = rng.poisson(np.outer(libraries, rates / rates.sum()))
+    counts = counts[:, counts.sum(axis=0) >= 10]
+    change = np.subtract(*log_cpm(counts))
+    most = np.argsort(-change)[:150]
+    assert change.std() < 0.5 and np.mean(counts[0, most] <= 2) < 0.2
+
+
 def test_the_order_of_cells_does_not_matter(tmp_path, atlas):
     first = opened(tmp_path, atlas)
     second = opened(tmp_path, atlas[np.random.default_rng(0).permutation(atlas.n_obs)].copy())

@@ -162,6 +162,8 @@ def test_orthologs_are_one_to_one_or_nothing(table):
     pairs = harmonise_orthologs(biomart, table, "biomart.tsv")
     assert pairs == {"ENSMUSG1": "2", "g1": "2"}
     assert map_orthologs(["ENSMUSG1.4", "g3", "G1"], pairs)["gene_key"].tolist() == ["2", "", ""]
+    paralogue = pd.DataFrame({"gene": ["g1", "g3", "g3"], "human_gene": ["G1", "G3", "no gene of the table"]})
+    assert harmonise_orthologs(paralogue, table, "pairs.tsv") == {"g1": "2"}
     with pytest.raises(InputError, match="no one-to-one pair"):
         harmonise_orthologs(biomart.iloc[1:2], table, "biomart.tsv")
     with pytest.raises(InputError, match="no column of the human"):

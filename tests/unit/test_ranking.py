@@ -8,7 +8,8 @@ from scipy import stats
 
 from scperturb_cmap import ranking
 from scperturb_cmap.io import schemas
-from scperturb_cmap.ranking import annotate, describe_populations, harmonise_annotation, maxq
+from scperturb_cmap.ranking import annotate, describe_populations, harmonise_annotation, indicated_compounds, maxq
+from scperturb_cmap.reference.identity import names_of_compounds, unify_compounds, unite_compounds
 from scperturb_cmap.utils.errors import InputError
 
 
@@ -184,6 +185,26 @@ def test_annotation_joins_without_multiplying_drugs():
         harmonise_annotation(pd.DataFrame({"x": []}), "drugs.tsv")
 
 
+def test_a_compound_is_one_drug_over_all_references_and_known_by_any_of_its_names():
+    """imatinib of one reference is STI-571 of the other; the annotation has a third name."""
+    key = {"pert_ids": "", "inchi_keys": "KTUFNOKKBVMGRW-UHFFFAOYSA-N"}
+    tables = {
+        "r1": pd.DataFrame([{"compound_id": "imatinib", "names": "Imatinib", **key}]),
+        "r2": pd.DataFrame([{"compound_id": "sti-571", "names": "STI-571|Gleevec", **key}]),
+    }
+    identity = unify_compounds(tables)
+    names = names_of_compounds(tables, identity)
+    table = scores({"imatinib": [-0.5, -0.4], "sti-571": [-0.6], "other": [0.1]})
+    table["reference"] = np.where(table["compound"] == "sti-571", "r2", "r1")
+    ranked = rank_drugs(unite_compounds(table, identity), populations(), ["wtcs"], "wtcs")
+    assert ranked["n_signatures"].tolist() == [3, 1] and ranked["compound_id"].tolist() == ["imatinib", "other"]
+    drugs = pd.DataFrame({"name": ["gleevec", "IMATINIB mesylate"], "moa": ["BCR-ABL inhibitor", "KIT inhibitor"]})
+    found = annotate(ranked, harmonise_annotation(drugs, "drugs.tsv", names))
+    assert found["mechanism"].tolist() == ["BCR-ABL inhibitor|KIT inhibitor", ""]
+    known = indicated_compounds(pd.DataFrame({"dataset": ["d"], "compound": ["STI 571"]}), "known.tsv", names)
+    assert known["compound_id"].tolist() == ["imatinib"]
+
+
 def test_a_table_that_breaks_its_contract_is_not_written(tmp_path):
     good = annotate(rank_drugs(scores({"x": [0.1]}), populations(), ["wtcs"], "wtcs"), None)
     schemas.write_table(good, schemas.DRUGS, tmp_path / "good.tsv")
@@ -258,6 +279,19 @@ def test_a_drug_below_the_others_in_every_line_has_a_p_value_and_few_drugs_have_
     few = rank(few, populations(), ["wtcs"], "wtcs", reference_queries=queries).drugs
     assert few["p_value"].isna().all() and few["rank"].notna().all() and (few["scored_by"] == "maxq").all()
     assert (few["p_reason"] == "There are 9 other drugs with a score, 20 are needed.").all()
+
+
+def test_the_best_signature_is_the_one_the_calibrated_score_is_made_of():
+    """In line0 all drugs lie low, d07 among them; in line1 it alone does, if less far from 0."""
+    table, queries = with_queries(np.random.default_rng(3), reverser=0, lines=2)
+    low = (table["cell_line"] == "line0") * -1.0 + (
+        (table["compound"] == "d07") & (table["cell_line"] == "line1")
+    ) * -0.8
+    table = table.assign(wtcs=np.random.default_rng(4).normal(0, 0.1, len(table)) + low)
+    ranked = rank(table, populations(), ["wtcs"], "wtcs", reference_queries=queries).drugs
+    assert ranked["compound"].iloc[0] == "d07" and ranked["best_cell_line"].iloc[0] == "line1"
+    raw = rank_drugs(table, populations(), ["wtcs"], "wtcs").set_index("compound")
+    assert raw.loc["d07", "best_cell_line"] == "line0"
 
 
 def test_without_reference_queries_the_score_is_maxq_and_says_so():

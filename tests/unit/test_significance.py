@@ -201,18 +201,32 @@ def test_ranks_are_those_of_a_plain_count():
         place = ((score < score[row])[others].sum() + (score == score[row])[others].sum() / 2 + 1) / (others.sum() + 2)
         expected = np.nan if np.isnan(score[row]) else stats.norm.ppf(place)
         assert x[row] == pytest.approx(expected, abs=1e-9, nan_ok=True)
-        mine = score[matched.levels[matched.level[row]] == stratum[row]]
-        centre, known = np.sort(mine[~np.isnan(mine)])[(~np.isnan(mine)).sum() // 2], score[others]
+        known = score[others]
+        centre = np.median(known)
         for nearest, far in ((known.min(), score[row] < known.min()), (known.max(), score[row] > known.max())):
             expected *= 1 + (score[row] - nearest) / (nearest - centre) if far else 1
         assert extended[row] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("n_own", [1, 15, 45, 59, 61, 150])
+def test_a_drug_is_measured_by_the_middle_of_the_others_alone(n_own):
+    """A strong drug with more signatures than all others together is as far beyond them as with one."""
+    others = np.random.default_rng(0).normal(scale=0.1, size=60)
+    table = pd.DataFrame(
+        {"compound_id": [f"d{n}" for n in range(60)] + ["lead"] * n_own, "cell_line": "A", "tas": np.nan}
+    )
+    scores = np.r_[others, np.full(n_own, -0.4)][None]
+    x, extended, _ = normal_scores(scores, match_signatures(table, ["cell_line"]))
+    far = (-0.4 - others.min()) / (others.min() - np.median(others))
+    np.testing.assert_allclose(extended[0, 60:], x[0, 60] * (1 + far))
+    assert extended[0, 60] < x[0, 60] < 0
 
 
 def test_queries_of_the_drug_itself_and_their_sign_do_not_count():
     table, queries = simulate(1, 0.2)
     reach, _ = drug_reach(table, [([""] * N_QUERIES, queries)], by=["cell_line"])
     turned, _ = drug_reach(table, [([""] * 50, -queries[:50]), ([""] * 30, queries[50:])], by=["cell_line"])
-    pd.testing.assert_frame_equal(turned, reach, rtol=1e-3)  # the middle of an even number is the upper one
+    pd.testing.assert_frame_equal(turned, reach, rtol=1e-9)
     own = ["drug 003"] * 20 + [""] * 60
     queries[:20, (table["compound_id"] == "drug 003").to_numpy()] = 99
     without, calibrated = drug_reach(table, [(own, queries)], by=["cell_line"])

@@ -112,7 +112,7 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
         both, one = (percent(pair[column].iloc[0]) for column in ("covered_by_both", "covered_by_first"))
         yield (
             "Best partner",
-            f"{pair['second'].iloc[0]}: together they reverse {both} of the signature, this drug alone {one}",
+            f"{pair['second'].iloc[0]}: together they reverse {both} of its up and down genes, on paper; this drug alone {one}",
         )
     else:
         yield "Best partner", _lacking(next(iter(pair["reason"]), "no partner was sought"))

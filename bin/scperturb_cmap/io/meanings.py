@@ -263,7 +263,7 @@ TABLES = {
             "dataset, population, method": "which signature, which score",
             "auroc, low, high, p": "area under the curve, its 95 % interval, p",
             "null_low, null_high": "what 95 % of random choices reach",
-            "n_drugs, reason": "known drugs in the ranking; why there is no value",
+            "n_drugs, reason": "known drugs among the signatures that validation drew; why there is no value",
         },
     ),
     "efficacy": Table(

@@ -1,11 +1,12 @@
 """What is known about the drugs: mechanism, targets, clinical phase, what they are given for."""
 
 import logging
+from collections.abc import Mapping
 
 import pandas as pd
 
 from scperturb_cmap.utils.columns import pick_columns
-from scperturb_cmap.utils.names import compound_key
+from scperturb_cmap.utils.names import compound_ids
 
 __all__ = ["annotate", "annotated_compounds", "harmonise_annotation"]
 
@@ -21,7 +22,7 @@ _ALIASES = {
 }
 
 
-def harmonise_annotation(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def harmonise_annotation(table: pd.DataFrame, name: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Bring a drug annotation into one row per compound.
 
     Parameters
@@ -30,6 +31,8 @@ def harmonise_annotation(table: pd.DataFrame, name: str) -> pd.DataFrame:
         Table of text, missing values ``""``: a column of compound names and any of the others.
     name
         What to call the file in messages.
+    names
+        Further names of the compounds of a run (:func:`~scperturb_cmap.reference.identity.names_of_compounds`).
 
     Returns
     -------
@@ -47,12 +50,12 @@ def harmonise_annotation(table: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> harmonise_annotation(table, "drugs.tsv")["mechanism"].to_dict()
     {'drug-a': 'X inhibitor|Y agonist'}
     """
-    text = _named(table, name)
+    text = _named(table, name, names)
     text = text[text["compound_id"] != ""]
     return text.groupby("compound_id").agg(lambda values: "|".join(dict.fromkeys(value for value in values if value)))
 
 
-def annotated_compounds(table: pd.DataFrame, name: str) -> pd.Series:
+def annotated_compounds(table: pd.DataFrame, name: str, names: Mapping[str, str] | None = None) -> pd.Series:
     """compound_id of every row of a drug annotation, as it was given.
 
     Examples
@@ -60,13 +63,13 @@ def annotated_compounds(table: pd.DataFrame, name: str) -> pd.Series:
     >>> annotated_compounds(pd.DataFrame({"drug": ["Drug A", "drug-a"]}), "drugs.tsv").tolist()
     ['drug-a', 'drug-a']
     """
-    return _named(table, name)["compound_id"]
+    return _named(table, name, names)["compound_id"]
 
 
-def _named(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def _named(table: pd.DataFrame, name: str, names: Mapping[str, str] | None) -> pd.DataFrame:
     """Our columns of a drug annotation, with the identity of every row's compound in the place of its name."""
     text = pick_columns(table, _ALIASES, ["compound"], name, "Give a table with a column of compound names.")
-    return text.assign(compound_id=text.pop("compound").map(compound_key))
+    return text.assign(compound_id=compound_ids(text.pop("compound"), names))
 
 
 def annotate(drugs: pd.DataFrame, annotation: pd.DataFrame | None) -> pd.DataFrame:

@@ -1,11 +1,13 @@
 """Tables of what drugs are known to do: which treat a disease, and how many of its cells each leaves alive."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.errors import InputError, Problem
-from scperturb_cmap.utils.names import compound_key
+from scperturb_cmap.utils.names import compound_ids
 
 __all__ = ["indicated_compounds", "measured_compounds"]
 
@@ -13,7 +15,7 @@ __all__ = ["indicated_compounds", "measured_compounds"]
 _COMPOUNDS = {"dataset": ("dataset", "disease"), "compound": ("compound", "pert_iname", "drug")}
 
 
-def indicated_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def indicated_compounds(table: pd.DataFrame, name: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Bring a table of indications into the columns dataset and compound_id, each pair once.
 
     Parameters
@@ -22,6 +24,8 @@ def indicated_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
         Table of text: dataset (or disease, called as the data set is), and compound (or pert_iname, drug).
     name
         What to call it in messages.
+    names
+        As for :func:`~scperturb_cmap.ranking.harmonise_annotation`.
 
     Raises
     ------
@@ -33,10 +37,10 @@ def indicated_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> indicated_compounds(pd.DataFrame({"disease": ["lupus"], "drug": ["Drug A"]}), "x.tsv").to_dict("records")
     [{'dataset': 'lupus', 'compound_id': 'drug-a'}]
     """
-    return _compounds(table, _COMPOUNDS, name)[["dataset", "compound_id"]].drop_duplicates(ignore_index=True)
+    return _compounds(table, _COMPOUNDS, name, names)[["dataset", "compound_id"]].drop_duplicates(ignore_index=True)
 
 
-def measured_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def measured_compounds(table: pd.DataFrame, name: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Bring a table of drug sensitivities into the columns dataset, compound_id and sensitivity, each pair once.
 
     Parameters
@@ -47,6 +51,8 @@ def measured_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
         left out.
     name
         What to call it in messages.
+    names
+        As for :func:`~scperturb_cmap.ranking.harmonise_annotation`.
 
     Raises
     ------
@@ -59,7 +65,7 @@ def measured_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
     >>> measured_compounds(table, "x.tsv").to_dict("records")
     [{'dataset': 'gbm', 'compound_id': 'a', 'sensitivity': 0.5}]
     """
-    found = _compounds(table, _COMPOUNDS | {"sensitivity": ("sensitivity",)}, name)
+    found = _compounds(table, _COMPOUNDS | {"sensitivity": ("sensitivity",)}, name, names)
     text = found["sensitivity"].astype(str).str.strip()
     found = found.assign(sensitivity=pd.to_numeric(text, errors="coerce"))
     wrong = text[(text != "") & ~np.isfinite(found["sensitivity"])]
@@ -74,14 +80,16 @@ def measured_compounds(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return found.groupby(["dataset", "compound_id"], sort=False)["sensitivity"].median().reset_index()
 
 
-def _compounds(table: pd.DataFrame, columns: dict[str, tuple[str, ...]], name: str) -> pd.DataFrame:
+def _compounds(
+    table: pd.DataFrame, columns: dict[str, tuple[str, ...]], name: str, names: Mapping[str, str] | None
+) -> pd.DataFrame:
     """Rows that name a data set and a compound, and its identity."""
     remedy = "Give a table with a column of data sets (or diseases, called as these are) and one of compounds."
     if "sensitivity" in columns:
         remedy = f"{remedy[:-1]}, and one of sensitivities."
     found = pick_columns(table, columns, list(columns), name, remedy)
     found["dataset"] = found["dataset"].astype(str).str.strip()
-    found["compound_id"] = found["compound"].astype(str).map(compound_key)
+    found["compound_id"] = compound_ids(found["compound"].astype(str), names)
     found = found[(found[["dataset", "compound_id"]] != "").all(axis=1)]
     if found.empty:
         raise InputError(Problem(name, "", "No row names both a data set and a compound.", remedy))

@@ -80,7 +80,7 @@ class NormalScores(NamedTuple):
         By rank alone.
     extended
         The same, but a score beyond those of all others goes on from there in proportion to its distance from the middle of
-        its stratum: with few others ranks alone would not tell a strong reverser from the next one.
+        these: with few others ranks alone would not tell a strong reverser from the next one.
     ties
         What equal scores hide: the variance of x within each tie, were its order drawn by lot; 0 without a tie. Scores of many
         equal values, as WTCS of 0, have an x that scatters less than 1; the rest is this.
@@ -154,7 +154,6 @@ def _fill_places(values, rows, starts, drug, wanted, shares, widths, beyond):  #
             n = np.searchsorted(there, np.inf, side="right")
             if n == 0 or there[0] == there[n - 1]:
                 continue
-            centre = there[n // 2]
             first = 0
             while first < len(members):
                 stop = first + 1
@@ -178,21 +177,31 @@ def _fill_places(values, rows, starts, drug, wanted, shares, widths, beyond):  #
                     if equal:
                         widths[query, row] = (equal + 1) / (others + 2)
                     elif lower == 0 or lower == others:
-                        nearest = _nearest(there[:n], mine, members[first:stop], lower == 0)
+                        own_places = _places_of(there[:n], mine, members[first:stop])
+                        nearest = _other(there, own_places, 0 if lower == 0 else others - 1)
+                        low, high = _other(there, own_places, (others - 1) // 2), _other(there, own_places, others // 2)
+                        centre = (low + high) / 2
                         if nearest != centre:
                             beyond[query, row] = (score - nearest) / (nearest - centre)
                 first = stop
 
 
 @njit(cache=True)
-def _nearest(ordered, mine, own, lowest):  # noqa: ANN001, ANN202
-    """The lowest (or highest) of ordered scores when one of each of the drug's own is taken out."""
-    place = 0
-    while True:
-        value = ordered[place if lowest else len(ordered) - 1 - place]
-        mine_equal, equal = 0, np.sum(ordered == value)
-        for row in own:
-            mine_equal += mine[row] == value
-        if mine_equal < equal:
-            return value
-        place += equal
+def _places_of(ordered, mine, own):  # noqa: ANN001, ANN202
+    """Places of a drug's own scores among the ordered ones, ascending; of equal scores its own come first."""
+    scores = np.sort(mine[own])
+    scores = scores[: np.searchsorted(scores, np.inf, side="right")]
+    places = np.searchsorted(ordered, scores, side="left")
+    for number in range(1, len(places)):
+        if scores[number] == scores[number - 1]:
+            places[number] = places[number - 1] + 1
+    return places
+
+
+@njit(cache=True)
+def _other(ordered, own_places, number):  # noqa: ANN001, ANN202
+    """The score with this number, from 0, among those of other drugs."""
+    for place in own_places:
+        if place <= number:
+            number += 1
+    return ordered[number]

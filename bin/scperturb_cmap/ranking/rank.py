@@ -12,7 +12,7 @@ from scperturb_cmap.ranking.aggregation import aggregate, consensus, maxq
 from scperturb_cmap.ranking.background import ReferenceQueries, resampled_scores
 from scperturb_cmap.ranking.connections import describe_connections
 from scperturb_cmap.ranking.intervals import rank_intervals
-from scperturb_cmap.ranking.matching import match_signatures
+from scperturb_cmap.ranking.matching import match_signatures, normal_scores
 from scperturb_cmap.ranking.selectivity import selectivity
 from scperturb_cmap.ranking.significance import drug_significance, matched_means
 from scperturb_cmap.utils.names import ALL_CELLS, VEHICLE
@@ -220,9 +220,9 @@ def _rank(
     ranked["n_cell_lines"] = scored.groupby("compound_id", observed=True)["cell_line"].nunique()
     ranked["n_cell_lines"] = ranked["n_cell_lines"].fillna(0)
 
-    # The signature that best supports the drug's score: its most extreme one in the direction of the score.
+    # The signature that best supports the drug's score: the most extreme in its direction of what the score is made of.
     # A score of 0 has no direction, so nothing supports it.
-    signed = mine[headline] * np.sign(drugs.map(ranked["score"])).replace(0, np.nan)
+    signed = _support(mine, headline, by) * np.sign(drugs.map(ranked["score"])).replace(0, np.nan)
     best = mine.loc[signed.dropna().groupby(drugs).idxmax()].set_index("compound_id")
     for column in ("reference", "cell_line", "dose_um", "time_h", "signature"):
         ranked[f"best_{column}"] = best[column]
@@ -232,6 +232,15 @@ def _rank(
     ranked["status"] = np.where(missing, "not_ranked", "ok")
     ranked["reason"] = unscored.where(unscored != "", ranked["p_reason"]).where(missing, "")
     return ranked
+
+
+def _support(mine: pd.DataFrame, headline: str, by: str) -> pd.Series:
+    """What each signature adds to its drug's score: its normal score among those it is matched with, or else its own score."""
+    scores = mine[headline].dropna()
+    if by == "z":
+        matched = match_signatures(mine.loc[scores.index])
+        scores = pd.Series(normal_scores(scores.to_numpy(float)[None], matched).extended[0], scores.index)
+    return scores.reindex(mine.index)
 
 
 def _donor_intervals(

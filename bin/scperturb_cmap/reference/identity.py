@@ -10,7 +10,10 @@ from scipy.sparse.csgraph import connected_components
 from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.names import compound_key
 
-__all__ = ["COMPOUND_COLUMNS", "add_compound_info", "identify_compounds", "several_structures", "unify_compounds"]
+__all__ = [
+    "COMPOUND_COLUMNS", "add_compound_info", "identify_compounds", "names_of_compounds", "several_structures", "unify_compounds",
+    "unite_compounds",
+]  # fmt: skip
 
 #: Columns of the table of compounds.
 COMPOUND_COLUMNS = ("compound_id", "compound", "names", "pert_ids", "inchi_keys", "merged_by", "n_signatures")
@@ -75,8 +78,9 @@ def identify_compounds(metadata: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]
     """Give one compound_id to all rows that are the same compound.
 
     Rows are one compound if they share a normalised name (case, spelling, salt), the first block of an InChIKey (same
-    skeleton) or a vendor id (BRD-... without its batch). The id is the normalised name most of its signatures have, so
-    that it is the same in every reference and in a drug annotation.
+    skeleton) or a vendor id (BRD-... without its batch). The id is the normalised name most of its signatures have; over
+    several references :func:`unify_compounds` decides, and in an annotation any of its names will do
+    (:func:`names_of_compounds`).
 
     Parameters
     ----------
@@ -171,12 +175,67 @@ def unify_compounds(tables: dict[str, pd.DataFrame]) -> dict[tuple[str, str], st
     >>> len(set(unify_compounds({"x": one, "y": other}).values()))
     1
     """
+    if not tables:
+        return {}
     rows = pd.concat([table.assign(reference=name) for name, table in tables.items()], ignore_index=True)
     rows = rows.assign(inchi_key=rows["inchi_keys"].str.split("|"), pert_id=rows["pert_ids"].str.split("|"))
     rows = rows.explode("inchi_key").explode("pert_id", ignore_index=True)
     # names of two references are compared as the ids they were given, which are normalised
     ids, _ = identify_compounds(rows.assign(compound=rows["compound_id"])[["compound", "pert_id", "inchi_key"]])
     return dict(zip(zip(rows["reference"], rows["compound_id"], strict=True), ids, strict=True))
+
+
+def unite_compounds(scores: pd.DataFrame, identity: dict[tuple[str, str], str]) -> pd.DataFrame:
+    """Scores with one compound_id per compound over all references, where each reference had its own.
+
+    Parameters
+    ----------
+    scores
+        Columns reference and compound_id.
+    identity
+        As :func:`unify_compounds` gives it.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"reference": ["x", "y"], "compound_id": ["imatinib", "sti-571"]})
+    >>> unite_compounds(scores, {("x", "imatinib"): "imatinib", ("y", "sti-571"): "imatinib"})["compound_id"].tolist()
+    ['imatinib', 'imatinib']
+    """
+    other = {pair: one for pair, one in identity.items() if one != pair[1]}
+    if not other:
+        return scores
+    pairs = zip(scores["reference"], scores["compound_id"], strict=True)
+    return scores.assign(compound_id=[other.get(pair, pair[1]) for pair in pairs])
+
+
+def names_of_compounds(tables: dict[str, pd.DataFrame], identity: dict[tuple[str, str], str]) -> dict[str, str]:
+    """Under which names the compounds of several references may stand in a table of drugs.
+
+    Parameters
+    ----------
+    tables
+        Reference -> its table of compounds.
+    identity
+        As :func:`unify_compounds` gives it.
+
+    Returns
+    -------
+    Normalised name -> identity, of names that are another compound's nowhere.
+
+    Examples
+    --------
+    >>> row = {"compound_id": "sti-571", "names": "STI-571|imatinib", "inchi_keys": "", "pert_ids": ""}
+    >>> tables = {"x": pd.DataFrame([row])}
+    >>> names_of_compounds(tables, unify_compounds(tables))
+    {'sti-571': 'sti-571', 'imatinib': 'sti-571'}
+    """
+    found: dict[str, set[str]] = {}
+    for reference, table in tables.items():
+        for own, names in zip(table["compound_id"], table["names"], strict=True):
+            one = identity[reference, own]
+            for name in (own, *map(compound_key, names.split("|"))):
+                found.setdefault(name, set()).add(one)
+    return {name: next(iter(those)) for name, those in found.items() if name and len(those) == 1}
 
 
 def _skeletons(keys: pd.Series) -> pd.Series:

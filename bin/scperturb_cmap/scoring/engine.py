@@ -26,6 +26,8 @@ _BLOCK = 1024
 #: Why a score that had enough genes is missing all the same.
 _UNDEFINED = "undefined: one of the two signatures is constant among the genes compared"
 
+_UNORDERED = "the drug's signature has no order: more than half of its genes have the value 0, as in a gene set"
+
 _REFERENCE_COLUMNS = ["reference", "compound", "compound_id", "pert_type", "cell_line", "dose_um", "time_h", "tas"]
 
 
@@ -252,7 +254,7 @@ def _score(
     for method in methods:
         if method in given:
             scores[method], why, of_signature = given[method]
-            undefined = np.where(of_signature != "", f"{method}: " + of_signature, _UNDEFINED)
+            undefined = np.where(of_signature != "", f"{method}: " + of_signature, undefined)
             for number, reason in enumerate(why):
                 reasons[number] += [f"{method}: {reason}"] if reason else []
             continue
@@ -270,6 +272,10 @@ def _score(
         scores[method] = np.full((len(queries), len(profiles.values)), np.nan)
         if able:
             scores[method][able] = score.function([queries[number] for number in able], profiles).cpu().numpy()
+        if score.places:
+            unordered = profiles.unordered.cpu().numpy()
+            scores[method][:, unordered] = np.nan
+            undefined = np.where(unordered, f"{method}: {_UNORDERED}", undefined)
     for number, query in enumerate(queries):
         mine = {method: scores[method][number] for method in methods}
         sizes = {"n_genes": len(query.genes), "n_up": len(query.up), "n_down": len(query.down)}

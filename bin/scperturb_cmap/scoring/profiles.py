@@ -60,6 +60,11 @@ class Profiles:
         return torch.empty_like(order).scatter_(1, order, places)
 
     @cached_property
+    def unordered(self) -> torch.Tensor:
+        """Which signatures give more than half of their genes the same value, 0, as gene sets do; bool, (n_signatures,)."""
+        return (self.values == 0).sum(dim=1) > self.values.shape[1] / 2
+
+    @cached_property
     def clipped(self) -> torch.Tensor:
         """Values clipped to +-10 (:data:`CLIP`)."""
         # Most references are within it: then no copy is made.
@@ -87,10 +92,11 @@ class Profiles:
 
     @cached_property
     def extreme(self) -> torch.Tensor:
-        """Which genes are among the 5 % at either end of their signature (:data:`EXTREME`), bool."""
+        """Which genes are among the 5 % at either end of their signature (:data:`EXTREME`), and not 0, bool."""
         n_genes = self.values.shape[1]
         n_extreme = max(round(EXTREME * n_genes), 1)
-        return (self.ranks < n_extreme) | (self.ranks >= n_genes - n_extreme)
+        # of a gene set's many zeros, those at an end would be there by the order of the file
+        return ((self.ranks < n_extreme) | (self.ranks >= n_genes - n_extreme)) & (self.values != 0)
 
     @cached_property
     def extreme_values(self) -> torch.Tensor:

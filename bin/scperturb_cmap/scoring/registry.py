@@ -41,6 +41,9 @@ class Score:
         Scores of queries against reference signatures, shape (n_queries, n_signatures): positive mimics, negative reverses.
     weighs
         Whether a score of sets looks at the query's values of their genes, too.
+    places
+        Whether it is made of places in the drug's signature alone: where that is a gene set, nearly all genes share the last
+        place, and their order would be that of the file.
     """
 
     name: str
@@ -51,9 +54,11 @@ class Score:
     source: str
     function: Callable[[Sequence[Query], Profiles], torch.Tensor]
     weighs: bool = False
+    places: bool = False
 
 
 _CHENG, _SAMART = "Cheng 2014, doi:10.1186/s13073-014-0095-1", "Samart 2021, doi:10.1093/bib/bbab161"
+_LAMB, _CHEN = "Lamb 2006, doi:10.1126/science.1132939", "Chen 2017, doi:10.1038/ncomms16022"
 _SUBRAMANIAN, _ZHANG = "Subramanian 2017, doi:10.1016/j.cell.2017.10.049", "Zhang 2008, doi:10.1186/1471-2105-9-258"
 
 #: All scores, by name.
@@ -66,8 +71,8 @@ SCORES = {
         Score("wtcs", "weighted connectivity score", "sets", -1, 1, _SUBRAMANIAN, wtcs),
         Score("wtcs_up", "one-sided WTCS of the up genes", "sets", -1, 1, _SUBRAMANIAN, wtcs_up),
         Score("wtcs_down", "one-sided WTCS of the down genes", "sets", -1, 1, _SUBRAMANIAN, wtcs_down),
-        Score("lamb_ks", "Lamb's raw KS score", "sets", -2, 2, "Lamb 2006, doi:10.1126/science.1132939", lamb_ks),
-        Score("rges", "reverse gene expression score", "sets", -2, 2, "Chen 2017, doi:10.1038/ncomms16022", rges),
+        Score("lamb_ks", "Lamb's raw KS score", "sets", -2, 2, _LAMB, lamb_ks, places=True),
+        Score("rges", "reverse gene expression score", "sets", -2, 2, _CHEN, rges, places=True),
         Score("xsum", "extreme sum", "sets", -math.inf, math.inf, _CHENG, xsum),
         Score("xcos", "extreme cosine", "sets", -1, 1, _CHENG, xcos, True),
         Score("xcor", "extreme Pearson correlation", "sets", -1, 1, _SAMART, xcor, True),

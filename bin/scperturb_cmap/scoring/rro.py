@@ -17,8 +17,8 @@ def rro(queries: Sequence[Query], profiles: Profiles) -> torch.Tensor:
         \quad O(S, end) = \sum_{g \in S \cap end} \frac{1}{r_g^S \, r_g^{end}}
 
     Ranks begin with 1 for the strongest: in the query's set, and from the drug's top or bottom, of which as many genes are
-    taken as the set has. Identical lists score 1. This project's own definition; the weights are those of reciprocal
-    rank fusion (Cormack et al. 2009, doi:10.1145/1571941.1572114) without its constant.
+    taken as the set has, none with a value of 0. Identical lists score 1. This project's own definition; the weights are those
+    of reciprocal rank fusion (Cormack et al. 2009, doi:10.1145/1571941.1572114) without its constant.
 
     Parameters
     ----------
@@ -48,6 +48,9 @@ def _rro(query: Query, profiles: Profiles) -> torch.Tensor:
         inverse = 1 / torch.arange(1, len(tags) + 1, dtype=torch.float64, device=score.device)
         top = profiles.ranks[:, tags].double() + 1
         bottom = n_genes + 1 - top
-        end = sum(way * torch.where(place <= len(tags), 1 / place, 0) for place, way in ((top, 1), (bottom, -1)))
+        moved = profiles.values[:, tags] != 0
+        end = sum(
+            way * torch.where(moved & (place <= len(tags)), 1 / place, 0) for place, way in ((top, 1), (bottom, -1))
+        )
         score, most = score + sign * (end @ inverse), most + (inverse @ inverse).item()
     return score / most

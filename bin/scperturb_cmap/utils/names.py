@@ -1,12 +1,12 @@
 """Names that identify things, and thresholds that several stages share."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import pandas as pd
 
-__all__ = ["ALL_CELLS", "FDR", "GENETIC", "VEHICLE", "compound_key", "matches", "of_a_compound"]
+__all__ = ["ALL_CELLS", "FDR", "GENETIC", "VEHICLE", "compound_ids", "compound_key", "matches", "of_a_compound"]
 
 #: Acids, bases and water that make a compound a salt or hydrate. Acetates, phosphates, sulfates, succinates and nitrates are
 #: not among them, nor amino acids: often they are esters, or compounds of their own.
@@ -60,6 +60,18 @@ def compound_key(name: str) -> str:
     # dimethyl fumarate is an ester, and L is no drug
     stump = last.endswith("yl") or (len(kept) == 1 and (len(last) < 3 or last in _IONS | _SALTS))
     return "-".join(words if stump else kept)
+
+
+def compound_ids(names: pd.Series, known: Mapping[str, str] | None = None) -> pd.Series:
+    """Identity of each compound of a table: its normalised name, or the one that this is another name of.
+
+    Examples
+    --------
+    >>> compound_ids(pd.Series(["Imatinib mesylate", "B"]), {"imatinib": "sti-571"}).tolist()
+    ['sti-571', 'b']
+    """
+    keys = names.map(compound_key)
+    return keys.map(lambda key: known.get(key, key)) if known else keys
 
 
 def of_a_compound(obs: pd.DataFrame, *, genetic: bool = False) -> pd.Series:

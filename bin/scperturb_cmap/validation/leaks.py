@@ -87,14 +87,17 @@ def same_profiles(queries: np.ndarray, searched: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     queries, searched
-        Values on the same genes, NaN = not measured, which counts as no effect.
+        Values on the same genes, NaN = not measured. Genes that no query or no signature measures do not count: one file may
+        hold the landmarks of another. Of the others a missing one counts as no effect.
 
     Examples
     --------
-    >>> same_profiles(np.array([[1.0, 2, 4]]), np.array([[2.0, 4, 8], [4, 2, 1]])).tolist()
+    >>> same_profiles(np.array([[1.0, 2, 4, 9]]), np.array([[2.0, 4, 8, np.nan], [4, 2, 1, np.nan]])).tolist()
     [[True, False]]
     """
-    return _correlations(*(np.nan_to_num(np.asarray(side, np.float32)) for side in (queries, searched))) > _IDENTICAL
+    sides = [np.asarray(side, np.float32) for side in (queries, searched)]
+    both = np.logical_and(*(~np.isnan(side).all(axis=0) for side in sides))
+    return _correlations(*(np.nan_to_num(side[:, both]) for side in sides)) > _IDENTICAL
 
 
 def _correlations(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
