@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Build the signature-set shards of one reference, with its quality funnel."""
 
+import shutil
 import sys
 from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, fraction, run, whole
+from scperturb_cmap.utils.cli import base_parser, fraction, limit_numba, run, whole
 
 
 def build_parser():
@@ -27,6 +28,10 @@ def build_parser():
     parser.add_argument("--shard-size", type=whole(1), default=10_000, help="most signatures in a shard")
     parser.add_argument("--seed", type=whole(0), default=1, help="of the draw of reference queries and vehicles")
     parser.add_argument("--code-digest", default="", help="digest of the library, recorded in the library file")
+    parser.add_argument(
+        "--copy-files", action="store_true", help="copy the files of a finished library, where links get lost"
+    )
+    parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
@@ -34,6 +39,7 @@ def build_parser():
 def build_reference(args: Namespace) -> None:
     from scperturb_cmap.io.sheets import read_row
 
+    limit_numba(args.threads)
     row = read_row(args.reference, "references")
     (use_library if row["format"] == "library" else build)(args, row)
 
@@ -46,7 +52,10 @@ def use_library(args: Namespace, row: dict) -> None:
     check_library_files(about, args.library_files, row["path"])
     for path in [args.path, *args.library_files]:
         target = args.out / (f"{row['reference']}.library.json" if path == args.path else path.name)
-        target.symlink_to(path.resolve())
+        if target.exists() and target.samefile(path):
+            continue
+        target.unlink(missing_ok=True)
+        shutil.copyfile(path, target) if args.copy_files else target.symlink_to(path.resolve())
 
 
 def build(args: Namespace, row: dict) -> None:

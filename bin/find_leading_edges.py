@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, run, whole
+from scperturb_cmap.utils.cli import base_parser, limit_numba, run, whole
 
 
 def build_parser():
@@ -19,6 +19,7 @@ def build_parser():
     parser.add_argument(
         "--feature-space", default="all", choices=["all", "best_inferred", "landmark"], help="genes that are compared"
     )
+    parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
@@ -33,6 +34,7 @@ def find_leading_edges(args: Namespace) -> None:
     from scperturb_cmap.scoring.leading_edge import find_leading_edges
     from scperturb_cmap.utils.provenance import write_json
 
+    limit_numba(args.threads)
     needs = ("dataset", "population", "rank", "compound", "compound_id", "score", "best_reference", "best_signature")
     pairs = pd.concat([ranking.reported(read_parquet(path, needs)) for path in sorted(args.drugs)], ignore_index=True)
     shard = read_rows(args.shard, set(pairs["best_signature"].dropna()))

@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from scperturb_cmap.utils.cli import base_parser, check_headline, run, whole
+from scperturb_cmap.utils.cli import base_parser, check_headline, limit_numba, run, whole
 
 
 def build_parser():
@@ -31,6 +31,7 @@ def build_parser():
         help="how signatures make a drug's score",
     )
     parser.add_argument("--seed", type=whole(0), default=1, help="of the permutations")
+    parser.add_argument("--threads", type=whole(1), default=1, help="CPU threads")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the results")
     return parser
 
@@ -48,6 +49,7 @@ def rank_drugs(args: Namespace) -> None:
     def wide_scores(paths):
         return WideScores(paths) if paths else None
 
+    limit_numba(args.threads)
     methods = list(dict.fromkeys(args.methods.split(",")))
     check_headline(args.headline, methods)
     signatures = read_signature_set(args.signatures, "populations")

@@ -37,7 +37,8 @@ def check_params(given, schema_file, command_line) {
     }
     // A site's configuration may set parameters of its own, so they are only told; on the command line an unknown one is a slip.
     given.keySet().findAll { name -> !described.containsKey(name) }.each { name -> log.warn("The parameter ${name} is not known to this pipeline.") }
-    problems += (command_line =~ /(?:^|\s)--([A-Za-z][\w-]*)/).collect { match -> match[1] }.unique().findAll { name -> !described.containsKey(name) }.collect { name ->
+    def unquoted = command_line.replaceAll(/'[^']*'|"[^"]*"/, '')
+    problems += (unquoted =~ /(?:^|\s)--([A-Za-z][\w-]*)/).collect { match -> match[1] }.unique().findAll { name -> !described.containsKey(name) }.collect { name ->
         def plain = name.toLowerCase().replaceAll('[-_]', '')
         def meant = described.keySet().find { known -> known.replace('_', '').startsWith(plain) || plain.startsWith(known.replace('_', '')) }
         "--${name} is not a parameter of this pipeline${meant ? ": did you mean --${meant}?" : ' (see docs/parameters.md)'}"
@@ -57,7 +58,7 @@ def possible_methods(methods, headline, space) {
         return wanted.join(',')
     }
     def why = "no reference has the role both, and no checkpoint is given (--embedding)"
-    if (headline == 'embedding') {
+    if (headline == 'embedding' || wanted == ['embedding']) {
         error("There is no score by the embedding: ${why}.")
     }
     log.warn("There is no score by the embedding: ${why}. The run goes on with ${(wanted - 'embedding').join(', ')}.")

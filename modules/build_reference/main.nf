@@ -28,7 +28,7 @@ process BUILD_REFERENCE {
     build_reference.py --reference reference.json --path ${source} ${down ? "--path-down ${down}" : ''} --genes ${genes} \\
         ${siginfo ? "--siginfo ${siginfo}" : ''} ${geneinfo ? "--geneinfo ${geneinfo}" : ''} \\
         ${compoundinfo ? "--compoundinfo ${compoundinfo}" : ''} ${library ? "--library-files ${library}" : ''} \\
-        --min-gene-overlap ${opts.min_gene_overlap} --shard-size ${opts.shard_size} --seed ${opts.seed} --code-digest ${opts.code} ${task.ext.args ?: ''}
+        --min-gene-overlap ${opts.min_gene_overlap} --shard-size ${opts.shard_size} --seed ${opts.seed} --code-digest ${opts.code} --threads ${task.cpus} ${task.ext.args ?: ''}
     """
 
     stub:

@@ -20,7 +20,7 @@ process FIND_LEADING_EDGES {
     script:
     """
     find_leading_edges.py --shard ${shard} --signatures ${signatures} --drugs ${drugs} \\
-        --n-genes ${opts.n_genes} --feature-space ${opts.feature_space} ${task.ext.args ?: ''}
+        --n-genes ${opts.n_genes} --feature-space ${opts.feature_space} --threads ${task.cpus} ${task.ext.args ?: ''}
     """
 
     stub:

@@ -25,7 +25,7 @@ process RANK_DRUGS {
     script:
     """
     rank_drugs.py --signatures ${signatures} --scores ${scores} --reference-queries ${reference_queries} --resamples ${resamples} --compounds ${compounds} ${drugs ? "--drugs ${drugs}" : ''} \\
-        --methods ${opts.methods} --headline ${opts.headline} --aggregation ${opts.aggregation} --seed ${opts.seed} ${task.ext.args ?: ''}
+        --methods ${opts.methods} --headline ${opts.headline} --aggregation ${opts.aggregation} --seed ${opts.seed} --threads ${task.cpus} ${task.ext.args ?: ''}
     """
 
     stub:

@@ -100,6 +100,10 @@ def test_nothing_names_this_machine(root):
             ["3 problem(s)", "did you mean --min_donors?", "did you mean --min_cells?", "--colour is not a parameter"],
         ),
         (
+            ["-profile", "test", "--report_title", "Lupus --pilot, 'second' try", "--colour", "red"],
+            ["1 problem(s)", "--colour is not a parameter"],
+        ),
+        (
             ["-profile", "test", "--methods", "cosine", "--headline", "wtcs"],
             ["--headline is 'wtcs', which is not among"],
         ),

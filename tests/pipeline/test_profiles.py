@@ -127,6 +127,13 @@ def test_configuration_of_executors(root, nextflow, profile, executor):
     flat = dict(line.split(" = ", 1) for line in done.stdout.splitlines() if " = " in line)
     assert flat["process.executor"] == f"'{executor}'"
     assert flat["process.'withLabel:process_gpu'.accelerator"] == "1"
+    # images are run by a user who is not root, and folders of tasks are root's there
+    assert flat.get("process.containerOptions") == ("'--user root'" if profile == "googlebatch" else None)
+    assert ("'google-batch' ? '--user root'" in done.stdout) and flat.get("k8s.runAsUser") == (
+        "0" if profile == "k8s" else None
+    )
+    copied = flat.get("process.'withName:BUILD_REFERENCE'.ext.args")
+    assert copied == ("'--copy-files'" if profile == "googlebatch" else None)
 
 
 def test_conda_environments_hold_the_images_pins(root):

@@ -104,6 +104,9 @@ def test_without_a_space_the_other_scores_go_on_and_it_is_said(make_project, run
     assert not status(run, "TRAIN", "EMBED") and status(run, "SCORE")
     asked = run_pipeline(project, "-profile", "test", "-stub-run", "--headline", "embedding")
     assert asked.status != 0 and "There is no score by the embedding" in asked.said
+    alone = run_pipeline(project, "-profile", "test", "-stub-run", "--methods", "embedding")
+    assert alone.status != 0 and "There is no score by the embedding" in alone.said
+    assert "Submitted process > DERIVE" not in alone.said
 
 
 def test_a_space_of_an_earlier_run_is_used_in_place_of_training(make_project, run_pipeline, edit_sheet):

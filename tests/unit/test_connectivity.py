@@ -73,6 +73,22 @@ def test_feature_space_takes_the_other_genes_away():
         next(score_signatures(ill, drugs, names, feature_space="landmark", device="cpu"))
 
 
+def test_ranks_that_came_along_from_other_genes_are_not_believed():
+    """A user takes the landmarks of a shard, whose layer of ranks is of all its genes; or turns its signatures round."""
+    rng = np.random.default_rng(3)
+    drugs, ill = make_sets(rng.standard_normal((4, 900)), rng.standard_normal((1, 900)))
+    bare = drugs.copy()
+    drugs.layers["rank"] = descending_ranks(np.asarray(drugs.X))
+    for some in (slice(None, 300), slice(None, None, 3)):
+        one, other = (
+            scperturb_cmap.connectivity(ill, side[:, some], list(SCORES), device="cpu") for side in (drugs, bare)
+        )
+        pd.testing.assert_frame_equal(one, other)
+    drugs.X, bare.X = -drugs.X, -bare.X
+    one, other = (scperturb_cmap.connectivity(ill, side, list(SCORES), device="cpu") for side in (drugs, bare))
+    pd.testing.assert_frame_equal(one, other)
+
+
 def test_several_signature_sets_are_scored_as_each_alone():
     rng = np.random.default_rng(4)
     drugs, ill = make_sets(rng.standard_normal((5, 80)), rng.standard_normal((3, 80)))

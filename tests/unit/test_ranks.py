@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from scperturb_cmap.scoring.profiles import Profiles
-from scperturb_cmap.utils.ranks import descending_ranks
+from scperturb_cmap.utils.ranks import are_ranks, descending_ranks
 
 
 def by_argsort(values: np.ndarray) -> np.ndarray:
@@ -59,3 +59,19 @@ def test_profiles_rank_alike_in_either_precision():
     assert torch.equal(fast.long(), plain)
     turned = Profiles(torch.as_tensor(np.ascontiguousarray(z.T)).T).ranks  # not contiguous
     assert torch.equal(turned, fast)
+
+
+@pytest.mark.parametrize("change", ["genes", "sign", "order", "floats"])
+def test_ranks_of_other_values_are_recognised(change):
+    values = np.random.default_rng(1).normal(size=(20, 300)).astype(np.float32)
+    values[:, :40] = 0
+    ranks = descending_ranks(values)
+    assert are_ranks(ranks, values)
+    if change == "genes":
+        assert not are_ranks(ranks[:, ::3], values[:, ::3])
+    elif change == "sign":
+        assert not are_ranks(ranks, -values)
+    elif change == "order":
+        assert not are_ranks(ranks[::-1], values)
+    else:
+        assert not are_ranks(ranks.astype(float), values)

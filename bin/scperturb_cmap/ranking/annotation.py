@@ -21,6 +21,9 @@ _ALIASES = {
     "indications": ("indication", "indications", "Indication"),
 }
 
+#: Between several mechanisms or targets of a compound where there is no "|": the Repurposing Hub's web export has ", ".
+_SEPARATORS = r"\s*;\s*|\s*,\s+"
+
 
 def harmonise_annotation(table: pd.DataFrame, name: str, names: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Bring a drug annotation into one row per compound.
@@ -36,8 +39,9 @@ def harmonise_annotation(table: pd.DataFrame, name: str, names: Mapping[str, str
 
     Returns
     -------
-    Index compound_id; columns mechanism, targets, clinical_phase, indications. Where a compound has several rows, their different
-    values are joined by ``|``: a join never multiplies drugs.
+    Index compound_id; columns mechanism, targets, clinical_phase, indications. Several mechanisms or targets of a compound are
+    joined by ``|``, whatever separates them in the table ("|"; or ", " and ";" where a column has none), and so are different
+    values of several rows: a join never multiplies drugs.
 
     Raises
     ------
@@ -49,6 +53,9 @@ def harmonise_annotation(table: pd.DataFrame, name: str, names: Mapping[str, str
     >>> table = pd.DataFrame({"pert_iname": ["Drug A", "drug-a"], "moa": ["X inhibitor", "Y agonist"]})
     >>> harmonise_annotation(table, "drugs.tsv")["mechanism"].to_dict()
     {'drug-a': 'X inhibitor|Y agonist'}
+    >>> export = pd.DataFrame({"Name": ["B"], "MOA": ["X inhibitor, Y agonist"], "Target": ["ABL1, KIT"]})
+    >>> harmonise_annotation(export, "export.txt").loc["b", ["mechanism", "targets"]].tolist()
+    ['X inhibitor|Y agonist', 'ABL1|KIT']
     """
     text = _named(table, name, names)
     text = text[text["compound_id"] != ""]
@@ -69,6 +76,9 @@ def annotated_compounds(table: pd.DataFrame, name: str, names: Mapping[str, str]
 def _named(table: pd.DataFrame, name: str, names: Mapping[str, str] | None) -> pd.DataFrame:
     """Our columns of a drug annotation, with the identity of every row's compound in the place of its name."""
     text = pick_columns(table, _ALIASES, ["compound"], name, "Give a table with a column of compound names.")
+    for column in ("mechanism", "targets"):
+        if not text[column].str.contains("|", regex=False).any():
+            text[column] = text[column].str.strip(" ;,").str.replace(_SEPARATORS, "|", regex=True)
     return text.assign(compound_id=compound_ids(text.pop("compound"), names))
 
 

@@ -231,7 +231,8 @@ def names_of_compounds(tables: dict[str, pd.DataFrame], identity: dict[tuple[str
     """
     found: dict[str, set[str]] = {}
     for reference, table in tables.items():
-        for own, names in zip(table["compound_id"], table["names"], strict=True):
+        told = table["names"] if "names" in table else table["compound_id"]
+        for own, names in zip(table["compound_id"], told, strict=True):
             one = identity[reference, own]
             for name in (own, *map(compound_key, names.split("|"))):
                 found.setdefault(name, set()).add(one)

@@ -131,7 +131,7 @@ def read_compounds(paths: Sequence[Path], libraries: Collection[str]) -> dict[st
     remedy, tables = "Give the <reference>.compounds.tsv that BUILD_REFERENCE wrote.", {}
     for path in paths:
         table = attempt(problems, read_text_table, path)
-        for column in ("compound_id", "names", "inchi_keys", "pert_ids") if table is not None else ():
+        for column in ("compound_id", "inchi_keys", "pert_ids") if table is not None else ():
             if column not in table:
                 problems.append(Problem(path.name, f"column '{column}'", "The column is missing.", remedy))
         tables[path.name.removesuffix(".compounds.tsv")] = table

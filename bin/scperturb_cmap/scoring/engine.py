@@ -15,6 +15,7 @@ from scperturb_cmap.scoring.profiles import Profiles, Query, choose_device, make
 from scperturb_cmap.scoring.random_queries import RandomQueries
 from scperturb_cmap.scoring.registry import SCORES
 from scperturb_cmap.utils.names import FDR
+from scperturb_cmap.utils.ranks import are_ranks
 
 __all__ = ["Scored", "score_blocks", "score_signatures"]
 
@@ -168,8 +169,10 @@ def score_blocks(
         for rows, shared in _by_measured_genes(measured):
             # a block is not copied for nothing
             part = np.ix_(rows, shared) if len(rows) * len(shared) < measured.size else ...
+            values = measured[part]
             ranks = np.asarray(block.layers["rank"])[part] if ranked else None
-            profiles = Profiles(torch.as_tensor(measured[part], device=place), ranks)
+            fits = ranked and are_ranks(ranks, values)  # not where a user took some of the genes
+            profiles = Profiles(torch.as_tensor(values, device=place), ranks if fits else None)
             known = {column: block.obs[column].to_numpy()[rows] for column in _REFERENCE_COLUMNS}
             mine = ready.queries("", side, shared)
             given = {}

@@ -9,7 +9,7 @@ import torch
 
 from scperturb_cmap.scoring.feature_space import in_feature_space
 from scperturb_cmap.scoring.profiles import make_query
-from scperturb_cmap.utils.ranks import descending_ranks
+from scperturb_cmap.utils.ranks import are_ranks, descending_ranks
 from scperturb_cmap.utils.running_sum import leading_edge
 
 __all__ = ["find_leading_edges"]
@@ -78,8 +78,11 @@ def find_leading_edges(
             row = rows[pair.best_signature]
             values = np.asarray(shard.X[row], dtype=np.float32).ravel()
             measured = np.flatnonzero(~np.isnan(values) & inside)
-            ranks = ready[row][measured] if ready is not None else descending_ranks(values[measured][None])[0]
-            table = _pair_genes(query[measured], values[measured], ranks, n_genes if ordered else len(measured))
+            known = values[measured]
+            ranks = None if ready is None else np.asarray(ready[row])[measured]
+            if ranks is None or not are_ranks(ranks[None], known[None]):
+                ranks = descending_ranks(known[None])[0]
+            table = _pair_genes(query[measured], known, ranks, n_genes if ordered else len(measured))
             table["gene_key"] = shard.var_names[measured[table.pop("position")]]
             table["symbol"] = shard.var.loc[table["gene_key"], "symbol"].astype(str).to_numpy()
             table = table.assign(**{column: getattr(pair, column) for column in _PAIR}, signature=pair.best_signature)

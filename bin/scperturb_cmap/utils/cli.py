@@ -13,7 +13,8 @@ from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.files import DISK_FULL, OUT_OF_MEMORY, system_error
 
 __all__ = [
-    "base_parser", "check_headline", "check_methods", "fraction", "limit_threads", "names_of", "run", "run_folder", "whole",
+    "base_parser", "check_headline", "check_methods", "fraction", "limit_numba", "limit_threads",
+    "names_of", "run", "run_folder", "whole",
 ]  # fmt: skip
 
 #: What numba compiled, in the folder of the task (nextflow.config).
@@ -186,17 +187,23 @@ def check_methods(methods: Sequence[str], known: Sequence[str]) -> None:
         raise InputError(Problem("--methods", "", wrong, f"Choose among {', '.join(known)}."))
 
 
+def limit_numba(threads: int) -> None:
+    """Let numba take as many threads as a task was given, not as many as the machine has cores."""
+    import numba
+
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+
+
 def limit_threads(threads: int) -> None:
     """Let torch and numba take as many threads as a task was given, and the linear algebra behind numpy one.
 
     Its matrices are small here, and threads of OpenBLAS that wait for each other take the cores of other tasks.
     """
-    import numba
     import torch
     from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    limit_numba(threads)
     threadpool_limits({"openmp": threads, "blas": 1})
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["MOST_GENES", "descending_ranks", "mean_ranks", "p_as_low"]
+__all__ = ["MOST_GENES", "are_ranks", "descending_ranks", "mean_ranks", "p_as_low"]
 
 #: Ranks of so many genes fit 16 bits.
 MOST_GENES = 1 << 16
@@ -49,6 +49,35 @@ def descending_ranks(values: np.ndarray) -> np.ndarray:
     ranks = np.empty(values.shape, np.uint16 if values.shape[1] <= MOST_GENES else np.int32)
     _radix_ranks(values.view(np.uint32), ranks)
     return ranks
+
+
+def are_ranks(ranks: np.ndarray, values: np.ndarray) -> bool:
+    """Whether ready-made ranks can be the :func:`descending_ranks` of these values.
+
+    Those of a file whose genes were chosen or values changed afterwards cannot: every row must have as many ranks as genes, from
+    0 without a gap by their largest and their sum, the first at the largest value and the last at the smallest.
+
+    Parameters
+    ----------
+    ranks, values
+        Shape (n_signatures, n_genes); values without missing ones.
+
+    Examples
+    --------
+    >>> values = np.array([[0.5, 3, 0.5, -2]], dtype=np.float32)
+    >>> ranks = descending_ranks(values)
+    >>> are_ranks(ranks, values), are_ranks(ranks, -values), are_ranks(ranks[:, 2:], values[:, 2:])
+    (True, False, False)
+    """
+    n, rows = values.shape[1], np.arange(len(values))
+    if not values.size:
+        return True
+    if not np.issubdtype(ranks.dtype, np.integer):
+        return False
+    if not (ranks.max(axis=1) == n - 1).all() or not (ranks.sum(axis=1, dtype=np.int64) == n * (n - 1) // 2).all():
+        return False
+    ends = (ranks.argmin(axis=1), values.max(axis=1)), (ranks.argmax(axis=1), values.min(axis=1))
+    return all((values[rows, place] == value).all() for place, value in ends)
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:
