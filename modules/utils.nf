@@ -37,8 +37,8 @@ def check_params(given, schema_file, command_line) {
     }
     // A site's configuration may set parameters of its own, so they are only told; on the command line an unknown one is a slip.
     given.keySet().findAll { name -> !described.containsKey(name) }.each { name -> log.warn("The parameter ${name} is not known to this pipeline.") }
-    def unquoted = command_line.replaceAll(/'[^']*'|"[^"]*"/, '')
-    problems += (unquoted =~ /(?:^|\s)--([A-Za-z][\w-]*)/).collect { match -> match[1] }.unique().findAll { name -> !described.containsKey(name) }.collect { name ->
+    def bare_line = command_line.replaceAll(/'[^']*'|\\./, '') // what stands in a value is none
+    problems += (bare_line =~ /(?:^|\s)--([A-Za-z][\w-]*)/).collect { match -> match[1] }.unique().findAll { name -> !described.containsKey(name) }.collect { name ->
         def plain = name.toLowerCase().replaceAll('[-_]', '')
         def meant = described.keySet().find { known -> known.replace('_', '').startsWith(plain) || plain.startsWith(known.replace('_', '')) }
         "--${name} is not a parameter of this pipeline${meant ? ": did you mean --${meant}?" : ' (see docs/parameters.md)'}"

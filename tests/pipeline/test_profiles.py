@@ -69,7 +69,8 @@ def task_scripts(run):
 def test_lsf_gets_every_request(make_project, run_pipeline, nextflow, tmp_path):
     executable(tmp_path / "bsub", BSUB)
     executable(tmp_path / "bjobs", BJOBS)
-    (tmp_path / "site.config").write_text("executor { pollInterval = '1 sec'; queueStatInterval = '1 sec' }\n")
+    quick = "executor { pollInterval = '1 sec'; queueStatInterval = '1 sec' }\n"
+    (tmp_path / "site.config").write_text(quick + "process.resourceLimits = [cpus: 2, memory: 6.GB, time: 1.h]\n")
     options = ("-profile", "test,lsf,gpu", "-stub-run", "-c", tmp_path / "site.config")
     run = run_pipeline(make_project(), *options, PATH=f"{tmp_path}:{nextflow['PATH']}")
     assert run.status == 0, run.said
