@@ -49,7 +49,7 @@ def check_inputs(args: Namespace) -> None:
     from scperturb_cmap.io.tables import is_file
     from scperturb_cmap.orthologs import harmonise_orthologs
     from scperturb_cmap.ranking.annotation import harmonise_annotation
-    from scperturb_cmap.ranking.known_drugs import indicated_compounds, measured_compounds
+    from scperturb_cmap.ranking.known_drugs import indicated_compounds, measured_compounds, require_datasets
     from scperturb_cmap.utils.errors import InputError, Problem
     from scperturb_cmap.utils.provenance import file_sha256, write_json
 
@@ -67,7 +67,11 @@ def check_inputs(args: Namespace) -> None:
     problems += check_table(args.drugs, harmonise_annotation)
     if genes:  # which find the human side
         problems += check_table(args.orthologs, lambda table, name: harmonise_orthologs(table, genes[0], name))
-    problems += check_table(args.indications, indicated_compounds) + check_table(args.sensitivity, measured_compounds)
+    datasets = [row["dataset"] for row in samples]
+    for path, read in ((args.indications, indicated_compounds), (args.sensitivity, measured_compounds)):
+        problems += check_table(
+            path, lambda table, name, read=read: require_datasets(read(table, name), name, datasets)
+        )
     problems += [
         Problem(
             getattr(args, sheet).name,

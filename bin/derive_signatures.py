@@ -111,7 +111,7 @@ def from_queries(args: Namespace, row: dict, table: "GeneTable") -> tuple["Deriv
     from scperturb_cmap.io.sheets import listed
     from scperturb_cmap.signatures import ready_made
 
-    queries = read_queries(args.cells, args.cells_down, row["path"], listed(row["populations"]))
+    queries = read_queries(args.cells, args.cells_down, row["path"], listed(row["populations"]), row["dataset"])
     mappings = [map_genes(query.table["gene"], row, table, args.orthologs) for query in queries]
     mapping = pd.concat(mappings).drop_duplicates("gene", ignore_index=True)
     counts = genes.check_mapping(mapping, table, row["path"], args.min_gene_overlap)

@@ -157,7 +157,9 @@ def validate_run(args: Namespace) -> None:
         if measured:
             tasks.loc[task, ["status", "n_queries", "reason"]] = ["run", measured, ""]
         elif task in given:
-            tasks.loc[task, "reason"] = "too few of the drugs given for these data sets are in the reference"
+            ours = any(ranking.is_of(given[task], str(one.obs["dataset"].iloc[0])).any() for one in populations)
+            few = "too few of the drugs given for these data sets are in the reference"
+            tasks.loc[task, "reason"] = few if ours else "no row is for a data set of this run"
     told = [("column", *one) for one in validation.COLUMNS.items()]
     told += [("metric", *one) for one in validation.METRICS.items()]
     told += [("control", *one) for one in validation.CONTROLS.items()]

@@ -88,6 +88,9 @@ def fixed_headline(headline, methods) {
 // A checkpoint of an earlier run and the tensors beside it.
 def checkpoint_files(description) {
     def about = file(description, glob: false)
+    if (about.name.endsWith('.safetensors')) {
+        error("--embedding is ${description}, which holds the tensors of a checkpoint: name the .json beside it.")
+    }
     def tensors = about.resolveSibling(about.name.replaceAll(/\.json$/, '') + '.safetensors')
     if (!tensors.exists()) {
         error("--embedding is ${description}, but ${tensors.name} is not beside it: copy both files.")

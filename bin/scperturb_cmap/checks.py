@@ -129,7 +129,7 @@ def check_query(
         With every problem of these files.
     """
     problems = []
-    for query in read_queries(path, down, row["path"], listed(row["populations"])):
+    for query in read_queries(path, down, row["path"], listed(row["populations"]), row["dataset"]):
         if table is not None:
             name = f"{row['path']}, {query.population}" if query.population else row["path"]
             problems += problems_of(
@@ -142,7 +142,7 @@ def check_query(
 
 
 def _check_labels(row: dict[str, str], labels: pd.DataFrame) -> list[Problem]:
-    """Both arms must have cells with donors, selected populations must be there, and ids must not be nearly the same."""
+    """Both arms must have cells with donors and populations, those selected must be there, and ids must differ clearly."""
 
     def problem(key: str, wrong: str, remedy: str) -> Problem:
         return Problem(row["path"], f"obs column '{row[key]}'", wrong, remedy)
@@ -159,22 +159,37 @@ def _check_labels(row: dict[str, str], labels: pd.DataFrame) -> list[Problem]:
     ]
     inside = labels[labels["condition"].isin([row["case"], row["control"]])]
     there = choose_populations(labels, row["case"], row["control"])
-    problems += [
-        problem(
-            "cell_type_key",
-            f"There is no population {pattern!r} (populations: {some(there)}).",
-            "Correct the column 'populations' of the sample sheet.",
-        )
+    lost = [
+        pattern
         for pattern in listed(row["populations"])
-        if not absent and pattern != ALL_CELLS and not any(matches(name, pattern, there) for name in there)
+        if pattern != ALL_CELLS and not any(matches(name, pattern, there) for name in there)
     ]
+    if row["cell_type_key"] == NONE and lost:
+        wrong = f"'cell_type_key' is {NONE!r}, which leaves no populations to choose ({some(lost)})."
+        remedy = "Name the obs column that holds the cell types, or leave the column 'populations' empty."
+        problems.append(Problem(row["path"], "populations", wrong, remedy))
+    elif there and not absent:
+        problems += [
+            problem(
+                "cell_type_key",
+                f"There is no population {pattern!r} (populations: {some(there)}).",
+                "Correct the column 'populations' of the sample sheet.",
+            )
+            for pattern in lost
+        ]
     if ALL_CELLS in there:
         wrong = f"A population is called {ALL_CELLS!r}, which is the name of the average over every cell."
         problems.append(problem("cell_type_key", wrong, "Rename it."))
-    if len(inside) and (inside["donor"] == "").all():
-        wrong = "No cell of the two arms has a donor."
-        remedy = f"Name the column that holds the donors, or write {NONE!r} where there are no replicates."
-        problems.append(problem("donor_key", wrong, remedy))
+    for key, column, what, otherwise in (
+        ("donor_key", "donor", "a donor", "where there are no replicates"),
+        ("cell_type_key", "population", "a cell type", "to take all cells as one population"),
+    ):
+        named = inside.loc[inside[column] != "", "condition"].unique()
+        lacking = [arm for arm in ("case", "control") if arm not in absent and row[arm] not in named]
+        if lacking and row[key] != NONE:
+            arms = f"the {lacking[0]} arm ({row[lacking[0]]!r})" if len(lacking) == 1 else "the two arms"
+            remedy = f"Name the column that holds the {column}s, or write {NONE!r} {otherwise}."
+            problems.append(problem(key, f"No cell of {arms} has {what}.", remedy))
     for column, key in (("condition", "condition_key"), ("donor", "donor_key")):
         names = pd.Series(inside[column].unique() if column == "donor" else conditions)
         alike = names[names.str.casefold().duplicated(keep=False)]

@@ -4,7 +4,7 @@ import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
-from damages import HTML, PNG, POINTER, content, cut, inside, put, rewritten
+from damages import HTML, PNG, POINTER, cell, content, cut, inside, put, rewritten
 
 from bad_input import rows_of
 
@@ -87,6 +87,14 @@ ROWS = [
     cells("genes nobody knows", rewritten("cells.h5ad", lambda file: setattr(file, "var_names", [f"gene {n}" for n in range(file.n_vars)])),
           "cells.h5ad, gene ids: Only 0 of", "--min_gene_overlap asks for 50%", "--genes"),
     cells("no donor in either arm", rewritten("cells.h5ad", column("donor", "nan")), "obs column 'donor': No cell of the two arms has a donor"),
+    cells("no donor in one arm", rewritten("cells.h5ad", column("donor", lambda f: np.where(f.obs["condition"] == "healthy", "nan", f.obs["donor"]))),
+          "obs column 'donor': No cell of the control arm ('healthy') has a donor", "Name the column that holds the donors, or write 'none'"),
+    cells("no cell type", rewritten("cells.h5ad", column("cell_type", np.nan)), "obs column 'cell_type': No cell of the two arms has a cell type",
+          "Name the column that holds the populations, or write 'none' to take all cells as one"),
+    cells("no cell type in one arm", rewritten("cells.h5ad", column("cell_type", lambda f: np.where(f.obs["condition"] == "healthy", "nan", f.obs["cell_type"]))),
+          "obs column 'cell_type': No cell of the control arm ('healthy') has a cell type"),
+    cells("populations chosen of none", cell("samples.csv", "cell_type_key", "none", populations="B cells"),
+          "cells.h5ad, populations: 'cell_type_key' is 'none', which leaves no populations to choose ('B cells')", "leave the column 'populations' empty"),
     cells("donors in capitals and not", rewritten("cells.h5ad", column("donor", lambda f: np.where(np.arange(f.n_obs) % 2, "Donor_1", "donor_1"))),
           "obs column 'donor': 'Donor_1', 'donor_1' differ in capitals only"),
     cells("a population called all cells", rewritten("cells.h5ad", column("cell_type", "all cells")), "A population is called 'all cells'", "Rename it"),

@@ -4,6 +4,7 @@ import gzip
 
 import h5py
 import numpy as np
+import pandas as pd
 from damages import (
     DAMAGED_GZIP,
     HTML,
@@ -28,6 +29,7 @@ GCTX, GCT, PAIRS, TABLE, SIGINFO = "GCTX", "GCT", "GMT pairs", "plain table", "s
 GENEINFO, COMPOUNDINFO, LIBRARY = "geneinfo", "compoundinfo", "library of an earlier run"
 _DAMAGED = "reference.gctx: It is no HDF5 file, or it is damaged"
 _UNPARSED = "reference.gct: It does not parse as GCT"
+_SEVERAL = ("plain.parquet: Its rows or columns have several names each", "Give one column of genes")
 _NO_LIBRARY = "lib.library.json: It does not describe a library"
 
 gctx = rows_of(GCTX, "check")
@@ -57,6 +59,15 @@ def damaged_chunk(folder) -> None:
     whole = bytearray(path.read_bytes())
     whole[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
     path.write_bytes(whole)
+
+
+def frame(change) -> object:
+    """The plain table in Parquet, changed with its names of rows and columns."""
+
+    def damage(folder) -> None:
+        change(pd.read_parquet(folder / "plain.parquet")).to_parquet(folder / "plain.parquet")
+
+    return damage
 
 
 ROWS = [
@@ -116,6 +127,9 @@ ROWS = [
     Row(TABLE, "check table", "NUL", content("plain.tsv", b"gene\ta\n1\t\x00\n"), ("plain.tsv",)),
     Row(TABLE, "check parquet", "cut short", cut("plain.parquet"), ("plain.parquet: It is no readable Parquet file", "Write it again")),
     Row(TABLE, "check parquet", "something else", content("plain.parquet", "gene,a\n1,2\n"), ("plain.parquet: It is no readable Parquet file",)),
+    Row(TABLE, "check parquet", "no columns", frame(lambda t: t.iloc[:0, :0].reset_index(drop=True)), ("plain.parquet: It has no values",)),
+    Row(TABLE, "check parquet", "two names of every gene", frame(lambda t: t.set_index(t.columns[0], append=True)), _SEVERAL),
+    Row(TABLE, "check parquet", "two names of every signature", frame(lambda t: t.set_axis([t.columns, t.columns], axis=1)), _SEVERAL),
     siginfo("a web page", content("siginfo.txt", HTML), "siginfo.txt: It is an HTML page"),
     siginfo("a pointer", content("siginfo.txt", POINTER), "siginfo.txt: It is a git-lfs pointer"),
     siginfo("empty", content("siginfo.txt", b""), "siginfo.txt: The file is empty"),

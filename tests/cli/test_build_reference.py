@@ -63,6 +63,20 @@ def test_twice_the_same_bytes_and_a_complete_description(build, gctx):
     np.testing.assert_array_equal(queries.X, shards(first[2])[queries.obs_names].X)
 
 
+def test_a_finished_library_is_passed_on_as_often_as_asked(build, gctx, stage, tmp_path):
+    made = build("made", **gctx)[2]
+    files, before = [path for path in made.iterdir() if path.name != "lib.library.json"], digests(made)
+    (tmp_path / "row.json").write_text(json.dumps(
+        json.loads((tmp_path / "row.json").read_text()) | {"format": "library", "path": "lib.library.json"}))  # fmt: skip
+    options = ["--reference", tmp_path / "row.json", "--path", made / "lib.library.json", "--library-files", *files]
+    (tmp_path / "out").mkdir()
+    for out in ("out", "out", "made"):  # at last into its own folder
+        status, said = stage("build_reference", *options, "--genes", tmp_path / "none.tsv", "--out", tmp_path / out)
+        assert status == 0, said
+        assert digests(tmp_path / out) == before
+    assert not any(path.is_symlink() for path in made.iterdir())
+
+
 @pytest.mark.parametrize("kind", ["signatures", "table", "parquet", "gct"])
 def test_other_formats_give_the_same_library(build, gctx, tmp_path, kind):
     source = GeneMatrix(gctx["path"], "gctx")

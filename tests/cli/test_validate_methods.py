@@ -104,6 +104,7 @@ def test_mechanisms_lineages_and_indications_come_from_tables(validated, referen
     tables, headline = validated("mechanisms", *options)
     tasks = tables["validation_tasks"].set_index("task")
     assert tasks.at["mechanism", "status"] == "run" and tasks.at["indication", "status"] == "not run"
+    assert tasks.at["indication", "reason"] == "no row is for a data set of this run"
     assert (
         tasks.at["unseen_batch", "status"] == "not run"
         and "a batch of every signature" in tasks.at["unseen_batch", "reason"]

@@ -116,6 +116,8 @@ def test_a_space_of_an_earlier_run_is_used_in_place_of_training(make_project, ru
     alone = run_pipeline(project, "-profile", "test", "-stub-run", "--embedding", "old.embedding.json")
     assert alone.status != 0 and "old.embedding.safetensors is not beside it" in alone.said
     (project / "old.embedding.safetensors").write_text("")
+    tensors = run_pipeline(project, "-profile", "test", "-stub-run", "--embedding", "old.embedding.safetensors")
+    assert tensors.status != 0 and "name the .json beside it" in tensors.said
     run = run_pipeline(project, "-profile", "test", "-stub-run", "--embedding", "old.embedding.json")
     assert run.status == 0, run.said
     assert not status(run, "TRAIN") and status(run, "EMBED") and status(run, "SCORE")

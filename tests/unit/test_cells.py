@@ -60,6 +60,10 @@ def test_numbers_that_became_decimals_are_ids(write):
     assert Cells(write(donor=[1.5, 2.0, np.nan, 3.0, 1.0, 2.0])).column("donor").tolist()[:3] == ["1.5", "2.0", ""]
 
 
+def test_numbers_too_large_to_be_exact_are_names_all_the_same(write):
+    assert Cells(write(donor=[1e19, 2.0, np.nan, 1e19, 2.0, -3e18])).column("donor").nunique() == 4
+
+
 def test_two_populations_of_the_same_donors(write):
     path = write(state=["ill", "well"] * 3, donor=list("aabbcc"))
     labels = Cells(path).labels(ROW | {"cell_type_key": "state"})

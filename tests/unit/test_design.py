@@ -34,6 +34,16 @@ def test_choice_of_design(case, control, kind, evidence, used):
     assert (design.samples["reason"] != "").equals(design.samples["used"] == "no")  # nothing is dropped silently
 
 
+def test_cells_without_counts_are_told():
+    empty = samples({"a": 50, "b": 50}, {"d": 50, "e": 50}).assign(n_counts=0)
+    reason = choose_design(empty, min_cells=10, min_donors=2).reason
+    assert (
+        "10 cells that have counts: 0 case, 0 control" in reason and "In 4 of the 4 samples every count is 0." in reason
+    )
+    few = choose_design(samples({"a": 5}, {"d": 5}).assign(n_counts=0), min_cells=10, min_donors=2).reason
+    assert "at least 10 cells: 0 case" in few and "count is 0" not in few
+
+
 def with_covariates(rows: str) -> pd.DataFrame:
     """Samples from lines of: donor arm sex age batch ("-" = missing)."""
     table = pd.DataFrame(

@@ -197,6 +197,11 @@ def test_tables_of_other_tools_long_or_wide_give_the_same():
     pd.testing.assert_frame_equal(one, other)
     numbered = long.assign(method=long["method"].map({"a": 1, "b": 2}))
     assert set(validation.validate_scores(numbered, known)["method"]) == {"1", "2"}
+    for name in ("", "Unnamed: 0"):  # row numbers, as pandas writes and reads them
+        odd = wide.assign(**{name: range(len(wide))})[[name, *wide]]
+        pd.testing.assert_frame_equal(validation.validate_scores(odd, known), one)
+    large, known_large = (table.assign(query=table["query"].str[1:].astype(float) * 1e19) for table in (wide, known))
+    pd.testing.assert_frame_equal(validation.validate_scores(large, known_large), one)
     some = wide.assign(b=wide["b"].where(wide["query"] != "q0"))  # a query that one method has no score for
     mine = validation.validate_scores(some, known.assign(cluster=["", "", "x", "x", "x"]))
     mine = mine[(mine["metric"] == "auroc") & (mine["compared_with"] == "")].set_index("method")

@@ -145,6 +145,8 @@ def read_checkpoint(path: Path, name: str | None = None) -> Checkpoint:
     """
     path, name = Path(path), name or Path(path).name
     require_data(path, name)  # before the other: who names a web page should hear of that
+    if path.suffix == ".safetensors":
+        raise InputError(Problem(name, "", "These are the tensors of a checkpoint, not its description.", _REMEDY))
     require_data(_beside(path), _beside(path).name)
     about = read_json(path, ("kind", "tensors_sha256", "genes_sha256", "encoders", "about"), remedy=_REMEDY, name=name)
     if str(about["kind"]).startswith(_KIND[:-1]) and about["kind"] != _KIND:

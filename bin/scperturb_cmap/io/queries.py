@@ -68,7 +68,7 @@ def is_cells(path: str) -> bool:
 
 
 def read_queries(
-    path: Path, path_down: Path | None = None, name: str | None = None, patterns: Sequence[str] = ()
+    path: Path, path_down: Path | None = None, name: str | None = None, patterns: Sequence[str] = (), dataset: str = ""
 ) -> list[Query]:
     """Read the signatures of a file.
 
@@ -84,25 +84,26 @@ def read_queries(
         What to call the file in messages.
     patterns
         Names or patterns of the populations wanted; all by default.
+    dataset
+        What a signature without a population will be called by.
 
     Raises
     ------
     InputError
         The file is missing, unreadable, or none of these, or has no such population.
     """
-    queries = _read(Path(path), path_down, name or Path(path).name)
-    there = [query.population for query in queries]
+    name = name or Path(path).name
+    queries = _read(Path(path), path_down, name)
+    there = [query.population or dataset for query in queries]
     if twice := sorted({population for population in there if there.count(population) > 1}):
         wrong = f"The population {twice[0]!r} stands more than once."
-        raise InputError(Problem(name or Path(path).name, "", wrong, "Give every signature a name of its own."))
-    for pattern in patterns:
-        if not any(matches(population, pattern, there) for population in there):
-            wrong, remedy = (
-                f"There is no population {pattern!r}.",
-                "Correct the column 'populations' of the sample sheet.",
-            )
-            raise InputError(Problem(name or Path(path).name, "", wrong, remedy))
-    return [q for q in queries if not patterns or any(matches(q.population, pattern, there) for pattern in patterns)]
+        remedy = "Give every signature a name of its own; one without is called by the data set."
+        raise InputError(Problem(name, "", wrong, remedy))
+    if lost := [pattern for pattern in patterns if not any(matches(one, pattern, there) for one in there)]:
+        remedy = "Correct the column 'populations' of the sample sheet."
+        raise InputError(Problem(name, "", f"There is no population {pattern!r}.", remedy) for pattern in lost)
+    chosen = [not patterns or any(matches(one, pattern, there) for pattern in patterns) for one in there]
+    return [query for query, wanted in zip(queries, chosen, strict=True) if wanted]
 
 
 def _read(path: Path, path_down: Path | None, name: str) -> list[Query]:
@@ -142,6 +143,8 @@ def _differential(table: pd.DataFrame, name: str) -> Iterator[Query]:
             )
             for what in lacking
         )
+    if table.empty:
+        raise InputError(Problem(name, "", "It has a header and no rows.", "Give one row per gene."))
     numbers = pd.DataFrame(index=table.index)
     for what in ("statistic", "log_fc", "p_value", "fdr"):
         text = table[found[what]] if found[what] is not None else pd.Series("", index=table.index)
@@ -228,14 +231,8 @@ def read_gmt(path: Path, name: str) -> dict[str, list[str]]:
     for line in _text_lines(path, name):
         fields = line.split("\t")
         if len(fields) < 3:
-            raise InputError(
-                Problem(
-                    name,
-                    f"set {fields[0]!r}",
-                    "A line of a GMT file has a name, a description and genes.",
-                    "Correct it.",
-                )
-            )
+            wrong = "A line of a GMT file has a name, a description and genes."
+            raise InputError(Problem(name, f"set {fields[0]!r}", wrong, "Correct it."))
         if fields[0].strip() in sets:
             raise InputError(
                 Problem(name, f"set {fields[0]!r}", "It stands more than once.", "Give every set its own name.")

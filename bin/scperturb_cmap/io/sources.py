@@ -235,8 +235,15 @@ class MatrixTable:
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             detail = " ".join(str(error).split())[:200]
             raise self._problem(f"It is no readable Parquet file ({detail}).", "Write it again.") from None
+        if isinstance(table.index, pd.MultiIndex) or isinstance(table.columns, pd.MultiIndex):
+            wrong = "Its rows or columns have several names each (a MultiIndex of pandas)."
+            raise self._problem(wrong, "Give one column of genes, then one column of numbers per signature.")
         # An index that was written as a column is the genes, whatever its type.
-        return table.set_index(table.columns[0]) if isinstance(table.index, pd.RangeIndex) else table
+        return (
+            table.set_index(table.columns[0])
+            if isinstance(table.index, pd.RangeIndex) and len(table.columns)
+            else table
+        )
 
     def _text(self, path: Path) -> pd.DataFrame:
         self._check_size(path.stat().st_size / (1 if path.suffix == ".gz" else 3))

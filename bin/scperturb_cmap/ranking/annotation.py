@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from scperturb_cmap.utils.columns import pick_columns
+from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.names import compound_ids
 
 __all__ = ["annotate", "annotated_compounds", "harmonise_annotation"]
@@ -46,7 +47,7 @@ def harmonise_annotation(table: pd.DataFrame, name: str, names: Mapping[str, str
     Raises
     ------
     InputError
-        There is no column of compound names.
+        There is no column of compound names, or none is filled in.
 
     Examples
     --------
@@ -59,6 +60,8 @@ def harmonise_annotation(table: pd.DataFrame, name: str, names: Mapping[str, str
     """
     text = _named(table, name, names)
     text = text[text["compound_id"] != ""]
+    if text.empty:
+        raise InputError(Problem(name, "", "No row names a compound.", "Fill in their names, or leave the table out."))
     return text.groupby("compound_id").agg(lambda values: "|".join(dict.fromkeys(value for value in values if value)))
 
 

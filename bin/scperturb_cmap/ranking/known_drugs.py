@@ -1,15 +1,15 @@
 """Tables of what drugs are known to do: which treat a disease, and how many of its cells each leaves alive."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
 
 from scperturb_cmap.utils.columns import pick_columns
-from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.errors import InputError, Problem, some
 from scperturb_cmap.utils.names import compound_ids
 
-__all__ = ["indicated_compounds", "measured_compounds"]
+__all__ = ["indicated_compounds", "is_of", "measured_compounds", "require_datasets"]
 
 #: Our columns and the names they may have.
 _COMPOUNDS = {"dataset": ("dataset", "disease"), "compound": ("compound", "pert_iname", "drug")}
@@ -78,6 +78,34 @@ def measured_compounds(table: pd.DataFrame, name: str, names: Mapping[str, str] 
             Problem(name, "column 'sensitivity'", "No row has a number.", "Fill it in, or leave the table out.")
         )
     return found.groupby(["dataset", "compound_id"], sort=False)["sensitivity"].median().reset_index()
+
+
+def is_of(known: pd.DataFrame, dataset: str) -> pd.Series:
+    """Which rows of such a table are for a data set.
+
+    Examples
+    --------
+    >>> is_of(pd.DataFrame({"dataset": ["Lupus", "asthma"]}), "lupus").tolist()
+    [True, False]
+    """
+    return known["dataset"].str.casefold() == dataset.casefold()
+
+
+def require_datasets(known: pd.DataFrame, name: str, datasets: Collection[str]) -> None:
+    """Refuse a table of which no row is for a data set of the run, if any is known.
+
+    Raises
+    ------
+    InputError
+        With the data sets of both.
+
+    Examples
+    --------
+    >>> require_datasets(pd.DataFrame({"dataset": ["Lupus"]}), "known.tsv", ["lupus"])
+    """
+    if datasets and not any(is_of(known, dataset).any() for dataset in datasets):
+        wrong = f"It names no data set of this run ({some(set(datasets))}), but {some(known['dataset'].unique())}."
+        raise InputError(Problem(name, "column 'dataset'", wrong, "Call the diseases as the sample sheet does."))
 
 
 def _compounds(

@@ -1,12 +1,13 @@
 """Replicate wells -> signatures: robust z per plate (Level 3 -> 4), MODZ over replicates (Level 4 -> 5), their strength."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-__all__ = ["FEWEST_WELLS", "Collapsed", "modz", "plate_scale", "robust_z", "strength", "tas"]
+__all__ = ["FEWEST_WELLS", "Collapsed", "modz", "plate_scale", "plate_z", "robust_z", "strength", "tas"]
 
 #: CMap clips z before replicates are combined, and gives no replicate less than this weight.
 _CLIP, _LEAST_WEIGHT = 10.0, 0.01
@@ -79,6 +80,24 @@ def plate_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return median, scale
 
 
+def plate_z(
+    values: np.ndarray, plates: Iterable[str], scales: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Z-scores of wells by what :func:`plate_scale` gives of their plates; NaN where a plate has none.
+
+    Examples
+    --------
+    >>> plate_z(np.array([[7.0], [9.0]]), ["p", ""], {"p": (np.array([5.0]), np.array([4.0]))}).tolist()
+    [[0.5], [nan]]
+    """
+    z = np.full(np.shape(values), np.nan)
+    for n, plate in enumerate(plates):
+        if plate in scales:
+            median, scale = scales[plate]
+            z[n] = (values[n] - median) / scale
+    return z
+
+
 def robust_z(values: np.ndarray, plates: np.ndarray) -> np.ndarray:
     """Z-scores of wells against all wells of their plate: (x - median) / (1.4826 max(MAD, 0.1)), Level 3 -> Level 4.
 
@@ -111,14 +130,9 @@ def robust_z(values: np.ndarray, plates: np.ndarray) -> np.ndarray:
     if len(values) != len(plates):
         raise ValueError(f"{len(values)} wells, but {len(plates)} plates of wells.")
     values = _finite(values)
-    z = np.full(values.shape, np.nan)
     labels = pd.Series(plates, dtype=object)
-    codes, known = pd.factorize(labels.mask(labels == ""))  # -1: no plate
-    for code in range(len(known)):
-        mine = codes == code
-        median, scale = plate_scale(values[mine])
-        z[mine] = (values[mine] - median) / scale
-    return z
+    known = labels[labels.notna() & (labels != "")].unique()
+    return plate_z(values, labels, {plate: plate_scale(values[labels == plate]) for plate in known})
 
 
 def modz(replicates: np.ndarray, landmarks: np.ndarray) -> Collapsed:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.reference.collapse import FEWEST_WELLS, modz, plate_scale, tas
+from scperturb_cmap.reference.collapse import FEWEST_WELLS, modz, plate_scale, plate_z, tas
 from scperturb_cmap.reference.opening import Opened
 from scperturb_cmap.reference.quality import control_rows, parse_filters
 from scperturb_cmap.utils.errors import InputError, Problem, some
@@ -71,11 +71,7 @@ def collapse_wells(opened: Opened, row: dict[str, str], landmarks: np.ndarray) -
     def replicates(positions: np.ndarray) -> np.ndarray:
         """Level 4 z of wells."""
         values = opened.read(positions).astype(float)
-        if scales:
-            for n, position in enumerate(positions):
-                median, scale = scales[plate_of[position]]
-                values[n] = (values[n] - median) / scale
-        return values
+        return plate_z(values, plate_of[positions], scales) if scales else values
 
     def read(chosen: np.ndarray) -> np.ndarray:
         return np.array([modz(replicates(members[n]), landmarks).signature for n in chosen], dtype=np.float32)

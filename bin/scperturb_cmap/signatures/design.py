@@ -133,10 +133,13 @@ def _choose(samples: pd.DataFrame, enough: pd.Series, min_cells: int, min_donors
     if n_donors < max(min_donors, 1):
         samples.loc[enough, "reason"] = "population skipped"
         both = f", {len(pairs)} of them in both arms" if pairs else ""
+        n_empty = int(((samples["n_cells"] >= min_cells) & (samples["n_counts"] <= 0)).sum())
+        cells = "cells that have counts" if n_empty else "cells"
         reason = (
-            f"Too few donors with at least {min_cells} cells: {len(case)} case, {len(control)} control{both}; "
+            f"Too few donors with at least {min_cells} {cells}: {len(case)} case, {len(control)} control{both}; "
             f"{max(min_donors, 1)} per arm are needed. In all there are {_size(samples, 'case')} "
             f"and {_size(samples, 'control')}."
+            + (f" In {n_empty} of the {len(samples)} samples every count is 0." if n_empty else "")
         )
         return Design(samples, reason=reason)
 

@@ -1,13 +1,12 @@
-"""What was run, on what: checksums, versions, and each stage's metrics file."""
+"""What was run, on what: checksums, and each stage's metrics file."""
 
 import hashlib
 import json
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from scperturb_cmap.utils.files import whole_file
 
-__all__ = ["file_sha256", "package_versions", "write_json"]
+__all__ = ["file_sha256", "write_json"]
 
 
 def file_sha256(path: Path) -> str:
@@ -24,23 +23,6 @@ def file_sha256(path: Path) -> str:
     """
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def package_versions(*names: str) -> dict[str, str]:
-    """Installed versions of Python packages, ``"not installed"`` where one is missing.
-
-    Examples
-    --------
-    >>> package_versions("no-such-package")
-    {'no-such-package': 'not installed'}
-    """
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def write_json(content: dict, path: Path) -> None:

@@ -6,15 +6,12 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from scperturb_cmap.ranking.known_drugs import is_of
 from scperturb_cmap.validation.disease import Agreement, Recovery, indication_recovery, sensitivity_agreement
 from scperturb_cmap.validation.matrices import score_matrices
 from scperturb_cmap.validation.spaces import strength_of
 
 __all__ = ["compare_sensitivities", "recover_indications"]
-
-
-def _is_of(known: pd.DataFrame, dataset: str) -> pd.Series:
-    return known["dataset"].str.casefold() == dataset.casefold()
 
 
 def _drug_scores(
@@ -27,7 +24,7 @@ def _drug_scores(
     """Data set, population, and score of every drug: the mean over its signatures; of data sets that something is known of."""
     for one in populations if known is not None and searched is not None else []:
         dataset = str(one.obs["dataset"].iloc[0])
-        if not _is_of(known, dataset).any():
+        if not is_of(known, dataset).any():
             continue
         usable = one[(one.obs["status"] != "skipped").to_numpy()].copy()
         scores = score_matrices(usable, searched, [method], **options)[method]
@@ -66,7 +63,7 @@ def recover_indications(
     """
     rows = []
     for dataset, population, by_drug in _drug_scores(populations, searched, indications, method, options):
-        mine = _is_of(indications, dataset)
+        mine = is_of(indications, dataset)
         degree = indications.loc[~mine, "compound_id"].value_counts()
         found = indication_recovery(by_drug, set(indications.loc[mine, "compound_id"]), degree, seed=seed)
         rows.append((dataset, population, method, *found))
@@ -92,7 +89,7 @@ def compare_sensitivities(
     """
     rows = []
     for dataset, population, by_drug in _drug_scores(populations, searched, sensitivities, method, options):
-        known = sensitivities[_is_of(sensitivities, dataset)].groupby("compound_id")["sensitivity"].median()
+        known = sensitivities[is_of(sensitivities, dataset)].groupby("compound_id")["sensitivity"].median()
         for name, scores in ((method, by_drug), ("control: strength only", -_by_drug(strength_of(searched), searched))):
             rows.append((dataset, population, name, *sensitivity_agreement(scores, known, seed=seed)))
     return _table(rows, Agreement)

@@ -1,6 +1,7 @@
 """Validation of any table of scores, of whatever tool, against a table of labels."""
 
 import logging
+import re
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,10 @@ __all__ = ["validate_scores"]
 log = logging.getLogger(__name__)
 
 _IDS = ("query", "item")
+
+#: Names that pandas gives the column of row numbers when it writes and reads a table.
+_ROW_NUMBER = re.compile(r"|Unnamed: \d+")
+
 _MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-", ".")
 _YES, _NO = {"1", "true", "yes", "positive"}, {"0", "false", "no", "negative"}
 
@@ -108,6 +113,7 @@ def _wide(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
         Problem(name, column, "The column is missing.", "Name it so.") for column in _IDS if column not in table
     ]
     table = table.rename(columns=str)
+    table = table.loc[:, [column for column in table if not _ROW_NUMBER.fullmatch(column)]]
     long = {"method", "score"} <= set(table)
     if problems:
         raise InputError(problems)
@@ -120,6 +126,9 @@ def _wide(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
         table = table.assign(method=table["method"].astype(str).str.strip())
         if table["method"].isin(["", "nan", "None"]).any():
             raise InputError(Problem(name, "method", "A row names no method.", "Fill it in, or remove the row."))
+        if len(taken := table.loc[table["method"].isin(_IDS), "method"]):
+            wrong = f"A method is called {taken.iloc[0]!r}, as a column of the table is."
+            raise InputError(Problem(name, "method", wrong, "Give it another name."))
         values = table.assign(score=_numbers(table["score"], name, "score"))
         table = values.pivot(index=list(_IDS), columns="method", values="score").reset_index()
     else:
@@ -135,7 +144,8 @@ def _wide(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
 
 def _names(column: pd.Series) -> pd.Series:
     """Names as text, without spaces around them; of a column of whole numbers 1.0 is "1"."""
-    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+    known = column.dropna()
+    if pd.api.types.is_float_dtype(column) and ((known % 1 == 0) & (known.abs() < 2**53)).all():
         column = column.astype("Int64")
     return column.astype(str).str.strip()
 
