@@ -189,6 +189,7 @@ def _ranking(dataset: str, row: dict, drugs: list[str], rng: np.random.Generator
         n_signatures=rng.integers(1, 40, n),
         n_cell_lines=rng.integers(1, 9, n),
         best_reference="l1000",
+        best_signature=f"{HOSTILE[0]}:0",
         best_cell_line=rng.choice(["A375", "MCF7", "PC3", ""], n),
         best_dose_um=rng.choice([10, 3.33, 0.12], n),
         best_time_h=rng.choice([6, 24], n),

@@ -128,3 +128,38 @@ def test_controls_stand_after_the_methods(run):
     labels = list(figure.layout.yaxis.ticktext)
     assert labels == ["embedding", "WTCS", "random"] * 3
     assert [trace.marker.symbol for trace in figure.data] == ["circle", "circle", "circle-open"] * 3
+
+
+def test_a_rank_by_a_score_of_zero_is_none(run):
+    drugs = run.table("demo.drugs.tsv")
+    drugs["score_wtcs"] = 0.0
+    population = figures.ranked(drugs)["population"].iloc[0]
+    shown = figures.drugs.drug_table(drugs, population)
+    assert shown.count("score 0: no direction") == len(figures.reversing(drugs, population).head(50))
+    assert "none (score 0)" in figures.top_drugs(run.table("demo.populations.tsv"), drugs)
+
+
+def test_one_measurement_under_two_names_is_told(run):
+    drugs = run.table("demo.drugs.tsv")
+    assert "copies" not in figures.notices(run.table("demo.populations.tsv"), drugs)
+    columns = [column for column in drugs if column.startswith("score_")]
+    first = drugs["compound_id"].dropna().unique()[:2]
+    for population in drugs["population"].unique():
+        mine = drugs["population"] == population
+        one, other = (drugs.index[mine & (drugs["compound_id"] == name)] for name in first)
+        if len(one) and len(other):
+            drugs.loc[other, columns] = drugs.loc[one, columns].to_numpy()
+    assert "2 of" in (said := figures.notices(run.table("demo.populations.tsv"), drugs)) and "copies" in said
+
+
+def test_the_signature_with_the_leading_edge_comes_first():
+    names = [f"s{n}" for n in range(9)]
+    table = pd.DataFrame({"signature": names, "score": np.linspace(-1, 1, 9), "cell_line": "A", "reason": "", "norm_reason": ""})
+    table = table.assign(**dict.fromkeys(["dose_um", "time_h", "tas", "ncs", "tau", "fdr"], 0.5))
+    shown = figures.dossier_tables.signature_table(table, "x", "s7")
+    assert re.findall(r"<small>(s\d)</small>", shown) == ["s7", "s0", "s1", "s2", "s3", "s4"]
+
+
+def test_a_consensus_over_cell_lines_is_no_cell_line():
+    said = figures.coverage_notice(pd.DataFrame({"cell_line": ["consensus", "consensus"], "reference": "l1000"}))
+    assert "do not tell in which cells" in said and "1 cell line" not in said

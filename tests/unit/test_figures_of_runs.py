@@ -48,7 +48,7 @@ def test_special_runs_are_told_in_words(tmp_path):
     assert "no signature is left" in figures.reference_table(run)
     FAKE["_json"]({"method": "wtcs", "reason": "wtcs ranks the drugs: the embedding did not pass G2 on other_line"},
                   run.file("run.headline.json"))  # fmt: skip
-    assert "gate G2 (beating the best classic score) on &#34;same compound&#34;" in figures.headline_note(run)
+    assert "gate G2 (beating the classic score) on &#34;same compound&#34;" in figures.headline_note(run)
     short = figures.score_matrix(
         pd.concat([drugs[drugs["population"] == "B"].assign(population=f"P{n}") for n in range(40)])
     ).layout.height

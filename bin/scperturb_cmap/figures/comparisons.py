@@ -148,7 +148,8 @@ def average_figure(drugs: pd.DataFrame, best: int = 5) -> go.Figure | None:
         top = top.dropna(subset="there")
         hover = [
             f"<b>{plain(d.compound, 60)}</b><br>rank {d.rank:.0f} in {plain(population, 60)}"
-            f"<br>rank {d.there:.0f} in the average" + ("" if d.seen else ", where it does not reverse anything")
+            f"<br>rank {d.there:.0f} in the average"
+            + ("" if d.seen else ", where it does not reverse more than others do")
             for d in top.itertuples()
         ]
         first = np.arange(len(top)) == 0

@@ -40,9 +40,13 @@ def line_table(signatures: pd.DataFrame, compound: str) -> Html:
     return html_table(table, columns, f"{short(compound)} by cell line", sort=False)
 
 
-def signature_table(signatures: pd.DataFrame, compound: str, most: int = 6) -> Html:
-    """Table of the signatures of a drug that support its score most."""
-    table = signatures.sort_values("score", kind="stable").head(most)
+def signature_table(signatures: pd.DataFrame, compound: str, best: str, most: int = 6) -> Html:
+    """Table of the signatures of a drug, first the one that supports its score ``best``, then by score."""
+    table = (
+        signatures.assign(other=signatures["signature"] != best)
+        .sort_values(["other", "score"], kind="stable")
+        .head(most)
+    )
     shown = f", the first {most} of {len(signatures):,}" if len(signatures) > most else ""
     columns = [
         Column("Signature", lambda row: Html("<small>{}</small>").format(row["signature"])),
@@ -51,15 +55,16 @@ def signature_table(signatures: pd.DataFrame, compound: str, most: int = 6) -> H
         number("time_h", "Hours"),
         number("tas", "Strength", 2, help="Transcriptional activity: how strong the signature itself is, 0 to 1"),
         number("score", "Score", 2),
-        number("ncs", "NCS", 2, help="Score over the mean of its sign among reference queries"),
+        number("ncs", "NCS", 2, help="Score over the mean score of its sign among the drugs of the same cell line and type"),
         number("tau", "Tau", 0, help="Percentile among reference queries, -100 to 100"),
-        Column("FDR", lambda row: rate(row["fdr"], row["norm_reason"] or row["reason"]),
-               lambda row: row["fdr"], style="num", help="Of this signature's score, against random queries"),
+        Column("FDR, random genes", lambda row: rate(row["fdr"], row["norm_reason"] or row["reason"]), lambda row: row["fdr"],
+               style="num", help="Of this signature's score against queries of random genes: small says that the genes matter, "
+               "not that the disease does. Not to be compared with the drug's FDR"),
     ]  # fmt: skip
     return html_table(
         table,
         columns,
-        f"Signatures that support {short(compound)} most{shown}",
+        f"Signatures of {short(compound)}{shown}; first the one that supports its score most, then by score",
         sort=False,
         empty="No signature has a score.",
     )

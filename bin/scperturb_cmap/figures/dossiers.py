@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from scperturb_cmap.figures.dossier_tables import elsewhere, line_table, signature_table
 from scperturb_cmap.figures.drugs import method_title, score_bar, score_scale
-from scperturb_cmap.figures.results import method_names, ranked, reversing
+from scperturb_cmap.figures.results import AVERAGE, method_names, ranked, reversing
 from scperturb_cmap.figures.style import (
     DIVERGING,
     LEGEND,
@@ -70,10 +70,8 @@ def _dossier(
     if len(signatures) > 1:
         what = "Each point is one signature of the drug: its score against this population. Below 0 reverses."
         body.append(embed(dose_figure(signatures), what))
-    body += [
-        table(of, row["compound"])
-        for table, of in ((line_table, signatures), (signature_table, signatures), (elsewhere, others))
-    ]
+    body += [table(of, row["compound"]) for table, of in ((line_table, signatures), (elsewhere, others))]
+    body.insert(-1, signature_table(signatures, row["compound"], row["best_signature"]))
     return Html(
         '<details class="dossier"{}><summary><b>{}</b> {} <span class="muted">score {}{}</span></summary>{}</details>'
     ).format(
@@ -93,7 +91,8 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
         yield "Score", Html("{} with other donors {}").format(bar, span)
     yield "FDR", rate(row["fdr"]) if pd.notna(row["fdr"]) else _lacking(row["p_reason"] or "not tested")
     each = [
-        f"{method_title(name)} {row[f'rank_{name}']:.0f}"
+        f"{method_title(name)} "
+        + (f"{row[f'rank_{name}']:.0f}" if row[f"score_{name}"] else "– (score 0: no direction)")
         for name in method_names(mine)
         if pd.notna(row[f"rank_{name}"])
     ]
@@ -104,15 +103,21 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
         yield title, clip(row.get(name, ""), 8) or _lacking("not in the drug annotation")
     yield "Same mechanism", _alike(row, mine)
     if pd.notna(row.get("selectivity")):
-        yield "Selectivity", f"{decimal(row['selectivity'])} (below 0: further up here than in the other populations)"
+        yield (
+            "Selectivity",
+            f"{decimal(row['selectivity'])} (below 0: further up here than in the median of the other populations)",
+        )
     else:
-        yield "Selectivity", _lacking("no other population of the data set has this drug")
+        average = "not made for the average over all cells"
+        none = average if row["population"] == AVERAGE else "no other population of the data set has this drug"
+        yield "Selectivity", _lacking(none)
     pair = pairs[pairs["first_id"] == row["compound_id"]]
     if len(pair) and pair["status"].iloc[0] == "ok":
         both, one = (percent(pair[column].iloc[0]) for column in ("covered_by_both", "covered_by_first"))
         yield (
             "Best partner",
-            f"{pair['second'].iloc[0]}: together they reverse {both} of its up and down genes, on paper; this drug alone {one}",
+            f"{pair['second'].iloc[0]}: on paper {both} of the weight (absolute value) of up and down genes, this drug "
+            f"alone {one}",
         )
     else:
         yield "Best partner", _lacking(next(iter(pair["reason"]), "no partner was sought"))

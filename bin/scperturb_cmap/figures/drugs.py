@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.figures.results import method_names, ranked, reversing
+from scperturb_cmap.figures.results import CONSENSUS, method_names, ranked, reversing
 from scperturb_cmap.figures.style import Html, dash, decimal, rate, short
 from scperturb_cmap.figures.tables import Column, clip, html_table, number
 
@@ -34,7 +34,8 @@ def drug_table(drugs: pd.DataFrame, population: str, best: int = 50) -> Html:
     """
     mine, found = ranked(drugs, population), reversing(drugs, population)
     shown = f"all {len(found):,}" if len(found) <= best else f"the first {best} of {len(found):,}"
-    caption = f"Drugs that reverse {short(population)}: {shown} (of {len(mine):,} compared)"
+    more = " more than others do" if (mine["scored_by"] == "z").any() else ""
+    caption = f"Drugs that reverse {short(population)}{more}: {shown} (of {len(mine):,} compared)"
     empty = f"None of the {len(mine):,} drugs reverses this signature." if len(mine) else _no_ranking(drugs, population)
     return html_table(found.head(best), _columns(drugs, mine), caption, search=True, empty=empty)
 
@@ -95,10 +96,11 @@ def _columns(drugs: pd.DataFrame, mine: pd.DataFrame) -> list[Column]:
         ),
         Column(
             _by_each(methods),
-            lambda row: Html(" · ").join(decimal(row[f"rank_{name}"], 0) or dash(row["reason"]) for name in methods),
-            lambda row: float(np.median([row[f"rank_{name}"] for name in methods])),
+            lambda row: Html(" · ").join(_rank_by(row, name) for name in methods),
+            lambda row: float(np.median([row[f"rank_{name}"] for name in methods if row[f"score_{name}"]] or [np.nan])),
             style="num nowrap",
-            help=f"Rank of the drug by each connectivity score alone: {titles}. Sorted by their median",
+            help=f"Rank of the drug by each connectivity score alone: {titles}; – where that is 0, which has no direction. "
+            "Sorted by their median",
         ),
         Column(
             "Signatures",
@@ -118,6 +120,13 @@ def _by_each(methods: list[str], most: int = 4) -> Html | str:
     if len(methods) > most:
         return "By each score"
     return Html('By each score <small class="line">{}</small>').format(" · ".join(map(method_title, methods)))
+
+
+def _rank_by(row: dict, method: str) -> Html | str:
+    """Rank by one score; a score of 0 shares its rank with all others of 0, so that is none."""
+    if row[f"score_{method}"] == 0:
+        return dash("score 0: no direction")
+    return decimal(row[f"rank_{method}"], 0) or dash(row["reason"])
 
 
 def _rank_span(row: dict) -> Html | str:
@@ -198,6 +207,8 @@ def _condition(row: dict) -> Html | str:
 
 
 def _signatures(row: dict) -> Html:
+    if row["best_cell_line"] == CONSENSUS:
+        return Html("{} <small>over lines</small>").format(decimal(float(row["n_signatures"]), 0))
     return Html("{} <small>in {} line{}</small>").format(
         decimal(float(row["n_signatures"]), 0),
         decimal(float(row["n_cell_lines"]), 0),

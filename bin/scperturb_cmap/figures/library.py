@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.figures.results import Results, ranked
+from scperturb_cmap.figures.results import CONSENSUS, Results, ranked
 from scperturb_cmap.figures.style import Html, dash, decimal, file_name, percent
 from scperturb_cmap.figures.tables import Column, clip, html_table, number, text
 
@@ -55,7 +55,9 @@ def coverage_notice(signatures: pd.DataFrame) -> Html:
     """
     if signatures.empty:
         return Html("")
-    shares = signatures["cell_line"].fillna("").value_counts(normalize=True)
+    # a consensus over cell lines is none
+    lines = signatures["cell_line"].fillna("").replace(CONSENSUS, "")
+    shares = lines.value_counts(normalize=True)
     named = shares[shares.index != ""]
     if named.empty:
         what = "The references do not tell in which cells a drug was tried, so its signature may be an average over several."
@@ -76,7 +78,9 @@ def line_coverage(signatures: pd.DataFrame, most: int = 60) -> Html:
     """Table of the cell lines of the signatures searched."""
     if signatures.empty:
         return Html('<p class="empty">No population was ranked, so no signature was searched.</p>')
-    table = signatures.assign(cell_line=signatures["cell_line"].fillna("").replace("", "not given"))
+    table = signatures.assign(
+        cell_line=signatures["cell_line"].fillna("").replace({"": "not given", CONSENSUS: "average over cell lines"})
+    )
     groups = table.groupby(["reference", "cell_line"], sort=False)
     table = groups.agg(
         n=("compound_id", "size"), n_compounds=("compound_id", "nunique"), tas=("tas", "median")

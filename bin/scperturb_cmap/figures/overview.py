@@ -102,15 +102,30 @@ def notices(populations: pd.DataFrame, drugs: pd.DataFrame) -> Html:
     if single > 0.5 * total:
         what = (
             f"{single:,} of {total:,} drugs",
-            "have a single signature in the references: how their scores vary with cell line, dose or time is not known.",
+            "have a single signature in the references: how their scores vary with cell line, dose or time is not known. "
+            "Such a score is little more than a rank: it does not tell how strong the match is, nor compare populations.",
         )
         lines.append(Html('<span class="badge limited">no range</span> <b>{}</b> {}').format(*what))
+    lines += _copies(scored)
     lines += _beyond_chance(scored[scored["population"] != AVERAGE])
     if not lines:
         what = "This population was" if len(populations) == 1 else "Every population was"
         what += " ranked, with at least three donors per arm and enough genes in common with the drugs."
         return Html('<p class="notice fine">{}</p>').format(what)
     return Html('<ul class="notices">{}</ul>').format(Html("").join(Html("<li>{}</li>").format(line) for line in lines))
+
+
+def _copies(scored: pd.DataFrame) -> Iterator[Html]:
+    """A notice where drugs have one and the same measurement under several names."""
+    columns = [f"score_{name}" for name in method_names(scored)]
+    one = scored[scored["population"] == next(iter(scored["population"]), "")]
+    one = one[(one[columns] != 0).any(axis=1)]
+    if n := int(one.duplicated(["dataset", *columns], keep=False).sum()):
+        sentence = (
+            f"{n:,} of {len(one):,} drugs have the same scores as another by every method: as a rule one measurement under "
+            "several names. Two of them near the front are one piece of evidence."
+        )
+        yield Html('<span class="badge limited">copies</span> {}').format(sentence)
 
 
 def _beyond_chance(scored: pd.DataFrame) -> Iterator[Html]:
@@ -197,9 +212,14 @@ def _chip(drug: dict, methods: list[str]) -> Html:
     """One drug of :func:`top_drugs`: name, score, FDR, rank over draws of the donors; its ranks by all scores on hover."""
     if not drug["score"] < 0:
         return Html("<td>{}</td>").format(dash("no further drug reverses this signature"))
-    ranks = {method_title(name): f"{drug[f'rank_{name}']:.0f}" for name in methods if pd.notna(drug[f"rank_{name}"])}
+    ranks = {
+        method_title(name): f"{drug[f'rank_{name}']:.0f}" if drug[f"score_{name}"] else "none (score 0)"
+        for name in methods
+        if pd.notna(drug[f"rank_{name}"])
+    }
     low, high = drug["rank_low"], drug["rank_high"]
     span = "" if pd.isna(low) else f"rank {low:.0f}" if low == high else f"rank {low:.0f}–{high:.0f}"
+    span += f" in {drug['n_resamples']:.0f} draws" if drug["interval"] == "range" else ""
     rate = "" if pd.isna(drug["fdr"]) else f"FDR {drug['fdr']:.2f}"
     each = ", ".join(f"{name} {rank}" for name, rank in ranks.items())
     where = f"{decimal(drug['n_signatures'], 0)} signatures in {decimal(drug['n_cell_lines'], 0)} cell lines"

@@ -140,11 +140,15 @@ def parameter_table(parameters: dict) -> Html:
 
     Examples
     --------
-    >>> ">genes.tsv</td>" in parameter_table({"genes": "/data/genes.tsv"})
+    >>> ">genes.tsv,more.tsv</td>" in parameter_table({"genes": "/data/genes.tsv,/data/more.tsv"})
     True
     """
     rows = [
-        {"name": name, "value": "" if value is None else file_name(str(value)), "reason": "not set"}
+        {
+            "name": name,
+            "value": "" if value is None else ",".join(map(file_name, str(value).split(","))),
+            "reason": "not set",
+        }
         for name, value in sorted(parameters.items())
     ]
     return html_table(

@@ -15,10 +15,13 @@ from scperturb_cmap.utils.errors import InputError, Problem
 from scperturb_cmap.utils.files import made_again
 from scperturb_cmap.utils.names import ALL_CELLS
 
-__all__ = ["AVERAGE", "Results", "method_names", "numbers", "ranked", "ranked_populations"]
+__all__ = ["AVERAGE", "CONSENSUS", "Results", "method_names", "numbers", "ranked", "ranked_populations"]
 
 #: The population that is the average over every cell, for comparison.
 AVERAGE = ALL_CELLS
+
+#: The "cell line" that sources give to averages over cell lines.
+CONSENSUS = "consensus"
 
 _NUMBERS = (
     "rank",

@@ -35,7 +35,7 @@ _NUMBERS = (
 _GATES = {
     "G0": "turning with the query",
     "G1": "finding nothing where compounds or genes are exchanged, and learning from labels what exchanged ones do not teach",
-    "G2": "beating the best classic score",
+    "G2": "beating the classic score",
     "G3": "a gain that is not one of strong signatures or of shared batches",
     "G4": "being no worse with queries of the run's own kind",
 }

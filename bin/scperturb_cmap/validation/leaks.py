@@ -24,7 +24,10 @@ CHECKS = {
         "told",
         "the reference queries that normalised scores are compared with hold the tested compound",
     ),
-    "identical profiles": ("left out", "one measurement stands under two names"),
+    "identical profiles": (
+        "left out",
+        "one measurement stands under two names (the ranking keeps both)",
+    ),
     "positives on one plate": (
         "told",
         "positives of queries lie in the queries' own batches, or beside them in one scan",
