@@ -78,9 +78,12 @@ def train_embedding(args: Namespace) -> None:
         # of gene sets every gene tells something, so there are fewer of them
         most = min(MOST_SIGNATURES, most // len(about[0][1])) if sets else MOST_SIGNATURES
         names = choose_signatures([obs for obs, *_ in about], most=most, seed=args.seed)
-        for path, mine in zip(shards[name], names, strict=True):
+        files = list(zip(shards[name], names, strict=True))
+        for path, mine in files:
             part = read_rows(path, mine, layers=())
-            genes = learned_genes(part, asked if assay == "single_cell" else None) if genes is None else genes
+            if genes is None:
+                further = (read_rows(path, mine, layers=()) for path, mine in files[1:])
+                genes = learned_genes(part, asked if assay == "single_cell" else None, further)
             parts.append(part[:, genes].copy())
         return joined(parts, identity, assay)
 

@@ -154,7 +154,9 @@ def test_one_measurement_under_two_names_is_told(run):
 
 def test_the_signature_with_the_leading_edge_comes_first():
     names = [f"s{n}" for n in range(9)]
-    table = pd.DataFrame({"signature": names, "score": np.linspace(-1, 1, 9), "cell_line": "A", "reason": "", "norm_reason": ""})
+    table = pd.DataFrame(
+        {"signature": names, "score": np.linspace(-1, 1, 9), "cell_line": "A", "reason": "", "norm_reason": ""}
+    )
     table = table.assign(**dict.fromkeys(["dose_um", "time_h", "tas", "ncs", "tau", "fdr"], 0.5))
     shown = figures.dossier_tables.signature_table(table, "x", "s7")
     assert re.findall(r"<small>(s\d)</small>", shown) == ["s7", "s0", "s1", "s2", "s3", "s4"]

@@ -26,6 +26,7 @@ def test_every_planted_leak_is_caught_and_a_clean_run_has_none():
     assert leaks(renamed, half, ~half) == {("one compound, two names", "refused")}
     apart = renamed.assign(mechanism="", families="")
     assert leaks(apart, half, ~half, "mechanism") == {("one compound, two names", "refused")}
+    assert leaks(table.assign(inchi_key="restricted"), half, ~half) == set()  # that is no structure
     renamed = table.assign(pert_id=["BRD-1", *[""] * 22, "BRD-1"])
     assert leaks(renamed, half, ~half) == {("one compound, two names", "refused")}
     odd = np.arange(24) % 2 == 0
@@ -33,6 +34,9 @@ def test_every_planted_leak_is_caught_and_a_clean_run_has_none():
     assert ("trained on the tested", "refused") in leaks(table, half, ~half, "cell_line")
     batch = table.assign(batch="p")
     assert ("trained on the tested", "refused") in leaks(batch, half, ~half, "batch")
+    # numbers of plates that hardly repeat among those trained on are no scan: 14 is beside 12 only in one
+    plates = [*map(str, range(1, 13)), *["14", "15"] * 6]
+    assert leaks(table.assign(batch=plates), half, ~half, "batch") == set()
     lineage = table.assign(lineage="skin", cell_line=[f"l{n}" for n in range(24)])
     assert ("trained on the tested", "refused") in leaks(lineage, half, ~half, "cell_line")
     mechanism = table.assign(mechanism=[f"m{n}" for n in range(24)], families="x|y")

@@ -142,6 +142,13 @@ def test_controls_and_changed_genes_are_no_compounds(target_and_source, kind):
     assert learn(both, [])[1].empty == (kind != "trt_cp")
 
 
+def test_gene_sets_of_changed_genes_share_no_compound_with_profiles_of_changed_genes(target_and_source):
+    target, source = target_and_source
+    target.obs["pert_type"], source.obs["pert_type"] = "trt_sh", "trt_xpr"
+    checkpoint, _ = learn(target, [source])
+    assert set(checkpoint.encoders) == {"profile"} and "share 0 compounds" in " ".join(checkpoint.about["warnings"])
+
+
 def test_a_line_that_is_missing_is_no_line(target_and_source):
     target, _ = target_and_source
     both = in_two_lines(target)

@@ -7,8 +7,9 @@ from tests.unit.validation_data import known, labels, reference
 
 from scperturb_cmap import validation
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.validation import material, spaces
 from scperturb_cmap.validation.controls import control_scores
-from scperturb_cmap.validation.families import mechanism_families
+from scperturb_cmap.validation.families import add_families, mechanism_families
 from scperturb_cmap.validation.reference import validate_reference
 from scperturb_cmap.validation.spaces import Asked, Maker, labels_of
 from scperturb_cmap.validation.splits import CROSSED, alike, fold_of, fold_table
@@ -254,6 +255,24 @@ def test_queries_of_single_cells_are_a_task_of_their_own():
     assert alone.at["other_platform", "status"] == "not run" and alone.at["single_cell", "status"] == "run"
 
 
+def test_no_task_is_given_the_scores_of_anothers_queries(monkeypatch):
+    """Queries of one task are gone before those of the next are made, and may have their address."""
+    monkeypatch.setattr(spaces, "id", lambda _: 1, raising=False)
+    data, arrays, cells = reference(40), reference(40, seed=2), reference(40, seed=0)
+    cells.uns["assay"], cells.obs["reference"] = "single_cell", "cells"
+    cells.X = cells.X + np.random.default_rng(5).normal(
+        size=cells.shape
+    )  # of the searched compounds, the arrays are of none
+
+    def found(others):
+        every = validate_reference(data, others, ["cosine"], None, seed=1, device="cpu").queries
+        return every[(every["task"] == "single_cell") & (every["method"] == "cosine")]["auroc"].to_numpy()
+
+    mine, same = found([arrays, cells]), found([cells])
+    np.testing.assert_allclose(mine, same)
+    assert mine.mean() > 0.8
+
+
 def test_a_reference_that_is_asked_is_not_learned_from_where_there_are_others():
     data, seen = reference(40), []
     first, second = (reference(30, seed=seed) for seed in (3, 4))
@@ -316,3 +335,15 @@ def test_permuted_labels_give_every_compound_anothers_signatures():
     out = control_scores(data[:5].copy(), data, scores, lambda other: scores, np.zeros(data.n_obs), seed=0)
     moved = out["control: permuted labels"][0].astype(int)
     assert (np.sort(moved) == np.arange(60)).all() and (moved // 2 == np.arange(60) // 2).mean() < 0.2
+
+
+def test_what_is_known_of_a_compound_is_known_under_its_name_elsewhere():
+    """A table of drugs is brought to the identity over all references; so are the labels of each."""
+    one = reference(3)
+    one.obs["cell_lineage"] = ""
+    names = {("r", "c0"): "imatinib", ("r", "c1"): "c1", ("r", "c2"): "c2"}
+    table = pd.DataFrame({"mechanism": ["ABL inhibitor"], "targets": ["ABL1"]}, index=["imatinib"])
+    compounds = pd.DataFrame({"compound_id": ["c0", "c1", "c2"], "inchi_keys": ["K|L", "", ""]})
+    whole = material._joined([one], "r", names, add_families(table), compounds, {})
+    assert whole.obs["compound_id"].tolist() == ["imatinib"] * 2 + ["c1"] * 2 + ["c2"] * 2
+    assert whole.obs["mechanism"].tolist() == ["ABL inhibitor"] * 2 + [""] * 4 and whole.obs["inchi_key"].iloc[0] == "K"

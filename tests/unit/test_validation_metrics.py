@@ -13,6 +13,7 @@ from scperturb_cmap.utils.errors import InputError
 from scperturb_cmap.validation.disease import indication_recovery, sensitivity_agreement
 from scperturb_cmap.validation.evaluate import evaluate_queries, summarise
 from scperturb_cmap.validation.metrics import METRICS, chance, retrieval_metrics
+from scperturb_cmap.validation.tables import validate_scores
 from scperturb_cmap.validation.uncertainty import cluster_interval, holm
 
 
@@ -31,6 +32,20 @@ def test_metrics_are_scikit_learns(decimals):
         f = 0.01  # scikit-learn gives McClish's standardised area
         area = (2 * sk.roc_auc_score(positive, scores, max_fpr=f) - 1) * (f - f**2 / 2) + f**2 / 2
         assert found["partial_auc_0.01"] == pytest.approx(area / f)
+
+
+@pytest.mark.parametrize("n_negative", [100, 200, 1000])
+def test_no_positive_behind_the_last_negative_counts_in_an_early_area(n_negative):
+    """Where a limit is a whole number of negatives."""
+    random = np.random.default_rng(n_negative)
+    positive = np.zeros(n_negative + 10, bool)
+    positive[:10] = True
+    for _ in range(20):
+        scores, f = random.permutation(len(positive)), 0.01
+        area = (2 * sk.roc_auc_score(positive, scores, max_fpr=f) - 1) * (f - f**2 / 2) + f**2 / 2
+        assert retrieval_metrics(scores, positive)["partial_auc_0.01"] == pytest.approx(area / f)
+    behind = np.r_[np.arange(10), np.arange(-n_negative + 1, 0), 99]
+    assert n_negative != 100 or retrieval_metrics(behind, positive)["partial_auc_0.01"] == 0
 
 
 def test_a_perfect_and_a_worst_order():
@@ -180,6 +195,14 @@ def test_damaged_tables_of_scores_are_refused_in_words(change, field):
     known = pd.DataFrame({"query": ["q"], "item": ["a"], "label": ["1"]})
     with pytest.raises(InputError, match=field):
         validation.validate_scores(*change(scores, known))
+
+
+def test_methods_of_a_long_table_are_compared_with_the_first_that_stands_there():
+    rows = [(f"q{q}", f"i{i}", method, float(i)) for method in ("wtcs", "alpha") for q in range(3) for i in range(5)]
+    table = pd.DataFrame(rows, columns=["query", "item", "method", "score"])
+    labels = pd.DataFrame({"query": [f"q{q}" for q in range(3)], "item": "i1", "label": 1})
+    found = validate_scores(table, labels, seed=1)
+    assert set(found["compared_with"].dropna()) - {""} == {"wtcs"}
 
 
 def test_tables_of_other_tools_long_or_wide_give_the_same():

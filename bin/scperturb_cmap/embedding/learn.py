@@ -141,8 +141,9 @@ def learn(
         names = sorted(set().union(*(one.var_names.astype(str) for one in sets)))
         values = np.vstack([on_genes(np.asarray(one.X), one.var_names, names) for one in sets])
         obs = pd.concat([one.obs for one in sets], ignore_index=True)
-        compounds = tuple(_text(side["compound_id"]).to_numpy(str) for side in (obs, target.obs))
-        both = _text(obs["cell_line"]).to_numpy(str), labels["cell_line"].to_numpy(str)
+        compounds, both = (
+            tuple(side[name].to_numpy(str) for side in (_labels(obs), labels)) for name in ("compound_id", "cell_line")
+        )
         sides = _Sides(signed_scores(values, SHAPES["sets"]), reference, both, compounds, target_is_sets)
         del values
         pairs = mine_pairs(*(pd.DataFrame({"compound_id": side}) for side in compounds), seed=training.seed)

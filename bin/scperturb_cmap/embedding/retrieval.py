@@ -14,6 +14,9 @@ from scperturb_cmap.utils.ranks import p_as_low
 
 __all__ = ["EmbeddingScore", "centred_scores", "embedding_scores", "query_kinds", "query_scores", "top_matches"]
 
+#: Queries whose random queries stay in memory, some 16 MB each; those of others are placed anew for every block.
+_MOST_KEPT = 16
+
 
 def query_scores(queries: ad.AnnData, checkpoint: Checkpoint, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Signed scores of queries of one kind on the genes of their input layer, and which genes each measures.
@@ -155,14 +158,17 @@ class EmbeddingScore:
 
     def _random_places(self, query: "_Placed") -> np.ndarray:
         """Random queries in the space, the same for every block; shape (n_random, n_dimensions)."""
-        if id(query) not in self._random:  # queries are kept, so that their ids are not given to others
+        places = self._random.get(id(query))
+        if places is None:
             rng = np.random.default_rng(self._seed)
             known = np.arange(len(query.scores)) if query.kind == "sets" else np.flatnonzero(query.known)
             shuffled = np.zeros((self._n_random, len(query.known)), np.float32)
             for row in shuffled:
                 row[known] = rng.permutation(query.scores[known])
-            self._random[id(query)] = self._checkpoint.encoders[query.kind].encode_query(shuffled)
-        return self._random[id(query)]
+            places = self._checkpoint.encoders[query.kind].encode_query(shuffled)
+            if len(self._random) < _MOST_KEPT:  # queries are kept, so that their ids are not given to others
+                self._random[id(query)] = places
+        return places
 
 
 class _Block(NamedTuple):

@@ -1,6 +1,7 @@
 """Which signatures of the references a space is learned from: a bounded, seeded choice, never a whole reference."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import anndata as ad
 import numpy as np
@@ -86,7 +87,7 @@ def choose_signatures(
     ]
 
 
-def learned_genes(part: ad.AnnData, target: pd.Index | None = None) -> np.ndarray:
+def learned_genes(part: ad.AnnData, target: pd.Index | None = None, others: Iterable[ad.AnnData] = ()) -> np.ndarray:
     """Which genes of a reference are learned from: of gene sets all, of profiles landmarks, or those that vary most.
 
     Parameters
@@ -95,6 +96,8 @@ def learned_genes(part: ad.AnnData, target: pd.Index | None = None) -> np.ndarra
         Signatures of its first shard; ``uns`` holds the effect.
     target
         Genes of the target, where the reference is of single cells: these are learned from on the same.
+    others
+        Signatures of its other shards; read only where they say which genes vary most.
 
     Returns
     -------
@@ -116,7 +119,14 @@ def learned_genes(part: ad.AnnData, target: pd.Index | None = None) -> np.ndarra
         return part.var_names[landmark].to_numpy()
     if part.n_vars <= MOST_GENES:
         return part.var_names.to_numpy()
-    spread = np.nan_to_num(np.asarray(part.X)).var(axis=0, dtype=np.float64)
+    n, mean, square = 0, 0.0, 0.0
+    for one in chain([part], others):  # one shard in memory at a time
+        if one.n_obs:
+            values = np.nan_to_num(np.asarray(one.X))
+            middle = values.mean(axis=0, dtype=np.float64)
+            n, mean = n + len(values), mean + len(values) * middle
+            square = square + len(values) * (values.var(axis=0, dtype=np.float64) + middle**2)
+    spread = square / max(n, 1) - (mean / max(n, 1)) ** 2 + np.zeros(part.n_vars)
     return part.var_names[np.sort(np.argsort(-spread, kind="stable")[:MOST_GENES])].to_numpy()
 
 

@@ -74,7 +74,10 @@ class ReferenceQueries:
             if not len(rows):
                 continue
             scores = block[:, here].astype(float)
-            scores /= np.where(scores > 0, positive[:, group[rows]], -negative[:, group[rows]])
+            scale = np.where(scores > 0, positive[:, group[rows]], -negative[:, group[rows]])
+            scores = np.divide(
+                scores, scale, out=scores, where=scores != 0
+            )  # 0 stays 0, also where nothing is negative
             scores[self.compounds.to_numpy()[:, None] == compound[rows]] = np.nan
             result[rows] = tau(normalised[rows], scores)
         return result

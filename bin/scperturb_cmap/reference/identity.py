@@ -11,7 +11,8 @@ from scperturb_cmap.utils.columns import pick_columns
 from scperturb_cmap.utils.names import compound_key
 
 __all__ = [
-    "COMPOUND_COLUMNS", "add_compound_info", "identify_compounds", "names_of_compounds", "several_structures", "unify_compounds",
+    "COMPOUND_COLUMNS", "add_compound_info", "identify_compounds", "names_of_compounds", "several_structures", "skeletons",
+    "unify_compounds",
     "unite_compounds",
 ]  # fmt: skip
 
@@ -61,8 +62,8 @@ def add_compound_info(metadata: pd.DataFrame, table: pd.DataFrame, name: str) ->
     text = pick_columns(table, _ALIASES, ["pert_id"], name, "Give the compoundinfo table of the reference.")
     text = text.assign(pert_id=text["pert_id"].map(_short)).query("pert_id != ''")
     known = text.where(text != "", np.nan).groupby("pert_id").first()
-    skeletons = _skeletons(text["inchi_key"])
-    structures = skeletons[skeletons != ""].groupby(text["pert_id"]).nunique()
+    known_skeletons = skeletons(text["inchi_key"])
+    structures = known_skeletons[known_skeletons != ""].groupby(text["pert_id"]).nunique()
     ids = metadata["pert_id"].map(_short)
     filled = {
         column: metadata[column].where(metadata[column] != "", ids.map(known[column]).fillna(""))
@@ -106,7 +107,7 @@ def identify_compounds(metadata: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]
     spelled = metadata[["compound", "pert_id", "inchi_key"]].value_counts(sort=False).rename("n").reset_index()
     spelled["short"] = spelled["pert_id"].map(_short)
     keys = spelled["compound"].where(spelled["compound"] != "", spelled["short"]).map(compound_key)
-    spelled = spelled.assign(key=keys, block=_skeletons(spelled["inchi_key"]))
+    spelled = spelled.assign(key=keys, block=skeletons(spelled["inchi_key"]))
     spelled = spelled[spelled["key"] != ""]
     # Names, structures and ids are nodes of a graph, and each spelling joins its own: what hangs together is one compound.
     nodes, edges = {}, []
@@ -149,7 +150,7 @@ def several_structures(compounds: pd.DataFrame) -> list[str]:
     >>> several_structures(compounds)[0][:70]
     '1 compounds have names or ids in common but different structures (such'
     """
-    blocks = _skeletons(compounds["inchi_keys"].str.split("|").explode())
+    blocks = skeletons(compounds["inchi_keys"].str.split("|").explode())
     n_blocks = blocks[blocks != ""].groupby(level=0).nunique()
     found = compounds.loc[n_blocks.index[n_blocks > 1], "compound"]
     text = "{} compounds have names or ids in common but different structures (such as {}): salts, or drugs of one name. See {}."
@@ -239,7 +240,7 @@ def names_of_compounds(tables: dict[str, pd.DataFrame], identity: dict[tuple[str
     return {name: next(iter(those)) for name, those in found.items() if name and len(those) == 1}
 
 
-def _skeletons(keys: pd.Series) -> pd.Series:
+def skeletons(keys: pd.Series) -> pd.Series:
     """First blocks of InChIKeys; "" for whatever is none ("restricted", -666)."""
     return keys.str.extract(r"^(?:InChIKey=)?([A-Z]{14})(?:-|$)", expand=False).fillna("")
 

@@ -20,11 +20,11 @@ def known(column: pd.Series) -> np.ndarray:
     return column.notna().to_numpy() & (column.to_numpy() != "")
 
 
-def beside(mine: pd.Series, theirs: pd.Series) -> np.ndarray:
+def beside(mine: pd.Series, theirs: pd.Series, *, scan: bool | None = None) -> np.ndarray:
     """Which pairs are of one batch, bool (n_mine, n_theirs).
 
     Numbers that hardly ever repeat in ``theirs`` follow a scan, as the instances of Connectivity Map build 02 do: those within
-    +-10 count as one batch.
+    +-10 count as one batch. ``scan`` says whether they do, where ``theirs`` are only a part of the labels that tell.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def beside(mine: pd.Series, theirs: pd.Series) -> np.ndarray:
     [[True, False, True, False], [False, False, False, False]]
     """
     there = known(theirs)
-    if is_scan(theirs):
+    if is_scan(theirs) if scan is None else scan:
         place = pd.to_numeric(theirs, errors="coerce").to_numpy(float)
         near = np.abs(pd.to_numeric(mine, errors="coerce").to_numpy(float)[:, None] - place[None]) <= _NEAR
     else:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from scperturb_cmap.utils.batches import beside
+from scperturb_cmap.reference.identity import skeletons
+from scperturb_cmap.utils.batches import beside, is_scan
 from scperturb_cmap.validation.metrics import retrieval_metrics
 from scperturb_cmap.validation.splits import SPLITS
 
@@ -178,13 +179,14 @@ def _split(labels: pd.DataFrame, train: np.ndarray, held: np.ndarray, split: str
         both = _in_both(*(side["families"] for side in sides))
     elif split == "batch":
         tested = sides[1]["batch"].astype(str)
-        both = set(tested[beside(tested, sides[0]["batch"].astype(str)).any(axis=1)])
+        scan = is_scan(labels["batch"].astype(str))
+        both = set(tested[beside(tested, sides[0]["batch"].astype(str), scan=scan).any(axis=1)])
     else:
         both = set.intersection(*(set(side[SPLITS[split]].astype(str)) - {""} for side in sides))
     found = _finding("trained on the tested", where, len(both), ", ".join(sorted(both)[:3]))
     if split in ("compound", "mechanism"):  # both hold compounds out
         other = set()
-        for name, key in (("inchi_key", lambda text: text.str[:14]), ("pert_id", lambda text: text)):
+        for name, key in (("inchi_key", skeletons), ("pert_id", lambda text: text)):
             if name in labels:
                 other |= set.intersection(*(set(key(side[name].astype(str))) - {""} for side in sides))
         found += _finding("one compound, two names", where, len(other - both), ", ".join(sorted(other - both)[:3]))

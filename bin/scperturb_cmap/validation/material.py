@@ -14,6 +14,7 @@ from scperturb_cmap.embedding.training_set import choose_target, learned_genes
 from scperturb_cmap.io.signature_set import read_about, read_background, read_rows
 from scperturb_cmap.reference import read_compounds, read_libraries, shards_of
 from scperturb_cmap.reference.identity import unify_compounds
+from scperturb_cmap.utils.names import of_a_compound
 from scperturb_cmap.validation.families import add_families
 from scperturb_cmap.validation.sample import choose_searched
 
@@ -95,7 +96,7 @@ def read_material(
         return whole
 
     also = {one for pair, one in identity.items() if pair[0] != target}
-    main = chosen(target, [wanted, elsewhere(target, also), several])
+    main = chosen(target, [elsewhere(target, one) for one in (set(wanted), also, several)])
     shared = set(main.obs["compound_id"]) if main is not None else set()
     others = [chosen(name, [elsewhere(name, shared)]) for name in files if name != target]
     background = read_background([path for path in reference_queries if path.name.startswith(f"{target}.")])
@@ -104,7 +105,9 @@ def read_material(
     obs = pd.concat([one["compound_id"].astype(str) for one in known[target]])
     behind = {identity.get((target, one), one) for one in obs[obs.index.isin(names)]}
     genetic, others = chosen(target, [], genetic=True), [one for one in others if one is not None]
-    return Material(target, main, genetic, others, behind, obs.value_counts())
+    drawn = pd.concat([one.loc[of_a_compound(one), "compound_id"].astype(str) for one in known[target]])
+    counts = drawn.map(lambda one: identity.get((target, one), one)).value_counts()
+    return Material(target, main, genetic, others, behind, counts)
 
 
 def _lineages(obs: Sequence[pd.DataFrame]) -> dict[str, str]:
@@ -133,13 +136,12 @@ def _joined(
     text = [column for column in whole.obs if not pd.api.types.is_numeric_dtype(whole.obs[column])]
     obs = whole.obs.astype(dict.fromkeys(text, str))
     own = obs["compound_id"]
+    obs["compound_id"] = [identity.get((name, one), one) for one in own]  # as tables of drugs know it, too
     for column in ("mechanism", "targets", "families", "family"):
-        obs[column] = own.map(labels[column]).fillna("").astype(str)
+        obs[column] = obs["compound_id"].map(labels[column]).fillna("").astype(str)
     obs["lineage"] = obs["cell_line"].map(lineages).fillna(obs["cell_line"])  # a line of which none is known is its own
-    obs["name_id"] = own  # as tables of drugs know it
     keys = compounds.drop_duplicates("compound_id").set_index("compound_id")["inchi_keys"]
     obs["inchi_key"] = own.map(keys).fillna("").str.split("|").str[0]
-    obs["compound_id"] = [identity.get((name, one), one) for one in own]
     obs["reference"] = name
     return ad.AnnData(
         whole.X, obs, parts[0].var, layers=dict(whole.layers), uns={"effect": str(parts[0].uns["effect"])}

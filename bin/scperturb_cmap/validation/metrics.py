@@ -69,7 +69,10 @@ def retrieval_metrics(scores: np.ndarray, positive: np.ndarray) -> dict[str, flo
         out |= {f"precision_at_{k}": found / min(k, n), f"recall_at_{k}": found / n_positive}
     for share in _FALSE_POSITIVES:
         inside = below < share
-        x, y = np.append(below[inside], share), np.append(recall[inside], np.interp(share, below, recall))
+        # of several places with just this share of negatives the first: positives behind the last negative do not count
+        at = np.flatnonzero(below == share)
+        end = recall[at[0]] if len(at) else np.interp(share, below, recall)
+        x, y = np.append(below[inside], share), np.append(recall[inside], end)
         out[f"partial_auc_{share}"] = np.trapezoid(y, x) / share
     one = max(round(n / 100), 1)
     out["enrichment_factor_1"] = (expected[:one].sum() / one) / (n_positive / n)

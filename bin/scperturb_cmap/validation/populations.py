@@ -33,7 +33,7 @@ def _drug_scores(
 
 
 def _by_drug(values: np.ndarray, searched: ad.AnnData) -> pd.Series:
-    return pd.Series(values).groupby(searched.obs["name_id"].to_numpy(str)).mean()
+    return pd.Series(values).groupby(searched.obs["compound_id"].to_numpy(str)).mean()
 
 
 def _table(rows: list[tuple], result: type[Recovery | Agreement]) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def recover_indications(
     populations
         Signature sets.
     searched
-        Chosen signatures of the reference; ``obs["name_id"]`` is the compound as tables of drugs know it.
+        Chosen signatures of the reference; ``obs["compound_id"]`` is the compound as tables of drugs know it.
     indications
         Of :func:`~scperturb_cmap.ranking.known_drugs.indicated_compounds`; None gives an empty table.
     method

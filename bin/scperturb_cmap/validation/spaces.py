@@ -87,6 +87,11 @@ def _held_out(task: Task) -> str:
     return " and ".join(task.holds_out) if task.queries == "reference" else task.name
 
 
+def _queries_of(task: Task) -> str:
+    """Whose queries a task asks: tasks of the reference's own ask the same, each other task asks its own."""
+    return "reference" if task.queries == "reference" else task.name
+
+
 class Maker:
     """Scores by every method; spaces are made once for everything that is held out alike."""
 
@@ -95,11 +100,11 @@ class Maker:
         self._others = [(one, labels_of(one)) for one in others]
         self._learn, self._methods, self._options = learn, methods, options
         self._strong, self._seed = strong, seed
-        self._classic: dict[int, dict[str, np.ndarray]] = {}
+        self._classic: dict[str, dict[str, np.ndarray]] = {}  # by whose queries they are
         self._learned: dict[
             str, tuple[Callable | None, dict[str, list]]
         ] = {}  # spaces, what of them is learned from labels
-        self._scores: dict[tuple[int, str], tuple[dict[str, np.ndarray], str]] = {}
+        self._scores: dict[tuple[str, str], tuple[dict[str, np.ndarray], str]] = {}
         self._first: tuple[Callable, ad.AnnData] | None = None  # spaces and the queries they are for
         self.trained_on: dict[str, tuple] = {}
 
@@ -108,18 +113,15 @@ class Maker:
 
         Tasks that ask the same queries, of spaces that had to leave out the same, share them.
         """
-        key = (
-            id(asked),
-            _held_out(task) if self._learn else "",
-        )  # the queries of a run are kept, so ids are not given again
+        key = (_queries_of(task), _held_out(task) if self._learn else "")
         if key not in self._scores:
             self._scores[key] = self._all_scores(task, asked)
         return self._scores[key]
 
     def _all_scores(self, task: Task, asked: Asked) -> tuple[dict[str, np.ndarray], str]:
-        if id(asked) not in self._classic:
-            self._classic[id(asked)] = score_matrices(asked.queries, self._searched, self._methods, **self._options)
-        scores, why = dict(self._classic[id(asked)]), ""
+        if (of := _queries_of(task)) not in self._classic:
+            self._classic[of] = score_matrices(asked.queries, self._searched, self._methods, **self._options)
+        scores, why = dict(self._classic[of]), ""
         if self._learn:
             matrix, why = self.one(LEARNED, asked.queries, task, asked)
             scores |= {} if matrix is None else {LEARNED: matrix}

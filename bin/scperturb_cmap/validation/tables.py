@@ -130,7 +130,8 @@ def _wide(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
             wrong = f"A method is called {taken.iloc[0]!r}, as a column of the table is."
             raise InputError(Problem(name, "method", wrong, "Give it another name."))
         values = table.assign(score=_numbers(table["score"], name, "score"))
-        table = values.pivot(index=list(_IDS), columns="method", values="score").reset_index()
+        wide = values.pivot(index=list(_IDS), columns="method", values="score")
+        table = wide[list(dict.fromkeys(values["method"]))].reset_index()  # the first stays the first
     else:
         mine = [column for column in table if column not in _IDS]
         table = table.assign(**{column: _numbers(table[column], name, column, strict=False) for column in mine})
