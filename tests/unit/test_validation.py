@@ -257,20 +257,20 @@ def test_queries_of_single_cells_are_a_task_of_their_own():
 
 def test_no_task_is_given_the_scores_of_anothers_queries(monkeypatch):
     """Queries of one task are gone before those of the next are made, and may have their address."""
-    monkeypatch.setattr(spaces, "id", lambda _: 1, raising=False)
     data, arrays, cells = reference(40), reference(40, seed=2), reference(40, seed=0)
     cells.uns["assay"], cells.obs["reference"] = "single_cell", "cells"
-    cells.X = cells.X + np.random.default_rng(5).normal(
-        size=cells.shape
-    )  # of the searched compounds, the arrays are of none
+    noise = np.random.default_rng(5).normal(size=cells.shape)
+    cells.X = cells.X + 12 * noise  # of the searched compounds, the arrays are of none
 
     def found(others):
         every = validate_reference(data, others, ["cosine"], None, seed=1, device="cpu").queries
         return every[(every["task"] == "single_cell") & (every["method"] == "cosine")]["auroc"].to_numpy()
 
-    mine, same = found([arrays, cells]), found([cells])
-    np.testing.assert_allclose(mine, same)
-    assert mine.mean() > 0.8
+    alone = found([cells])
+    monkeypatch.setattr(spaces, "id", lambda _: 1, raising=False)
+    mine = found([arrays, cells])
+    np.testing.assert_allclose(mine, alone)
+    assert 0.6 < mine.mean() < 0.95
 
 
 def test_a_reference_that_is_asked_is_not_learned_from_where_there_are_others():
