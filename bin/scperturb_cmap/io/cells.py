@@ -113,9 +113,8 @@ class Cells:
         values = self._values(key, named_in)
         known = values.dropna()
         if pd.api.types.is_float_dtype(values) and ((known % 1 == 0) & (known.abs() < 2**53)).all():
-            values = values.astype(
-                "Int64"
-            )  # ids that became 1.0, 2.0 because one is missing; larger ones are not exact
+            # ids that became 1.0, 2.0 because one is missing; larger ones are not exact
+            values = values.astype("Int64")
         text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
         return text.where(~text.isin(_NO_LABEL), "")
 

@@ -75,9 +75,8 @@ class ReferenceQueries:
                 continue
             scores = block[:, here].astype(float)
             scale = np.where(scores > 0, positive[:, group[rows]], -negative[:, group[rows]])
-            scores = np.divide(
-                scores, scale, out=scores, where=scores != 0
-            )  # 0 stays 0, also where nothing is negative
+            # 0 stays 0, also where nothing is negative
+            np.divide(scores, scale, out=scores, where=scores != 0)
             scores[self.compounds.to_numpy()[:, None] == compound[rows]] = np.nan
             result[rows] = tau(normalised[rows], scores)
         return result

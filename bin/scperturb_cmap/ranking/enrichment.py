@@ -182,9 +182,8 @@ def _enrichment_scores(scores: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame
     result = pd.DataFrame(np.nan, index=range(scores.shape[1]), columns=np.sort(sets["set"].unique()))
     table = pd.DataFrame(scores.to_numpy(float), index=list(numbers.values()))
     threads = numba.get_num_threads()
-    numba.set_num_threads(
-        1
-    )  # each list is little work: on a busy machine threads wait for each other fifty times as long
+    # Each list is little work: on a busy machine threads wait for each other fifty times as long.
+    numba.set_num_threads(1)
     try:
         for drugs, columns in _patterns(table):
             mine = net[net["target"].isin(drugs)]
