@@ -158,8 +158,7 @@ class EmbeddingScore:
 
     def _random_places(self, query: "_Placed") -> np.ndarray:
         """Random queries in the space, the same for every block; shape (n_random, n_dimensions)."""
-        places = self._random.get(id(query))
-        if places is None:
+        if (places := self._random.get(id(query))) is None:
             rng = np.random.default_rng(self._seed)
             known = np.arange(len(query.scores)) if query.kind == "sets" else np.flatnonzero(query.known)
             shuffled = np.zeros((self._n_random, len(query.known)), np.float32)
