@@ -116,8 +116,8 @@ def _facts(row: dict, mine: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[tuple
         both, one = (percent(pair[column].iloc[0]) for column in ("covered_by_both", "covered_by_first"))
         yield (
             "Best partner",
-            f"{pair['second'].iloc[0]}: on paper {both} of the weight (absolute value) of up and down genes, this drug "
-            f"alone {one}",
+            f"{pair['second'].iloc[0]}: on paper the two reverse {both} of the weight (absolute value) of the up and down "
+            f"genes, this drug alone {one}",
         )
     else:
         yield "Best partner", _lacking(next(iter(pair["reason"]), "no partner was sought"))
