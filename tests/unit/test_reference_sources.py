@@ -120,6 +120,13 @@ def test_a_plain_table_that_is_none(tmp_path, text, said):
         MatrixTable(tmp_path / "a.csv", "a.csv")
 
 
+def test_a_quote_in_a_table_of_mixed_line_ends_gives_a_sentence(tmp_path):
+    """Found by `make fuzz`."""
+    (tmp_path / "a.tsv").write_bytes(b'# a\ngene\t1\t2\ra\ta\t"')
+    with pytest.raises(InputError, match="does not parse as a table"):
+        MatrixTable(tmp_path / "a.tsv", "a.tsv")
+
+
 def test_names_salts_ids_and_structures_that_are_one_compound():
     rows = [
         ("Imatinib", "BRD-K92723993-001-01-1", ""),

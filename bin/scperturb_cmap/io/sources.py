@@ -271,7 +271,7 @@ class MatrixTable:
             if table.shape[1] != len(names):
                 raise self._problem("Its lines end with a separator.", "Give every line as many fields as the header.")
             return table.set_axis(names, axis=1).set_index(names[0])
-        except (ValueError, OSError, EOFError) as error:  # pandas' parser errors are ValueErrors
+        except (ValueError, OSError, EOFError, csv.Error) as error:  # pandas' parser errors are ValueErrors
             detail = " ".join(str(error).split())[:200]
             raise self._problem(f"It does not parse as a table ({detail}).", "Write it again.") from None
 
