@@ -70,8 +70,11 @@ def _dossier(
     if len(signatures) > 1:
         what = "Each point is one signature of the drug: its score against this population. Below 0 reverses."
         body.append(embed(dose_figure(signatures), what))
-    body += [table(of, row["compound"]) for table, of in ((line_table, signatures), (elsewhere, others))]
-    body.insert(-1, signature_table(signatures, row["compound"], row["best_signature"]))
+    body += [
+        line_table(signatures, row["compound"]),
+        signature_table(signatures, row["compound"], row["best_signature"]),
+        elsewhere(others, row["compound"]),
+    ]
     return Html(
         '<details class="dossier"{}><summary><b>{}</b> {} <span class="muted">score {}{}</span></summary>{}</details>'
     ).format(

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix, issparse
 from scperturb_cmap.io.hdf5 import check_positions, open_hdf5, read_stored, stored_matrix
 from scperturb_cmap.io.tables import MISSING, require_data
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.names import are_whole
 
 __all__ = ["NONE", "Cells"]
 
@@ -111,9 +112,7 @@ class Cells:
             There is no such column.
         """
         values = self._values(key, named_in)
-        known = values.dropna()
-        if pd.api.types.is_float_dtype(values) and ((known % 1 == 0) & (known.abs() < 2**53)).all():
-            # ids that became 1.0, 2.0 because one is missing; larger ones are not exact
+        if are_whole(values):
             values = values.astype("Int64")
         text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
         return text.where(~text.isin(_NO_LABEL), "")

@@ -6,7 +6,17 @@ from fnmatch import fnmatchcase
 
 import pandas as pd
 
-__all__ = ["ALL_CELLS", "FDR", "GENETIC", "VEHICLE", "compound_ids", "compound_key", "matches", "of_a_compound"]
+__all__ = [
+    "ALL_CELLS",
+    "FDR",
+    "GENETIC",
+    "VEHICLE",
+    "are_whole",
+    "compound_ids",
+    "compound_key",
+    "matches",
+    "of_a_compound",
+]
 
 #: Acids, bases and water that make a compound a salt or hydrate. Acetates, phosphates, sulfates, succinates and nitrates are
 #: not among them, nor amino acids: often they are esters, or compounds of their own.
@@ -60,6 +70,18 @@ def compound_key(name: str) -> str:
     # dimethyl fumarate is an ester, and L is no drug
     stump = last.endswith("yl") or (len(kept) == 1 and (len(last) < 3 or last in _IONS | _SALTS))
     return "-".join(words if stump else kept)
+
+
+def are_whole(column: pd.Series) -> bool:
+    """Whether a column of floats holds whole numbers alone, all of them exact: ids that became 1.0 because one is missing.
+
+    Examples
+    --------
+    >>> are_whole(pd.Series([1.0, None])), are_whole(pd.Series([0.5])), are_whole(pd.Series([1e19])), are_whole(pd.Series([1]))
+    (True, False, False, False)
+    """
+    known = column.dropna()
+    return pd.api.types.is_float_dtype(column) and bool(((known % 1 == 0) & (known.abs() < 2**53)).all())
 
 
 def compound_ids(names: pd.Series, known: Mapping[str, str] | None = None) -> pd.Series:

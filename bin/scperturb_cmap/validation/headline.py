@@ -134,7 +134,7 @@ def choose_headline(
     usable = [name for name in methods if name in odd and name in measured]
     # the learned score never ranks without having passed the gates
     classic = [name for name in usable if name != learned] or [name for name in methods if name != learned]
-    best = default if default in classic else classic[0]
+    best = first = default if default in classic else classic[0]
     if not task:
         why = f"no task has {FEWEST_CLUSTERS} compounds or mechanisms to decide by"
         return Headline(best, f"{best} ranks the drugs: {why}", _table(gates))
@@ -142,9 +142,9 @@ def choose_headline(
         difference = _difference(mine, task, name, best, seed, level=1 - 0.05 / max(len(classic) - 1, 1))
         if name != best and difference.low > 0:
             best = name
-    how = f"the default, which no other classic score surely beats on {task}"
-    if best != default:
-        how = f"surely better than {default} on {task}"
+    how = f"the classic score that is taken first, which no other one surely beats on {task}"
+    if best != first:
+        how = f"surely better than {first} on {task}"
     gates.append(("classic score to beat", best, "yes", how))
     if learned not in usable:
         return Headline(best, f"{best} ranks the drugs: {how}", _table(gates))

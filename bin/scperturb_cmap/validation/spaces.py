@@ -101,9 +101,8 @@ class Maker:
         self._learn, self._methods, self._options = learn, methods, options
         self._strong, self._seed = strong, seed
         self._classic: dict[str, dict[str, np.ndarray]] = {}  # by whose queries they are
-        self._learned: dict[
-            str, tuple[Callable | None, dict[str, list]]
-        ] = {}  # spaces, what of them is learned from labels
+        # spaces, and what of them is learned from labels
+        self._learned: dict[str, tuple[Callable | None, dict[str, list]]] = {}
         self._scores: dict[tuple[str, str], tuple[dict[str, np.ndarray], str]] = {}
         self._first: tuple[Callable, ad.AnnData] | None = None  # spaces and the queries they are for
         self.trained_on: dict[str, tuple] = {}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scperturb_cmap.utils.errors import InputError, Problem
+from scperturb_cmap.utils.names import are_whole
 from scperturb_cmap.validation.evaluate import evaluate_queries, summarise
 
 __all__ = ["validate_scores"]
@@ -145,8 +146,7 @@ def _wide(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
 
 def _names(column: pd.Series) -> pd.Series:
     """Names as text, without spaces around them; of a column of whole numbers 1.0 is "1"."""
-    known = column.dropna()
-    if pd.api.types.is_float_dtype(column) and ((known % 1 == 0) & (known.abs() < 2**53)).all():
+    if are_whole(column):
         column = column.astype("Int64")
     return column.astype(str).str.strip()
 
